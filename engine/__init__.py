@@ -1,0 +1,1 @@
+"""Safelight: a node-graph workflow engine for diffusion models."""

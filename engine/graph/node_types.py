@@ -1,0 +1,145 @@
+"""The description of a node: one form, whoever declared it.
+
+Native nodes come from typed functions (`engine.graph.declare`), foreign ones from adapters; the editor, the
+validator, the executor and the command line only ever see what stands here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+
+class Missing(enum.Enum):
+    """The absence of a value where None is a value."""
+
+    MISSING = "missing"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING = Missing.MISSING
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+def _no_options() -> Mapping[str, Any]:
+    # Python 3.11 refuses a mappingproxy as a plain default because it cannot be hashed.
+    return NO_OPTIONS
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FolderChoices:
+    """Choices that are the files of a model or input folder, listed when asked for.
+
+    ``folder`` is a key of `engine.paths.Folders` (``checkpoints``, ``loras``, ``vae``, ``input`` …);
+    ``extra`` are names that are always offered beside the files.
+    """
+
+    folder: str
+    extra: tuple[str, ...] = ()
+
+
+Choices = tuple[Any, ...] | FolderChoices
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """One input. The same definition drives widget, validation, ``--set``, grid axes and metadata.
+
+    ``type`` is a socket type or one of INT FLOAT STRING BOOLEAN COMBO. ``minimum``/``maximum`` are inclusive.
+    ``options`` keeps what the ecosystem's files say about the input and the engine has no use for.
+    """
+
+    name: str
+    type: str
+    required: bool = True
+    default: Any = MISSING
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    round: float | bool | None = None
+    choices: Choices | None = None
+    multiline: bool = False
+    dynamic_prompts: bool = False
+    control_after_generate: bool = False
+    image_upload: bool = False
+    force_input: bool = False
+    lazy: bool = False
+    help: str = ""
+    options: Mapping[str, Any] = dataclasses.field(default_factory=_no_options)
+
+    @property
+    def is_widget(self) -> bool:
+        """Say whether the value can be typed in (it then has a place in ``widgets_values``)."""
+        return self.type in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO") and not self.force_input
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """One output slot."""
+
+    name: str
+    type: str
+    is_list: bool = False
+    help: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A file that a node wrote: where, for whom (``output`` or ``temp``), and the digest of its bytes."""
+
+    path: str
+    folder: str
+    subfolder: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What a node returns when it has more to say than its output values.
+
+    ``ui`` is shown to clients as it is; ``files`` are what it wrote (a cached result whose files are gone is
+    computed again).
+    """
+
+    values: tuple[Any, ...] = ()
+    ui: Mapping[str, Any] = dataclasses.field(default_factory=_no_options)
+    files: tuple[SavedFile, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeType:
+    """Everything the engine knows about a kind of node.
+
+    ``run`` is called as ``run(context, **inputs)`` when ``wants_context`` else ``run(**inputs)``, and returns one
+    value, a tuple with one value per output, or a `NodeResult`. ``version`` is part of every result's key: it
+    changes when the node's code changes. ``uses_model`` names the inputs whose weights the node computes with,
+    so that work can be grouped by model.
+    """
+
+    id: str
+    display_name: str
+    category: str
+    inputs: tuple[Parameter, ...]
+    outputs: tuple[Output, ...]
+    run: Callable[..., Any] | None
+    version: str
+    description: str = ""
+    wants_context: bool = False
+    output_node: bool = False
+    cacheable: bool = True
+    deprecated: bool = False
+    experimental: bool = False
+    uses_model: tuple[str, ...] = ()
+    module: str = ""
+    by_name: Mapping[str, Parameter] = dataclasses.field(
+        default_factory=_no_options, init=False, compare=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        # Looked up once per input of every node of a graph: a dict beats scanning the tuple.
+        object.__setattr__(self, "by_name", MappingProxyType({p.name: p for p in self.inputs}))
