@@ -1,0 +1,1 @@
+"""Diffusion maths: schedules, samplers, guidance, conditioning, latents and noise. Tensors in, tensors out."""

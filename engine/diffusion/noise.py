@@ -1,0 +1,56 @@
+"""The noise a run starts from. Always drawn on the CPU in float32, so every device makes the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.errors import InputError
+
+SEED_RANGE = 2**64
+"""Seeds are 0 .. 2**64 - 1; others wrap."""
+
+
+def prepare_noise(latent: Tensor, seed: int, batch_index: Sequence[int] | None = None) -> Tensor:
+    """Return unit noise shaped like ``latent`` [B, C, H, W], float32 on the CPU.
+
+    One draw serves the whole batch. With ``batch_index`` item k gets the noise that item ``batch_index[k]`` of a
+    larger batch would get when drawn item by item; equal indices share noise.
+    """
+    generator = noise_generator(seed)
+    if batch_index is None:
+        return torch.randn(latent.shape, generator=generator)
+    _check_batch_index(batch_index, latent.shape[0])
+    wanted = set(batch_index)
+    drawn: dict[int, Tensor] = {}
+    for index in range(max(wanted) + 1):
+        item = torch.randn((1, *latent.shape[1:]), generator=generator)
+        if index in wanted:
+            drawn[index] = item
+    return torch.cat([drawn[index] for index in batch_index])
+
+
+def draw_noise(latent: Tensor, seed: int, batch_index: Sequence[int] | None = None) -> tuple[Tensor, torch.Generator]:
+    """Do what `prepare_noise` does and also return the generator that ancestral samplers draw from.
+
+    It stands at the start of the seed's stream, not where the initial noise ended: so it is in the ecosystem, whose
+    pictures depend on it.
+    """
+    return prepare_noise(latent, seed, batch_index), noise_generator(seed)
+
+
+def noise_generator(seed: int) -> torch.Generator:
+    """Return a CPU generator that gives the stream ``torch.manual_seed(seed)`` would."""
+    return torch.Generator().manual_seed(seed % SEED_RANGE)
+
+
+def _check_batch_index(batch_index: Sequence[int], batch: int) -> None:
+    if len(batch_index) != batch or not batch or min(batch_index) < 0:
+        raise InputError(
+            "the batch index does not fit the latent",
+            expected=f"{batch} numbers of 0 or more",
+            got=str(list(batch_index)),
+            hint="set the batch index again after changing the batch",
+        )
