@@ -10,7 +10,8 @@
 Annotations give sockets, ranges and choices; the signature gives names and defaults; the docstring gives the help
 (first paragraphs for the node, ``name: text`` lines for inputs). Parameters are keyword-only so that their order can
 follow the saved files of the ecosystem. A first positional parameter ``context`` asks for the run's context.
-An input whose annotation allows None is optional; every other one must be given.
+An input whose annotation allows None is optional; every other one must be given. A node without outputs is annotated
+``-> NodeResult`` (or ``-> None``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from engine.graph.node_types import MISSING, Choices, FolderChoices, NodeType, Output, Parameter
+from engine.graph.node_types import MISSING, Choices, FolderChoices, NodeResult, NodeType, Output, Parameter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -196,8 +197,7 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
 
 
 def _check_default(name: str, default: Any, kinds: tuple[type, ...], low: float, high: float) -> None:
-    fits: bool = default is MISSING or (isinstance(default, kinds) and bool(low <= default <= high))
-    if not fits:
+    if default is not MISSING and not (isinstance(default, kinds) and low <= typing.cast(float, default) <= high):
         raise DeclarationError(f"the default {default!r} of {name!r} is not between {low} and {high}")
 
 
@@ -218,10 +218,12 @@ def _marker(hint: Any) -> Marker | None:
 
 
 def _outputs(hint: Any, names: Sequence[str] | None) -> tuple[Output, ...]:
-    if hint is None or hint is type(None):
+    if hint in (None, type(None), NodeResult):
         hints: tuple[Any, ...] = ()
     elif typing.get_origin(hint) is tuple:
         hints = typing.get_args(hint)
+        if len(hints) == 1:
+            raise DeclarationError("a node with one output returns the value itself: annotate it without tuple[…]")
     else:
         hints = (hint,)
     slots: list[str] = []

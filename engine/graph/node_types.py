@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -36,11 +36,19 @@ class FolderChoices:
     """Choices that are the files of a model or input folder, listed when asked for.
 
     ``folder`` is a key of `engine.paths.Folders` (``checkpoints``, ``loras``, ``vae``, ``input`` …);
-    ``extra`` are names that are always offered beside the files.
+    ``extra`` are names that are always offered beside the files; ``suffixes`` narrow what is offered (not what is
+    accepted) to files that end so.
     """
 
     folder: str
     extra: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+    def offered(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return what to offer when the folder holds ``names``."""
+        suffixes = self.suffixes
+        files = (name for name in names if not suffixes or name.lower().endswith(suffixes))
+        return (*self.extra, *files)
 
 
 Choices = tuple[Any, ...] | FolderChoices
@@ -115,10 +123,11 @@ class NodeResult:
 class NodeType:
     """Everything the engine knows about a kind of node.
 
-    ``run`` is called as ``run(context, **inputs)`` when ``wants_context`` else ``run(**inputs)``, and returns one
-    value, a tuple with one value per output, or a `NodeResult`. ``version`` is part of every result's key: it
-    changes when the node's code changes. ``uses_model`` names the inputs whose weights the node computes with,
-    so that work can be grouped by model.
+    ``run`` is called as ``run(context, **inputs)`` when ``wants_context`` else ``run(**inputs)``, and returns the
+    value of its one output (as it is, also when that is a tuple), a tuple with one value for each of several
+    outputs, or a `NodeResult`. ``version`` is part of every result's key: it changes when the node's code
+    changes. ``uses_model`` names the inputs whose weights the node computes with, so that work can be grouped by
+    model.
     """
 
     id: str

@@ -37,9 +37,8 @@ class Registry:
         types = dict(self.types)
         for node_type in added:
             if node_type.id in types:
-                raise ValueError(
-                    f"node type {node_type.id!r} of {node_type.module} is already declared by {types[node_type.id].module}"
-                )
+                owner = types[node_type.id].module
+                raise ValueError(f"node type {node_type.id!r} of {node_type.module} is already declared by {owner}")
             types[node_type.id] = node_type
         return Registry(MappingProxyType(types))
 

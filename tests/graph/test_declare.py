@@ -96,9 +96,14 @@ def socket_default(*, image: Image = 3) -> Image:
     """Help."""
 
 
+def tuple_of_one(*, image: Image) -> tuple[Image]:
+    """Help."""
+
+
 @pytest.mark.parametrize(
     ("function", "says"),
     [
+        (tuple_of_one, "returns the value itself"),
         (wrong_default, "not between 0 and 3"),
         (not_keyword, "keyword-only"),
         (no_annotation, "no annotation"),
@@ -116,6 +121,7 @@ def test_drift_is_refused(function: object, says: str) -> None:
 
 def test_output_names_must_fit() -> None:
     with pytest.raises(DeclarationError, match="2 output names for 1"):
+
         @node("Wrong", category="test", outputs=("a", "b"))
         def wrong(*, latent: Latent) -> Latent:
             """Help."""
@@ -130,7 +136,9 @@ def test_version_follows_code_not_words() -> None:
         return declared_in(module)[0].version
 
     head = "@node('N', category='c')\ndef n(*, x: Latent) -> Latent:\n"
-    assert build(head + "    '''Help.'''\n    return x") == build(head + "    '''Other help.'''\n    # why\n    return x")
+    assert build(head + "    '''Help.'''\n    return x") == build(
+        head + "    '''Other help.'''\n    # why\n    return x"
+    )
     assert build(head + "    '''Help.'''\n    return x") != build(head + "    '''Help.'''\n    return x + 1")
 
 

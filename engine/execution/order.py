@@ -1,0 +1,291 @@
+"""In which order a graph runs: only what is wanted, always the same, work on one model together.
+
+Nodes that compute with weights are *heavy*. Each works on a model, found by following its ``uses_model`` inputs up
+through the nodes that only patch or wrap a model to the node that names it. Heavy nodes are taken model by model:
+as long as a heavy node of the present model can run, no other model gets a turn; then a model whose remaining
+work can all run is preferred, so that it need not come back. Light nodes run as late as something needs them
+(sources: an image is not read long before its use) or as early as they can (what follows a heavy node: a finished
+picture is saved before the next one is begun). Ties go by the order of the document.
+
+Everything here is iterative and costs O(n log n).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+from engine.errors import GraphError, Problem
+from engine.graph.model import EMPTY, Graph, Link
+from engine.graph.registry import Registry
+
+Slot = tuple[str, int]
+"""An output of a node: its id and the number of the slot."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, in order.
+
+    ``sources`` lists the nodes that each step takes values from, ``consumers`` counts the steps that take values from a
+    node (when the last has run, the values can go), ``models`` names for each heavy step the outputs that its
+    models come from.
+    """
+
+    steps: tuple[str, ...]
+    sources: Mapping[str, tuple[str, ...]]
+    consumers: Mapping[str, int]
+    models: Mapping[str, tuple[Slot, ...]]
+
+
+def ancestors(
+    graph: Graph,
+    outputs: Iterable[str],
+    *,
+    available: Container[str] = frozenset(),
+    twins: Mapping[str, str] = EMPTY,
+) -> list[str]:
+    """List ``outputs`` and all that they need, sources before their users, without ``available`` and above it.
+
+    A node in ``twins`` is replaced by the one that it maps to. Raises `GraphError` for a cycle or a link that leads
+    to no node.
+    """
+    order: list[str] = []
+    finished: dict[str, bool] = {}  # False while the node's sources are being listed
+    nodes = graph.nodes
+    for output in outputs:
+        stack = [twins.get(output, output)]
+        while stack:
+            node_id = stack[-1]
+            state = finished.get(node_id)
+            if state is not None:
+                stack.pop()
+                if not state:
+                    finished[node_id] = True
+                    order.append(node_id)
+                continue
+            if node_id in available:
+                finished[node_id] = True
+                continue
+            finished[node_id] = False
+            for value in nodes[node_id].inputs.values():
+                if type(value) is Link:
+                    source = twins.get(value.node, value.node)
+                    known = finished.get(source)
+                    if known is None and source in nodes:
+                        stack.append(source)
+                    elif not known:
+                        raise _broken(graph, node_id, source)
+    return order
+
+
+def _broken(graph: Graph, node_id: str, source: str) -> GraphError:
+    if source in graph.nodes:
+        code, message = "E-CYCLE", f"the node needs its own result, by way of node {source!r}"
+    else:
+        code, message = "E-MISSING-NODE", f"a link leads to node {source!r}, which is not in the workflow"
+    node = graph.nodes[node_id]
+    return GraphError([Problem(code, message, node_id, node.title or node.type, hint="validate the graph first")])
+
+
+def plan(
+    graph: Graph,
+    registry: Registry,
+    outputs: Sequence[str],
+    *,
+    available: Container[str] = frozenset(),
+    twins: Mapping[str, str] = EMPTY,
+) -> Plan:
+    """Order what ``outputs`` need. Nodes in ``available`` have their results already and are not run.
+
+    ``twins`` maps nodes to the one that computes the same and runs in their place. Raises `GraphError` for a cycle or
+    a link that leads to no node.
+    """
+    needed = ancestors(graph, outputs, available=available, twins=twins)
+    place = {node_id: position for position, node_id in enumerate(graph.nodes)} if needed else {}
+    sources = {node_id: _sources(graph, node_id, twins, place) for node_id in needed}
+    consumers = dict.fromkeys(needed, 0)
+    for ones in sources.values():
+        for source in ones:
+            consumers[source] = consumers.get(source, 0) + 1
+    work = _heavy_work(graph, registry, needed, twins)
+    wanted = [twins.get(output, output) for output in outputs]
+    steps = _Scheduler(sources, work, place).schedule(wanted)
+    return Plan(tuple(steps), sources, consumers, {node_id: one.models for node_id, one in work.items()})
+
+
+def _sources(graph: Graph, node_id: str, twins: Mapping[str, str], place: Mapping[str, int]) -> tuple[str, ...]:
+    found = [twins.get(v.node, v.node) for v in graph.nodes[node_id].inputs.values() if type(v) is Link]
+    if len(found) < 2:
+        return tuple(found)
+    return tuple(sorted(set(found), key=place.__getitem__))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Work:
+    """What a heavy node computes with: the outputs that name its models, and the patched ones it is given."""
+
+    models: tuple[Slot, ...]
+    recipes: tuple[Slot, ...]
+
+
+def _heavy_work(graph: Graph, registry: Registry, needed: Sequence[str], twins: Mapping[str, str]) -> dict[str, _Work]:
+    kinds = {graph.nodes[node_id].type for node_id in needed}
+    described = {kind: registry.types[kind] for kind in kinds}
+    carriers = {one.by_name[name].type for one in registry for name in one.uses_model}
+    roots: dict[Slot, Slot] = {}
+    work: dict[str, _Work] = {}
+    for node_id in needed:
+        node = graph.nodes[node_id]
+        links = [node.inputs.get(name) for name in described[node.type].uses_model]
+        recipes = [(twins.get(v.node, v.node), v.slot) for v in links if type(v) is Link]
+        if recipes:
+            models = [_root(graph, registry, recipe, carriers, roots, twins) for recipe in recipes]
+            work[node_id] = _Work(tuple(models), tuple(recipes))
+    return work
+
+
+def _root(
+    graph: Graph,
+    registry: Registry,
+    recipe: Slot,
+    carriers: Container[str],
+    roots: dict[Slot, Slot],
+    twins: Mapping[str, str],
+) -> Slot:
+    """Follow a model up through the nodes that patch or wrap it; ``roots`` remembers what was followed before."""
+    path: list[Slot] = []
+    at = recipe
+    while at not in roots:
+        roots[at] = at
+        path.append(at)
+        above = _model_above(graph, registry, at, carriers)
+        if above is None:
+            break
+        at = (twins.get(above.node, above.node), above.slot)
+    root = roots[at]
+    for passed in path:
+        roots[passed] = root
+    return root
+
+
+def _model_above(graph: Graph, registry: Registry, at: Slot, carriers: Container[str]) -> Link | None:
+    """Return the link that brings the model which output ``at`` hands on, or None where the model begins.
+
+    That is the first linked input of the output's own type, else the first of any type that models travel by.
+    """
+    node = graph.nodes[at[0]]
+    node_type = registry.types.get(node.type)
+    if node_type is None or at[1] >= len(node_type.outputs):
+        return None
+    links = [(p.type, node.inputs.get(p.name)) for p in node_type.inputs]
+    output = node_type.outputs[at[1]].type
+    same = [link for kind, link in links if type(link) is Link and kind == output]
+    carried = [link for kind, link in links if type(link) is Link and kind in carriers]
+    return next(iter(same or carried), None)
+
+
+class _Scheduler:
+    """Orders one set of nodes. Lives for one call of `plan`.
+
+    A light node is *open* when no heavy node that it needs is still to run; it may then run whenever it is wanted.
+    A heavy node all of whose sources have run or are open can run next.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, tuple[str, ...]], work: Mapping[str, _Work], place: Mapping[str, int]
+    ) -> None:
+        self._sources = sources
+        self._work = work
+        self._place = place
+        self._users: dict[str, list[str]] = {node_id: [] for node_id in sources}
+        self._waiting: dict[str, int] = {}
+        for node_id, ones in sources.items():
+            inside = [source for source in ones if source in sources]
+            self._waiting[node_id] = len(inside)
+            for source in inside:
+                self._users[source].append(node_id)
+        self._open: set[str] = set()
+        self._done: set[str] = set()
+        self._steps: list[str] = []
+        self._ranks: dict[tuple[Slot, ...], int] = {}
+        self._left: dict[tuple[Slot, ...], int] = {}
+        self._ready: dict[tuple[Slot, ...], list[tuple[int, int, str]]] = {}
+        self._turns: list[tuple[bool, int, tuple[Slot, ...]]] = []
+
+    def schedule(self, wanted: Sequence[str]) -> list[str]:
+        """Return all nodes in the order to run them."""
+        self._rank_models()
+        self._release([node_id for node_id, count in self._waiting.items() if count == 0])
+        for node_id in wanted:  # what needs no model comes first: it is quick, and so are its failures
+            if node_id in self._open:
+                self._run(node_id)
+        while (models := self._next_models()) is not None:
+            ready = self._ready[models]
+            while ready:
+                node_id = heapq.heappop(ready)[2]
+                self._left[models] -= 1
+                self._run(node_id)
+                for light in self._release(self._satisfied(node_id)):
+                    self._run(light)
+        return self._steps
+
+    def _rank_models(self) -> None:
+        for node_id in sorted(self._work, key=self._place.__getitem__):
+            work = self._work[node_id]
+            for names in (work.models, work.recipes):
+                self._ranks.setdefault(names, len(self._ranks))
+            self._left[work.models] = self._left.get(work.models, 0) + 1
+            self._ready.setdefault(work.models, [])
+
+    def _next_models(self) -> tuple[Slot, ...] | None:
+        """Return the models to work with next: first those whose remaining work can all run."""
+        while self._turns:
+            partial, _, models = heapq.heappop(self._turns)
+            ready = len(self._ready[models])
+            if ready and partial == (ready < self._left[models]):
+                return models
+        return None
+
+    def _satisfied(self, node_id: str) -> list[str]:
+        """Count ``node_id`` as there for its users; return those that now wait for nothing."""
+        free = []
+        for user in self._users[node_id]:
+            self._waiting[user] -= 1
+            if self._waiting[user] == 0:
+                free.append(user)
+        return free
+
+    def _release(self, free: list[str]) -> list[str]:
+        """Open the light nodes of ``free`` and what they open in turn, queue the heavy ones; return the light ones."""
+        opened: list[str] = []
+        while free:
+            node_id = free.pop()
+            work = self._work.get(node_id)
+            if work is None:
+                self._open.add(node_id)
+                opened.append(node_id)
+                free.extend(self._satisfied(node_id))
+                continue
+            ready = self._ready[work.models]
+            heapq.heappush(ready, (self._ranks[work.recipes], self._place[node_id], node_id))
+            partial = len(ready) < self._left[work.models]
+            heapq.heappush(self._turns, (partial, self._ranks[work.models], work.models))
+        return sorted(opened, key=self._place.__getitem__)
+
+    def _run(self, node_id: str) -> None:
+        """Append ``node_id`` after those of its sources, all open, that have not run yet."""
+        stack = [node_id]
+        while stack:
+            top = stack[-1]
+            if top in self._done:
+                stack.pop()
+                continue
+            missing = [s for s in self._sources[top] if s in self._sources and s not in self._done]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            stack.pop()
+            self._done.add(top)
+            self._steps.append(top)
