@@ -23,7 +23,8 @@ ROWS: list[list[str]] = [  # high to low: a module may import lower rows and its
     ["engine.memory", "engine.diffusion"],
     ["engine.weights"],
     ["engine.graph", "engine.networks", "engine.media"],
-    ["engine.errors", "engine.settings", "engine.paths"],
+    ["engine.settings", "engine.paths"],
+    ["engine.errors"],
 ]
 RANK = {package: row for row, names in enumerate(ROWS) for package in names}
 

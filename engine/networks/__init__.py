@@ -1,1 +1,1 @@
-"""Networks of the supported model families: plain torch modules, sized by frozen dataclasses, with no notion of files."""
+"""Networks of the supported model families: plain torch modules, sized by frozen dataclasses."""

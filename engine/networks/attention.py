@@ -142,4 +142,5 @@ class SpatialTransformer(nn.Module):
         hidden = hidden.transpose(1, 2).unflatten(2, (height, width))
         if not self.linear_projection:
             hidden = self.proj_out(hidden)
-        return x + hidden
+        result: Tensor = x + hidden
+        return result

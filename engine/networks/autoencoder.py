@@ -7,6 +7,7 @@ family's scale factor (0.18215 for Stable Diffusion 1) is applied by the caller.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -151,7 +152,8 @@ class _Residual(nn.Module):
         hidden = self.conv1(functional.silu(self.norm1(x)))
         hidden = self.conv2(functional.silu(self.norm2(hidden)))
         shortcut: Tensor = self.nin_shortcut(x) if self.has_shortcut else x
-        return shortcut + hidden
+        result: Tensor = shortcut + hidden
+        return result
 
 
 class _PixelAttention(nn.Module):
@@ -171,7 +173,7 @@ class _PixelAttention(nn.Module):
             projection(hidden).flatten(2).transpose(1, 2)[:, None] for projection in (self.q, self.k, self.v)
         )
         mixed = functional.scaled_dot_product_attention(query, key, value)
-        result: Tensor = x + self.proj_out(mixed[:, 0].transpose(1, 2).unflatten(2, x.shape[-2:]))
+        result: Tensor = x + self.proj_out(mixed[:, 0].transpose(1, 2).reshape(x.shape))
         return result
 
 
@@ -213,9 +215,7 @@ class _DownLevel(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, config: AutoencoderConfig, is_last: bool) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * config.num_res_blocks
-        self.block = nn.ModuleList(
-            _Residual(a, b, config.norm_groups) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.block = nn.ModuleList(_Residual(a, b, config.norm_groups) for a, b in pairwise(widths))
         self.resamples = not is_last
         if self.resamples:
             self.downsample = _Shrink(out_channels)
@@ -230,9 +230,7 @@ class _UpLevel(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, config: AutoencoderConfig, is_last: bool) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * (config.num_res_blocks + 1)
-        self.block = nn.ModuleList(
-            _Residual(a, b, config.norm_groups) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.block = nn.ModuleList(_Residual(a, b, config.norm_groups) for a, b in pairwise(widths))
         self.resamples = not is_last
         if self.resamples:
             self.upsample = _Grow(out_channels)

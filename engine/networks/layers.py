@@ -1,7 +1,7 @@
 """Building blocks of the denoising U-Net: time embedding, residual block, resampling.
 
-Parameter names follow the original single-file layout of latent diffusion (Rombach et al., 2022), so that a checkpoint's
-tensors load by name. The maths is that of Ho et al. (2020) and Dhariwal & Nichol (2021).
+Parameter names follow the original single-file layout of latent diffusion (Rombach et al., 2022), so that the tensors
+of a checkpoint load by name. The maths is that of Ho et al. (2020) and Dhariwal & Nichol (2021).
 """
 
 from __future__ import annotations

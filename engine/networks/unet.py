@@ -21,10 +21,10 @@ __all__ = ["UNet", "UNetConfig"]
 class UNetConfig:
     """Sizes of a `UNet`; the defaults are Stable Diffusion 1.
 
-    Levels count from full resolution down. `transformer_depth` has one number per level, or one per residual block of the
-    input side; 0 means no attention. `transformer_depth_output` has one number per level, or one per output block in the
-    order they run; None mirrors the input side. `middle_depth` 0 leaves a single residual block in the middle (SSD-1B).
-    Exactly one of `num_heads` (same count everywhere) and `head_channels` (same width everywhere) is set.
+    Levels count from full resolution down. `transformer_depth` has one number per level, or one per residual block of
+    the input side; 0 means no attention. `transformer_depth_output` has one number per level, or one per output block
+    in the order they run; None mirrors the input side. `middle_depth` 0 leaves a single residual block in the middle
+    (SSD-1B). Exactly one of `num_heads` (same count everywhere) and `head_channels` (same width everywhere) is set.
     `adm_channels` is the width of the pooled conditioning vector `y`, None where the model takes none.
     """
 

@@ -1,0 +1,96 @@
+"""Own the command line's grammar: sub-commands, options, and how options become settings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from engine.settings import DTYPES, METADATA_LEVELS
+
+DESCRIPTION = """\
+Safelight runs node graphs of diffusion models: pictures from workflows, in the formats that people already have.
+"""
+EPILOG = """\
+examples:
+  main.py run workflows/text_to_image.json
+  main.py run workflows/text_to_image.json --set "Prompt.text=a red apple" --set KSampler.seed=7
+  main.py run output/picture.png                  runs what a picture carries
+  main.py convert workflow.json > prompt.json     editor's workflow to API prompt
+  main.py nodes KSampler                          inputs, ranges and help of a node
+
+exit codes: 0 done, 1 a node failed or a result could not be saved, 2 the input is wrong, 130 stopped by Ctrl-C
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="main.py", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    shared = _shared_options()
+
+    run = commands.add_parser("run", parents=[shared], help="run a workflow and save its pictures")
+    run.add_argument("file", metavar="FILE", help="workflow, or a picture that carries one; - is stdin")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=VALUE",
+        help="change an input; NODE is an id or a title (can be given several times)",
+    )
+    run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu (default: auto)")
+    run.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
+    run.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
+    run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
+
+    validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
+    validate.add_argument("file", metavar="FILE", help="the workflow")
+
+    convert = commands.add_parser("convert", parents=[shared], help="print a workflow as API prompt")
+    convert.add_argument("file", metavar="FILE", help="the workflow")
+    convert.add_argument(
+        "--interfaces", type=Path, metavar="FILE", help="descriptions of nodes not installed (/object_info)"
+    )
+
+    nodes = commands.add_parser("nodes", parents=[shared], help="list the nodes, or describe one")
+    nodes.add_argument("id", nargs="?", metavar="ID", help="a node's id")
+
+    commands.add_parser("models", parents=[shared], help="list the model files and their families")
+    return parser
+
+
+def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that were given on the command line, by name; None where one was not."""
+    names = (
+        "base_directory",
+        "input_directory",
+        "output_directory",
+        "temp_directory",
+        "extra_model_paths",
+        "device",
+        "dtype",
+        "threads",
+        "metadata",
+    )
+    return {name: getattr(arguments, name, None) for name in names}
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    folders = shared.add_argument_group("folders")
+    folders.add_argument("--base-directory", metavar="DIR", help="folder with models/, input/, output/ (default: here)")
+    folders.add_argument("--input-directory", metavar="DIR", help="where pictures are loaded from")
+    folders.add_argument("--output-directory", metavar="DIR", help="where pictures are saved")
+    folders.add_argument("--temp-directory", metavar="DIR", help="where previews are saved")
+    folders.add_argument(
+        "--extra-model-paths-config",
+        dest="extra_model_paths",
+        action="append",
+        metavar="FILE",
+        help="YAML file that names more model folders (can be given several times)",
+    )
+    shared.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    shared.add_argument("--verbose", action="store_true", help="show tracebacks and log messages")
+    return shared

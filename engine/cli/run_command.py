@@ -1,0 +1,170 @@
+"""The command ``run``: from a file to pictures, with progress for people and one JSON object for programs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.arguments import settings_from
+from engine.cli.report import peak_memory_bytes, print_json, print_problems, problem_records
+from engine.errors import Cancelled, InputError
+from engine.execution.cancel import CancelToken
+from engine.execution.events import Event, Listener, NodeFinished, NodeProgress, NodeStarted, broadcast
+from engine.graph.model import Graph
+from engine.session import Result, Session, Workflow
+from engine.settings import read_settings
+
+if TYPE_CHECKING:
+    from engine.cli.progress import Display
+
+_log = logging.getLogger("safelight.run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a workflow file and return the exit code; see `engine.cli.entry.main`."""
+    session = Session(read_settings(settings_from(arguments)))
+    workflow = _open(session, arguments.file)
+    for assignment in arguments.set:
+        target, value = _assignment(assignment)
+        workflow.set(target, value)
+    cancel = CancelToken()
+    with _cancel_on_interrupt(cancel), _display(workflow, quiet=arguments.json) as display:
+        listeners = [one for one in (display, _logger(workflow.graph) if arguments.verbose else None) if one]
+        result = session.run(workflow.graph, listener=broadcast(*listeners), cancel=cancel)
+    if arguments.json:
+        print_json(report(result))
+    else:
+        _show(result)
+    return exit_code(result)
+
+
+def exit_code(result: Result) -> int:
+    """Return the exit code of a run: what stopped it wins over what failed in it."""
+    if result.made.cancelled:
+        return Cancelled.exit_code
+    return max((error.exit_code for error in result.made.errors), default=0)
+
+
+def report(result: Result) -> dict[str, Any]:
+    """Describe a run as plain data: outputs with their files, what each node did, time and memory."""
+    made, nodes = result.made, result.graph.nodes
+    return {
+        "ok": made.ok,
+        "cancelled": made.cancelled,
+        "seconds": round(made.seconds, 4),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "outputs": [
+            {
+                "node": id,
+                "title": nodes[id].title or nodes[id].type,
+                "state": str(made.nodes[id].state),
+                "files": [_file_record(file) for file in made.nodes[id].files],
+            }
+            for id in made.outputs
+        ],
+        "nodes": [
+            {
+                "node": id,
+                "title": nodes[id].title or nodes[id].type,
+                "type": nodes[id].type,
+                "state": str(outcome.state),
+                "seconds": round(outcome.seconds, 4),
+            }
+            for id, outcome in made.nodes.items()
+        ],
+        "errors": problem_records([problem for error in made.errors for problem in error.problems]),
+    }
+
+
+def _file_record(file: Any) -> dict[str, Any]:
+    path = Path(file.path)
+    return {
+        "path": str(path),
+        "filename": path.name,
+        "subfolder": file.subfolder,
+        "type": file.folder,
+        "sha256": file.sha256,
+        "bytes": path.stat().st_size if path.is_file() else None,
+    }
+
+
+def _open(session: Session, file: str) -> Workflow:
+    if file != "-":
+        return session.open(file)
+    from engine.graph.documents import parse_text
+
+    document = parse_text(sys.stdin.buffer.read(), "standard input")
+    if not isinstance(document, Mapping):
+        raise InputError("standard input holds no workflow", expected="a JSON object", got=type(document).__name__)
+    return session.open(document)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """Split ``NODE.INPUT=VALUE``; the input's type decides how the value is read."""
+    target, separator, value = text.partition("=")
+    if not separator or "." not in target:
+        raise InputError("this is not an assignment", expected="NODE.INPUT=VALUE", got=text)
+    return target.strip(), value
+
+
+@contextlib.contextmanager
+def _cancel_on_interrupt(cancel: CancelToken) -> Iterator[None]:
+    """Let the first Ctrl-C stop the run at its next step; a second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(number: int, frame: object) -> None:
+        cancel.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _logger(graph: Graph) -> Listener:
+    """Return a listener that writes what happens to the log, for terminals without bars and for bug reports."""
+
+    def listen(event: Event) -> None:
+        match event:
+            case NodeStarted(node_id):
+                _log.info("%s: started", graph.nodes[node_id].title or graph.nodes[node_id].type)
+            case NodeProgress(node_id, step, total):
+                _log.info("%s: step %d of %d", graph.nodes[node_id].title or graph.nodes[node_id].type, step, total)
+            case NodeFinished(node_id, seconds):
+                _log.info("%s: done in %.2f s", graph.nodes[node_id].title or graph.nodes[node_id].type, seconds)
+
+    return listen
+
+
+def _display(workflow: Workflow, *, quiet: bool) -> contextlib.AbstractContextManager[Display | None]:
+    if quiet or not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    from engine.cli.progress import Display
+
+    return Display(workflow.graph)
+
+
+def _show(result: Result) -> None:
+    """Say what was saved where, then what went wrong."""
+    if result.files:
+        if sys.stdout.isatty():
+            from engine.cli.progress import print_table
+
+            print_table(result)
+        else:
+            for file in result.files:
+                print(file.path)
+    print_problems([problem for error in result.made.errors for problem in error.problems])
+    if result.made.cancelled:
+        print_problems(Cancelled().problems)

@@ -1,0 +1,129 @@
+"""The text half of CLIP (Radford et al., 2021, arXiv:2103.00020), which turns tokens into the prompt's embedding.
+
+Parameter names are those of Hugging Face's ``text_model``, as Stable Diffusion 1 checkpoints store them. The network is
+small enough to own: importing it from transformers costs more than encoding a prompt does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["ClipText", "ClipTextConfig"]
+
+QUICK_GELU_SLOPE = 1.702
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTextConfig:
+    """Sizes of a `ClipText`; the defaults are CLIP ViT-L/14, which Stable Diffusion 1 reads prompts with."""
+
+    vocabulary: int = 49408
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    hidden: int = 3072
+    positions: int = 77
+    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
+
+
+class ClipText(nn.Module):
+    """Encode tokens [B, T] to hidden states [B, T, width] with a causal transformer."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = _Embeddings(config)
+        self.encoder = _Encoder(config)
+        self.final_layer_norm = nn.LayerNorm(config.width, eps=1e-5)
+
+    def forward(self, tokens: Tensor, last_layer: int = -1, end_token: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return hidden states [B, T, width] and the pooled state [B, width] of tokens [B, T].
+
+        `last_layer` -1 is the last layer, -2 the one before it, and so on; the final normalisation is applied to
+        whichever is taken. Numbers that go back further than there are layers mean the last one. The pooled state is
+        that of the first `end_token` (default: the largest id) after the last layer.
+        """
+        depth = len(self.encoder.layers)
+        taken = depth + last_layer if -depth <= last_layer < 0 else depth - 1
+        hidden = self.embeddings(tokens)
+        chosen = hidden
+        for index, layer in enumerate(self.encoder.layers):
+            hidden = layer(hidden)
+            if index == taken:
+                chosen = hidden
+        end = self.config.vocabulary - 1 if end_token is None else end_token
+        place = (tokens == end).int().argmax(dim=-1)
+        last = self.final_layer_norm(hidden)
+        pooled = last[torch.arange(len(tokens), device=tokens.device), place]
+        return self.final_layer_norm(chosen) if taken != depth - 1 else last, pooled
+
+
+class _Embeddings(nn.Module):
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(config.vocabulary, config.width)
+        self.position_embedding = nn.Embedding(config.positions, config.width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        result: Tensor = self.token_embedding(tokens) + self.position_embedding.weight[: tokens.shape[1]]
+        return result
+
+
+class _Encoder(nn.Module):
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+
+
+class _Layer(nn.Module):
+    """Causal self-attention and a perceptron, each normalised first and added on."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.layer_norm1 = nn.LayerNorm(config.width, eps=1e-5)
+        self.self_attn = _SelfAttention(config)
+        self.layer_norm2 = nn.LayerNorm(config.width, eps=1e-5)
+        self.mlp = _Perceptron(config)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        hidden = hidden + self.self_attn(self.layer_norm1(hidden))
+        result: Tensor = hidden + self.mlp(self.layer_norm2(hidden))
+        return result
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.q_proj = nn.Linear(config.width, config.width)
+        self.k_proj = nn.Linear(config.width, config.width)
+        self.v_proj = nn.Linear(config.width, config.width)
+        self.out_proj = nn.Linear(config.width, config.width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        query, key, value = (
+            projection(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        result: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return result
+
+
+class _Perceptron(nn.Module):
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.is_quick = config.activation == "quick_gelu"
+        self.fc1 = nn.Linear(config.width, config.hidden)
+        self.fc2 = nn.Linear(config.hidden, config.width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        hidden = self.fc1(hidden)
+        hidden = hidden * torch.sigmoid(QUICK_GELU_SLOPE * hidden) if self.is_quick else functional.gelu(hidden)
+        result: Tensor = self.fc2(hidden)
+        return result

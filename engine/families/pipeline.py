@@ -1,0 +1,215 @@
+"""From a checkpoint file to a picture: what the nodes call.
+
+Recipes go in and out of the loaders; the other functions borrow a network from the residency for as long as they
+compute with it. Pictures are [B, H, W, C] in 0..1, float32, on the CPU; latents are
+`engine.diffusion.latents.Latent`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from engine.diffusion.conditioning import Conditioning, ConditioningEntry
+from engine.diffusion.guidance import CFGGuider
+from engine.diffusion.latents import Latent, LatentFormat
+from engine.diffusion.model_calls import DiffusionModel, Predict
+from engine.diffusion.samplers import OnStep
+from engine.diffusion.sampling import KSamplerSettings, ksample
+from engine.errors import InputError, WeightError
+from engine.families.building import build_module
+from engine.families.family import Detected
+from engine.families.registry import detect_family, family_of
+from engine.memory.devices import DtypeName, probe_device
+from engine.memory.residency import Residency
+from engine.networks.autoencoder import Autoencoder
+from engine.networks.unet import UNet
+from engine.weights.files import open_weights
+from engine.weights.recipe import FileRef, ModelRecipe, Part
+
+__all__ = [
+    "Guidance",
+    "bind_model",
+    "decode_latent",
+    "detect_file",
+    "encode_pixels",
+    "encode_prompt",
+    "latent_format_of",
+    "load_checkpoint",
+    "load_vae",
+    "make_models",
+    "predict_with",
+    "sample_latent",
+]
+
+LAST_LAYER: Final = "last_layer"
+"""The option of a text recipe that says which layer to stop at; -1 is the last."""
+
+PART_TITLES: Final[dict[Part, str]] = {"diffusion": "a diffusion model", "text": "a text encoder", "vae": "a VAE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """Say what to draw, what to avoid, and how strictly (`cfg` 1 ignores the negative prompt)."""
+
+    positive: Conditioning
+    negative: Conditioning
+    cfg: float
+
+
+def make_models(device: str = "auto", dtype: DtypeName = "auto", budget_bytes: int | None = None) -> Residency:
+    """Return the owner of weights for a device. Raises `InputError` where the device is not there."""
+    return Residency(build_module, probe_device(device), dtype=dtype, budget_bytes=budget_bytes)
+
+
+def detect_file(file: FileRef) -> Detected:
+    """Tell what a weight file is from its header. Raises `WeightError`."""
+    with open_weights(file.path) as opened:
+        return detect_family(opened.shapes, opened.metadata, file.name)
+
+
+def load_checkpoint(file: FileRef) -> tuple[ModelRecipe, ModelRecipe, ModelRecipe]:
+    """Return the recipes (model, clip, vae) of a checkpoint; only its header is read.
+
+    Raises `WeightError` where the file is damaged, of no supported family, or lacks one of the three.
+    """
+    found = detect_file(file)
+    return _recipe(file, found, "diffusion"), _recipe(file, found, "text"), _recipe(file, found, "vae")
+
+
+def load_vae(file: FileRef) -> ModelRecipe:
+    """Return the recipe of the VAE in a file, be it a VAE alone or a whole checkpoint. Raises `WeightError`."""
+    return _recipe(file, detect_file(file), "vae")
+
+
+def encode_prompt(models: Residency, clip: ModelRecipe, text: str) -> Conditioning:
+    """Turn a prompt into conditioning: one entry, embedding [1, 77 * chunks, D]. Raises `WeightError`."""
+    last_layer = int(clip.option(LAST_LAYER, -1))
+    with models.use(clip) as network:
+        encoding = family_of(clip.family).encode_text(network, text, last_layer)
+    return (ConditioningEntry(encoding.embedding, encoding.pooled),)
+
+
+def latent_format_of(recipe: ModelRecipe) -> LatentFormat:
+    """Return how the family of a recipe scales its latents, which also knows their preview colours."""
+    return family_of(recipe.family).latent_format
+
+
+def sample_latent(
+    models: Residency,
+    model: ModelRecipe,
+    settings: KSamplerSettings,
+    guidance: Guidance,
+    latent: Latent,
+    on_step: OnStep | None = None,
+) -> Latent:
+    """Do what a KSampler node does. `on_step` hears of every step and may raise to end the run, as cancelling does."""
+    latent_format, device = latent_format_of(model), models.device.device
+    with models.use(model) as network:
+        bound = bind_model(model, network)
+        guider = CFGGuider(bound, guidance.positive, guidance.negative, guidance.cfg)
+        return ksample(settings, guider, latent, latent_format, on_step=on_step, device=device)
+
+
+def bind_model(model: ModelRecipe, network: nn.Module) -> DiffusionModel:
+    """Return what guiders call: the borrowed network of a recipe, with its family's noise levels and inputs."""
+    assert isinstance(network, UNet)
+    family = family_of(model.family)
+    return DiffusionModel(predict_with(network), family.sampling, family.inputs)
+
+
+def decode_latent(models: Residency, vae: ModelRecipe, latent: Latent) -> Tensor:
+    """Turn latents into pictures [B, H, W, 3] in 0..1, float32, on the CPU.
+
+    One picture at a time: the memory for a batch is that of one picture, and a picture does not depend on its company.
+    """
+    with models.use(vae) as network, torch.inference_mode():
+        assert isinstance(network, Autoencoder)
+        _check_channels(latent, network)
+        pictures = [_decode_one(network, samples) for samples in torch.split(latent.samples, 1)]
+        return torch.cat(pictures).clone()
+
+
+def encode_pixels(models: Residency, vae: ModelRecipe, pixels: Tensor) -> Latent:
+    """Turn pictures [B, H, W, C] in 0..1 into latents; alpha is ignored.
+
+    Sides that are no multiple of the VAE's factor (8) are cut evenly on both sides. The latent is the mean of what the
+    encoder gives, not a sample: the same picture always has the same latent.
+    """
+    with models.use(vae) as network, torch.inference_mode():
+        assert isinstance(network, Autoencoder)
+        cut = _crop(pixels[..., :3], network.config.downscale)
+        latents = [_encode_one(network, picture) for picture in torch.split(cut, 1)]
+        return Latent(torch.cat(latents).clone())
+
+
+def _recipe(file: FileRef, found: Detected, part: Part) -> ModelRecipe:
+    if part not in found.parts:
+        held = ", ".join(PART_TITLES[other] for other in PART_TITLES if other in found.parts)
+        raise WeightError(
+            f"{file.name} holds no {PART_TITLES[part].split(' ', 1)[1]}",
+            expected=PART_TITLES[part],
+            got=held or "none of a checkpoint's parts",
+            hint="use the complete checkpoint, or load the parts from their own files",
+        )
+    return ModelRecipe(file, found.family.name, part)
+
+
+def predict_with(network: UNet) -> Predict:
+    """Return the call of a U-Net that casts to and from the network's device and number format."""
+    weight = next(network.parameters())
+
+    def cast(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value.to(weight.device, weight.dtype)
+
+    def predict(
+        x: Tensor, timestep: Tensor, context: Tensor, *, y: Tensor | None = None, control: Any = None
+    ) -> Tensor:
+        network_x, network_context = cast(x), cast(context)
+        assert network_x is not None and network_context is not None
+        residuals = None if control is None else [residual.to(network_x) for residual in control]
+        result: Tensor = network(network_x, timestep.to(weight.device), network_context, cast(y), residuals)
+        return result
+
+    return predict
+
+
+def _decode_one(network: Autoencoder, samples: Tensor) -> Tensor:
+    weight = next(network.parameters())
+    pixels = network.decode(samples.to(weight.device, weight.dtype)).float()
+    return ((pixels + 1) / 2).clamp(0, 1).movedim(1, -1).cpu()
+
+
+def _encode_one(network: Autoencoder, picture: Tensor) -> Tensor:
+    weight = next(network.parameters())
+    centred = (picture.movedim(-1, 1).to(weight.device, torch.float32) * 2 - 1).to(weight.dtype)
+    mean, _ = network.encode(centred)
+    return mean.float().cpu()
+
+
+def _crop(pixels: Tensor, factor: int) -> Tensor:
+    """Cut the middle of [B, H, W, C] to sides that are multiples of `factor`."""
+    height, width = pixels.shape[1] // factor * factor, pixels.shape[2] // factor * factor
+    if not height or not width:
+        raise InputError(
+            "the picture is too small to encode",
+            expected=f"at least {factor} x {factor} pixels",
+            got=f"{pixels.shape[2]} x {pixels.shape[1]}",
+            hint="scale the picture up first",
+        )
+    y, x = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
+    return pixels[:, y : y + height, x : x + width]
+
+
+def _check_channels(latent: Latent, network: Autoencoder) -> None:
+    expected = network.config.latent_channels
+    if latent.samples.ndim != 4 or latent.samples.shape[1] != expected:
+        raise InputError(
+            "the latent does not fit the VAE",
+            expected=f"[batch, {expected}, height, width]",
+            got=str(list(latent.samples.shape)),
+            hint="decode with the VAE of the checkpoint that made the latent",
+        )

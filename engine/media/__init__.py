@@ -1,0 +1,1 @@
+"""Pictures in and out, with limits, and the recipe that travels inside them."""

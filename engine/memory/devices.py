@@ -1,0 +1,136 @@
+"""What device there is and which number format each part of a model runs in on it.
+
+A device is looked at once; what was found is a frozen `DeviceInfo`. The choice of dtype is a table over kinds of
+device, so a new kind is a new row.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import torch
+
+from engine.errors import InputError
+from engine.weights.recipe import Part
+
+__all__ = ["DeviceInfo", "DtypeName", "choose_dtype", "probe_device"]
+
+DeviceKind = Literal["cpu", "cpu_bf16", "cuda", "cuda_old", "mps", "xpu"]
+DtypeName = Literal["auto", "float32", "float16", "bfloat16"]
+
+AMPERE: Final = 8  # the first compute capability whose tensor cores take bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """Describe a device: `name` as torch takes it, its row of the dtype table, and its memory in bytes."""
+
+    name: str
+    kind: DeviceKind
+    total_bytes: int
+
+    @property
+    def device(self) -> torch.device:
+        """Return torch's handle."""
+        return torch.device(self.name)
+
+
+# What each part computes in. The text encoder is small and is read for every token of every step after it, so it keeps
+# full precision on a CPU; the autoencoder's last layers set the picture's colours, where bfloat16 shows as banding.
+DTYPES: Final[Mapping[DeviceKind, Mapping[Part, torch.dtype]]] = {
+    "cpu": {"diffusion": torch.float32, "text": torch.float32, "vae": torch.float32},
+    "cpu_bf16": {"diffusion": torch.bfloat16, "text": torch.float32, "vae": torch.float32},
+    "cuda": {"diffusion": torch.float16, "text": torch.float16, "vae": torch.bfloat16},
+    "cuda_old": {"diffusion": torch.float16, "text": torch.float16, "vae": torch.float32},
+    "mps": {"diffusion": torch.float16, "text": torch.float32, "vae": torch.float32},
+    "xpu": {"diffusion": torch.bfloat16, "text": torch.bfloat16, "vae": torch.bfloat16},
+}
+FORCED: Final[Mapping[str, torch.dtype]] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def probe_device(wanted: str = "auto") -> DeviceInfo:
+    """Look at a device ("auto", "cpu", "cuda", "cuda:1", "mps", "xpu"); "auto" takes the first accelerator there is.
+
+    Raises `InputError` where it is not there.
+    """
+    if wanted == "auto":
+        wanted = next((name for name in ("cuda", "xpu", "mps") if _is_there(name)), "cpu")
+    family, _, number = wanted.partition(":")
+    if (
+        family not in ("cpu", "cuda", "mps", "xpu")
+        or (number and not number.isdecimal())
+        or not _is_there(family, int(number or 0))
+    ):
+        there = ["cpu", *(name for name in ("cuda", "xpu", "mps") if _is_there(name))]
+        raise InputError(
+            f"the device {wanted} is not there",
+            expected=", ".join(there),
+            got=wanted,
+            hint="choose one of these, or leave the choice to Safelight (auto)",
+        )
+    return _probe(family, int(number or 0))
+
+
+def choose_dtype(device: DeviceInfo, part: Part, wanted: DtypeName = "auto") -> torch.dtype:
+    """Return what `part` computes in on `device`; anything but "auto" is obeyed, save float16 on a CPU.
+
+    CPUs multiply float16 by way of float32, many times slower than either; there it means float32.
+    """
+    if wanted == "auto":
+        return DTYPES[device.kind][part]
+    forced = FORCED[wanted]
+    return torch.float32 if forced == torch.float16 and device.kind.startswith("cpu") else forced
+
+
+def _is_there(family: str, index: int = 0) -> bool:
+    if family == "cuda":
+        return torch.cuda.is_available() and index < torch.cuda.device_count()
+    if family == "xpu":
+        return torch.xpu.is_available() and index < torch.xpu.device_count()
+    if family == "mps":
+        return torch.backends.mps.is_available() and index == 0
+    return index == 0
+
+
+@functools.cache  # the hardware does not change while the process runs
+def _probe(family: str, index: int) -> DeviceInfo:
+    if family == "cuda":
+        facts = torch.cuda.get_device_properties(index)
+        return DeviceInfo(f"cuda:{index}", "cuda" if facts.major >= AMPERE else "cuda_old", int(facts.total_memory))
+    if family == "xpu":
+        return DeviceInfo(f"xpu:{index}", "xpu", int(torch.xpu.get_device_properties(index).total_memory))
+    if family == "mps":
+        return DeviceInfo("mps", "mps", int(torch.mps.recommended_max_memory()))
+    return DeviceInfo("cpu", "cpu_bf16" if _cpu_multiplies_bfloat16() else "cpu", _ram_bytes())
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Say whether the processor has instructions for it (AMX or AVX-512 BF16 on x86, BF16 on Arm) that torch uses."""
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16")):
+        return True
+    if capabilities.get("bf16") and capabilities.get("architecture") == "aarch64":
+        return True
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(probe() for probe in probes if probe is not None)
+
+
+def _ram_bytes() -> int:
+    """Return the memory of the machine, or of the container it runs in where that is less; 0 where nobody says."""
+    import os
+    from pathlib import Path
+
+    found = []
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
+        found.append(int(text))
+    return min(found, default=0)

@@ -1,0 +1,313 @@
+"""Put the engine together: settings, folders, nodes, cache and weights for as long as a session lives.
+
+    from engine import open_workflow
+
+    workflow = open_workflow("workflows/text_to_image.json")
+    workflow.set("Prompt.text", "a red apple").set("KSampler.seed", 7)
+    result = workflow.run()
+    result.images["Save Image"][0].show()
+
+The command line, the server and scripts all enter here, so the same file runs the same way from each of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import Cancelled, DocumentError, GraphError, InputError, Problem, SafelightError
+from engine.graph.assign import set_value
+from engine.graph.documents import graph_from_metadata, load_document, parse_text
+from engine.graph.interfaces import Interfaces
+from engine.graph.model import Graph, Node
+from engine.graph.registry import Registry, load_package
+from engine.graph.validate import coerce_inputs, validate
+from engine.graph.values import did_you_mean, listed
+from engine.paths import Folders, make_folders
+from engine.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from engine.execution.cache import ResultCache
+    from engine.execution.cancel import CancelToken
+    from engine.execution.context import Services
+    from engine.execution.events import Listener
+    from engine.execution.outcome import RunResult
+    from engine.graph.node_types import SavedFile
+
+BUILT_IN_NODES = "nodes"
+FAMILY_FOLDERS = frozenset({"checkpoints", "diffusion_models", "text_encoders", "vae"})
+"""Model folders whose files belong to a family that can be told from their tensors."""
+MAX_DOCUMENT_BYTES = 64 << 20
+CARRIERS = (".png", ".webp", ".jpg", ".jpeg", ".latent", ".safetensors")
+"""Files that can carry a workflow inside."""
+
+
+class Session:
+    """Own what outlives a run: the registry, the folders, the results and the weights that are kept.
+
+    Nothing that needs torch is made before the first run.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or read_settings()
+        given = self.settings
+        self.folders: Folders = make_folders(
+            given.base_directory,
+            user_folders={
+                "input": given.input_directory,
+                "output": given.output_directory,
+                "temp": given.temp_directory,
+                "user": given.user_directory,
+            },
+            extra_model_paths=given.extra_model_paths,
+        )
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """The node types that are known."""
+        return load_package(BUILT_IN_NODES)
+
+    @functools.cached_property
+    def interfaces(self) -> Interfaces:
+        """The parameter lists that reading an editor's workflow needs."""
+        return Interfaces.from_registry(self.registry)
+
+    @functools.cached_property
+    def cache(self) -> ResultCache:
+        """The results kept between runs."""
+        from engine.execution.cache import ResultCache
+
+        return ResultCache(self.settings.cache_bytes)
+
+    def open(self, source: Path | str | Mapping[str, Any]) -> Workflow:
+        """Read a workflow from a file (JSON, picture, latent) or a parsed document.
+
+        Raises `DocumentError` when it is none, `GraphError` when single nodes of it cannot be read.
+        """
+        return Workflow(self, self.load(source))
+
+    def load(self, source: Path | str | Mapping[str, Any], interfaces: Interfaces | None = None) -> Graph:
+        """Read the graph of `open`; ``interfaces`` describe node types that are not installed."""
+        interfaces = interfaces or self.interfaces
+        if isinstance(source, Mapping):
+            return load_document(dict(source), interfaces)
+        path = Path(source)
+        if path.suffix.lower() in CARRIERS:
+            return _load_carrier(path, interfaces)
+        return load_document(parse_text(read_document(path), path.name), interfaces)
+
+    def problems(self, graph: Graph, outputs: Sequence[str] | None = None) -> list[Problem]:
+        """List everything that keeps ``graph`` from running, in graph order."""
+        return validate(graph, self.registry, self.folders.list_files, outputs)
+
+    @functools.cached_property
+    def services(self) -> Services:
+        """What runs hand to their nodes: folders, the owner of weights and devices, settings, and file keys."""
+        import importlib.metadata  # reads slowly, and only runs need it
+
+        from engine.execution.context import Services
+
+        models = self._make_models()
+        return Services(
+            folders=self.folders,
+            models=models,
+            settings=self.settings,
+            file_identity=self.folders.identity,
+            salt=f"torch {importlib.metadata.version('torch')} {self.settings.device} {self.settings.dtype}",
+        )
+
+    def _make_models(self) -> Any:
+        import torch
+
+        from engine.families.pipeline import make_models
+
+        given = self.settings
+        if given.threads is not None:
+            torch.set_num_threads(given.threads)
+        return make_models(given.device, given.dtype, given.memory_bytes)
+
+    def model_facts(self, key: str, name: str) -> dict[str, Any]:
+        """Tell a model file's name, bytes, and family, or what is wrong with it. Reads its header only."""
+        from engine.families.pipeline import detect_file
+        from engine.weights.recipe import file_ref
+
+        path = self.folders.resolve(key, name)
+        facts = {"name": name, "path": str(path), "bytes": path.stat().st_size, "family": None, "problem": None}
+        if key in FAMILY_FOLDERS:
+            try:
+                facts["family"] = detect_file(file_ref(path, name)).family.title
+            except SafelightError as error:
+                facts["problem"] = error.problem.message
+        return facts
+
+    def run(
+        self,
+        graph: Graph,
+        *,
+        outputs: Sequence[str] | None = None,
+        listener: Listener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """Check ``graph`` and compute what ``outputs`` name (default: every output node).
+
+        Raises `GraphError` with all problems before anything runs. What fails while running is in the result.
+        """
+        from engine.execution.executor import execute
+
+        problems = self.problems(graph, outputs)
+        if problems:
+            raise GraphError(problems)
+        ready = coerce_inputs(graph, self.registry)
+        made = execute(
+            ready,
+            self.registry,
+            cache=self.cache,
+            outputs=outputs,
+            services=self.services,
+            listener=listener,
+            cancel=cancel,
+        )
+        return Result(graph, made)
+
+
+class Workflow:
+    """A graph with a session to run it in. `set` changes the graph that this object holds, never a file."""
+
+    def __init__(self, session: Session, graph: Graph) -> None:
+        self.session = session
+        self.graph = graph
+
+    def set(self, target: str, value: Any) -> Workflow:
+        """Set input ``"Title or id.input"`` and return this workflow, so that calls can be chained.
+
+        Raises `InputError` when there is no such node or input, or the value does not fit.
+        """
+        self.graph = set_value(self.graph, target, value, self.session.registry, self.session.folders.list_files)
+        return self
+
+    def problems(self) -> list[Problem]:
+        """List everything that keeps the workflow from running."""
+        return self.session.problems(self.graph)
+
+    def run(self, outputs: Sequence[str] | None = None, *, listener: Listener | None = None) -> Result:
+        """Run and return what was made; ``outputs`` names nodes by id or title (default: every output node).
+
+        Raises the first error when a node failed, `GraphError` when the workflow is not in order.
+        """
+        ids = None if outputs is None else [find_node(self.graph, name).id for name in outputs]
+        result = self.session.run(self.graph, outputs=ids, listener=listener)
+        result.raise_for_failure()
+        return result
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """What a run made, by node title and by node id (titles win; of equal titles the first node's)."""
+
+    graph: Graph
+    made: RunResult
+
+    @property
+    def files(self) -> tuple[SavedFile, ...]:
+        """The files that the wanted outputs wrote, in order."""
+        return self.made.files
+
+    @property
+    def images(self) -> Mapping[str, list[Image]]:
+        """The pictures of each wanted output: what it saved, else its IMAGE values."""
+        return self._by_name(lambda id: self._pictures(id))
+
+    @property
+    def values(self) -> Mapping[str, tuple[Any, ...]]:
+        """The output values of each wanted output; name nodes in ``run(outputs=[…])`` to have theirs."""
+        return self._by_name(lambda id: self.made.values.get(id, ()))
+
+    def raise_for_failure(self) -> None:
+        """Raise the first error of the run, or `Cancelled` when it was stopped."""
+        for error in self.made.errors:
+            raise error
+        if self.made.cancelled:
+            raise Cancelled()
+
+    def _by_name(self, get: Callable[[str], Any]) -> dict[str, Any]:
+        found = {id: get(id) for id in self.made.outputs}
+        for id in reversed(self.made.outputs):
+            title = self.graph.nodes[id].title
+            if title:
+                found[title] = found[id]
+        return found
+
+    def _pictures(self, id: str) -> list[Image]:
+        from PIL import Image as pillow
+
+        from engine.media.images import to_pil
+
+        files = [file for file in self.made.nodes[id].files if file.path.lower().endswith(".png")]
+        if files:
+            pictures: list[Image] = []
+            for file in files:
+                with pillow.open(file.path) as opened:
+                    opened.load()
+                pictures.append(opened)
+            return pictures
+        batches = [value for value in self.made.values.get(id, ()) if _is_picture(value)]
+        return [to_pil(one.cpu().numpy()) for batch in batches for one in batch]
+
+
+def open_workflow(source: Path | str | Mapping[str, Any], settings: Settings | None = None) -> Workflow:
+    """Read a workflow and give it a session of its own. ``source``: JSON file, picture, or parsed document."""
+    return Session(settings).open(source)
+
+
+def find_node(graph: Graph, name: str) -> Node:
+    """Return the node called ``name``, an id or a title. Raises `InputError` when there is none, or several."""
+    if name in graph.nodes:
+        return graph.nodes[name]
+    found = [node for node in graph.nodes.values() if node.title == name or (not node.title and node.type == name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = listed([node.id for node in found])
+        raise InputError(f"{len(found)} nodes are called {name!r}", hint=f"name one by its id: {ids}")
+    names = [*graph.nodes, *(node.title or node.type for node in graph.nodes.values())]
+    raise InputError(f"no node is called {name!r}", expected="an id or a title", hint=did_you_mean(name, names))
+
+
+def read_document(path: Path) -> bytes:
+    """Read a workflow file whole. Raises `DocumentError` when it is not there, no file, or too large."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_DOCUMENT_BYTES:
+            limit = f"at most {MAX_DOCUMENT_BYTES >> 20} MiB"
+            raise DocumentError(f"{path.name} is too large for a workflow", expected=limit, got=f"{size >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _load_carrier(path: Path, interfaces: Interfaces) -> Graph:
+    from engine.media.metadata import read_metadata
+
+    try:
+        path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return graph_from_metadata(read_metadata(path), interfaces, path.name)
+
+
+def _unreadable(path: Path, error: OSError) -> DocumentError:
+    hint = "give the path of a workflow file" if path.suffix else None
+    return DocumentError(
+        f"{path} cannot be read: {error.strerror or error}", expected="a workflow file", got=os.fspath(path), hint=hint
+    )
+
+
+def _is_picture(value: Any) -> bool:
+    shape: Sequence[int] = getattr(value, "shape", ())
+    return len(shape) == 4 and shape[-1] in (1, 3, 4)

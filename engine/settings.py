@@ -1,0 +1,103 @@
+"""Own the one frozen `Settings`: read once at the start, from the environment and the command line, then passed down.
+
+Nothing else in the engine reads environment variables that are ours. A setting named ``device`` is read from
+``SAFELIGHT_DEVICE``; a value given in code or on the command line wins over the environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from engine.errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+MetadataLevel = Literal["none", "recipe", "full"]
+DTYPES: tuple[str, ...] = get_args(Dtype)
+METADATA_LEVELS: tuple[str, ...] = get_args(MetadataLevel)
+PREFIX = "SAFELIGHT_"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """Hold every choice that is made before a workflow runs.
+
+    ``base_directory`` holds ``models/``, ``input/``, ``output/``, ``temp/`` and ``user/``; each of the last four can
+    be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like. ``dtype`` is what weights are computed in.
+    ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
+    results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
+    ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    """
+
+    base_directory: Path
+    input_directory: Path | None = None
+    output_directory: Path | None = None
+    temp_directory: Path | None = None
+    user_directory: Path | None = None
+    extra_model_paths: tuple[Path, ...] = ()
+    device: str = "auto"
+    dtype: Dtype = "auto"
+    threads: int | None = None
+    cache_bytes: int = 1 << 30
+    memory_bytes: int | None = None
+    metadata: MetadataLevel = "full"
+
+    def __post_init__(self) -> None:
+        if self.device.split(":")[0] not in DEVICES:
+            raise InputError("the device is not known", expected=", ".join(DEVICES), got=repr(self.device))
+        if self.dtype not in DTYPES:
+            raise InputError("the dtype is not known", expected=", ".join(DTYPES), got=repr(self.dtype))
+        if self.metadata not in METADATA_LEVELS:
+            expected = ", ".join(METADATA_LEVELS)
+            raise InputError("the metadata level is not known", expected=expected, got=repr(self.metadata))
+        for name in ("threads", "cache_bytes", "memory_bytes"):
+            value = getattr(self, name)
+            if value is not None and value < (1 if name == "threads" else 0):
+                raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
+
+
+def default_base_directory() -> Path:
+    """Return the working directory, unless only the checkout that this file lies in holds ``models/``."""
+    here, checkout = Path.cwd(), Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "models").is_dir() and not (here / "models").is_dir() else here
+
+
+def read_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Build the settings from ``given`` (None values mean "not given"), then the environment, then the defaults.
+
+    Raises `InputError` when a name is not a setting or a value cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    fields = {field.name: field.type for field in dataclasses.fields(Settings)}
+    given = {name: value for name, value in (given or {}).items() if value is not None}
+    unknown = sorted(set(given) - set(fields))
+    if unknown:
+        raise InputError(f"no such setting: {', '.join(unknown)}", expected=", ".join(fields))
+    values: dict[str, Any] = {}
+    for name, annotation in fields.items():
+        if name in given:
+            values[name] = _read(name, str(annotation), given[name])
+        elif environ.get(PREFIX + name.upper()):
+            values[name] = _read(name, str(annotation), environ[PREFIX + name.upper()])
+    base = values.setdefault("base_directory", default_base_directory())
+    if not base.is_dir():
+        raise InputError("the base directory is not there", got=str(base), hint="give a folder that holds models/")
+    return Settings(**values)
+
+
+def _read(name: str, annotation: str, value: Any) -> Any:
+    if annotation.startswith("tuple[Path"):
+        parts = value.split(os.pathsep) if isinstance(value, str) else value
+        return tuple(Path(part).expanduser() for part in parts if str(part))
+    if annotation.startswith("Path"):
+        return Path(value).expanduser().absolute()
+    if annotation.startswith("int"):
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} is not a number", expected="a whole number", got=repr(value)) from None
+    return str(value)

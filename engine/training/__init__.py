@@ -1,0 +1,1 @@
+"""Training of the default model: pictures, losses, loops and their resumable state."""

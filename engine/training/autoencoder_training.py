@@ -1,0 +1,133 @@
+"""Train the small autoencoder of the default model: crops first, whole pictures later; then its decoder alone."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.networks.autoencoder import Autoencoder, AutoencoderConfig
+from engine.training.dataset import BACKGROUNDS, PictureBatches, composite
+from engine.training.state import TimedRun
+
+__all__ = ["AUTOENCODER", "AutoencoderRun", "initialise", "psnr", "train_autoencoder"]
+
+AUTOENCODER = AutoencoderConfig(channels=32, channel_mult=(1, 2, 2, 2), num_res_blocks=1, norm_groups=8)
+KL_WEIGHT = 5e-5
+START_LOGVAR = -5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderRun:
+    """How to train: minutes in all, the part of them spent on 64x64 crops, rate, and whether only the decoder moves."""
+
+    minutes: float
+    crop_part: float = 0.5
+    peak_rate: float = 1.5e-3
+    decoder_only: bool = False
+    compile: bool = True
+    crop_batch: int = 8
+    whole_batch: int = 3
+    save_every: float = 60.0
+
+
+@torch.no_grad()
+def initialise(model: Autoencoder) -> None:
+    """Start every residual block as the identity, the latent convolutions too, and the log-variance low.
+
+    From torch's default start the first minutes go into undoing noise; this one reconstructs coarse colour at once.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and name.endswith((".conv2", ".proj_out")):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(_bias(module))
+    for module in (model.quant_conv, model.post_quant_conv):
+        nn.init.dirac_(module.weight)
+        nn.init.zeros_(_bias(module))
+    channels = model.config.latent_channels
+    model.encoder.conv_out.weight[channels:] = 0
+    _bias(model.encoder.conv_out)[channels:] = START_LOGVAR
+
+
+def _bias(module: nn.Conv2d) -> Tensor:
+    assert module.bias is not None
+    return module.bias
+
+
+def reconstruction_loss(model: Autoencoder, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss (absolute + squared error + weighted KL divergence) and the absolute error alone."""
+    mean, logvar = model.encode(pixels)
+    decoded = model.decode(mean + noise * torch.exp(0.5 * logvar)).float()
+    error = (decoded - pixels).abs()
+    mean, logvar = mean.float(), logvar.float()
+    divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    absolute = error.mean()
+    return absolute + 2 * error.square().mean() + KL_WEIGHT * divergence, absolute
+
+
+def train_autoencoder(
+    model: Autoencoder, batches: PictureBatches, state_file: Path, run: AutoencoderRun
+) -> Autoencoder:
+    """Train until the minutes are spent (resuming from `state_file`); return the averaged model."""
+    model = model.to(memory_format=torch.channels_last)
+    if run.decoder_only:
+        model.encoder.requires_grad_(False)
+        model.quant_conv.requires_grad_(False)
+    optimiser = torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=run.peak_rate,
+        betas=(0.9, 0.99),
+        weight_decay=1e-4,
+    )
+    timed = TimedRun(state_file, model, optimiser, run.minutes)
+    log.info("autoencoder: resumed=%s at step %d", timed.resume(), timed.step)
+    compute: Callable[..., tuple[Tensor, Tensor]] = reconstruction_loss
+    if run.compile:
+        compute = torch.compile(reconstruction_loss)
+    progress, saved, seen = timed.begin_step(run.peak_rate), timed.clock.spent, 0.0
+    while progress < 1:
+        cropping = progress < run.crop_part
+        pixels = batches.draw(
+            timed.generator, run.crop_batch if cropping else run.whole_batch, 64 if cropping else 128
+        ).contiguous(memory_format=torch.channels_last)
+        latent = (len(pixels), model.config.latent_channels, pixels.shape[2] // 8, pixels.shape[3] // 8)
+        noise = torch.randn(latent, generator=timed.generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, absolute = compute(model, pixels, noise)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        timed.end_step()
+        seen += float(absolute.detach())
+        if timed.step % 100 == 0:
+            log.info("autoencoder step %d, %.0f s, L1 %.4f", timed.step, timed.clock.spent, seen / 100)
+            seen = 0.0
+        progress = timed.begin_step(run.peak_rate)
+        if timed.clock.spent - saved > run.save_every:
+            saved = timed.clock.spent
+            timed.save()
+    timed.save()
+    averaged = timed.average.module
+    assert isinstance(averaged, Autoencoder)
+    return averaged
+
+
+@torch.no_grad()
+def psnr(model: Autoencoder, pixels: NDArray[np.uint8]) -> float:
+    """Return the mean peak signal-to-noise ratio, in dB and of 8 bits, of RGBA pixels [N, 128, 128, 4] on white."""
+    values = []
+    for picture in pixels:
+        target = composite(picture, BACKGROUNDS["white"])
+        source = torch.from_numpy(target.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+        decoded = model.decode(model.encode(source)[0]).clamp(-1, 1)
+        shown = ((decoded + 1) * 127.5).round()[0].permute(1, 2, 0).numpy()
+        error = float(np.mean((shown - target.astype(np.float32)) ** 2))
+        values.append(10 * math.log10(255**2 / max(error, 1e-9)))
+    return float(np.mean(values))

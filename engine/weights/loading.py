@@ -1,0 +1,115 @@
+"""Fill a network that was built empty (on the meta device) with the tensors of a file.
+
+Bytes go from the file to their final dtype and device in groups, and the file's pages are given back after each group:
+at no time does more than the network and one group of the file lie in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from engine.errors import WeightError
+from engine.weights.files import WeightFile
+from engine.weights.layouts import TensorSource
+
+__all__ = ["empty_construction", "fill"]
+
+GROUP_BYTES: Final = 64 << 20
+NAMED: Final = 5
+
+
+class empty_construction(TorchFunctionMode):  # noqa: N801 (used as a context, like `torch.no_grad`)
+    """Make modules without drawing first values for weights that a file will fill.
+
+    Beside the work it saves, drawing normal numbers on the meta device makes torch import its whole compiler, which
+    takes longer than loading a small model does.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def fill(
+    module: nn.Module,
+    file: WeightFile,
+    sources: Mapping[str, TensorSource],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> nn.Module:
+    """Give every parameter of `module` its tensor from `file`, as `dtype` on `device`; returns `module`, in eval mode.
+
+    `sources` maps parameter names to tensors of the file; names that the module does not have are ignored. A tensor
+    that is already right is used where it lies in the file's memory map, without a copy.
+
+    Raises `WeightError` where tensors are missing or have another shape than the network.
+    """
+    wanted = module.state_dict()
+    _check_present(wanted, sources, file.path.name)
+    filled: dict[str, torch.Tensor] = {}
+    groups = list(_groups(file, {name: sources[name] for name in wanted}))
+    for index, group in enumerate(groups):
+        if index + 1 < len(groups):
+            file.prefetch(sources[name].name for name in groups[index + 1])
+        converted = []
+        for name in group:
+            stored = file.tensor(sources[name].name)
+            tensor = stored.to(device=device, dtype=dtype if stored.is_floating_point() else stored.dtype)
+            if tensor is not stored:
+                converted.append(sources[name].name)
+            filled[name] = tensor.reshape(sources[name].shape)
+        file.release(converted)
+    module.load_state_dict(filled, strict=True, assign=True)
+    return module.requires_grad_(False).eval()
+
+
+def _groups(file: WeightFile, sources: Mapping[str, TensorSource]) -> Iterator[list[str]]:
+    """Yield parameter names in the order of the file, in groups of about `GROUP_BYTES`."""
+    place = {name: index for index, name in enumerate(file.shapes)}
+    group: list[str] = []
+    size = 0
+    for name in sorted(sources, key=lambda name: place[sources[name].name]):
+        source = sources[name]
+        group.append(name)
+        size += torch.Size(source.shape).numel() * file.dtypes[source.name].itemsize
+        if size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _check_present(wanted: Mapping[str, torch.Tensor], sources: Mapping[str, TensorSource], name: str) -> None:
+    missing = [key for key in wanted if key not in sources]
+    if missing:
+        raise WeightError(
+            f"{name}: {len(missing)} of {len(wanted)} tensors are missing: {_some(missing)}",
+            expected=f"{len(wanted)} tensors",
+            got=f"{len(wanted) - len(missing)}",
+            hint="the file is incomplete or of another kind; use the complete checkpoint",
+        )
+    wrong = [
+        f"{key} {list(sources[key].shape)} instead of {list(tensor.shape)}"
+        for key, tensor in wanted.items()
+        if sources[key].shape != tuple(tensor.shape)
+    ]
+    if wrong:
+        raise WeightError(
+            f"{name}: {len(wrong)} of {len(wanted)} tensors have another shape than the network: {_some(wrong)}",
+            expected="the shapes of one network",
+            got="a mixture",
+            hint="the file was put together from different models; use the original checkpoint",
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

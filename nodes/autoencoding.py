@@ -1,0 +1,73 @@
+"""Nodes between pictures and latents: the VAE's two directions, and preparing a picture for inpainting."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from engine.graph.declare import Image, Int, Latent, Mask, Vae, node
+
+
+@node("VAEDecode", display_name="VAE Decode", category="latent", uses_model=("vae",))
+def decode(context: Any, *, samples: Latent, vae: Vae) -> Image:
+    """Turn latents into pictures.
+
+    samples: the latents.
+    vae: the VAE that belongs to them.
+    """
+    from engine.families import pipeline
+
+    return pipeline.decode_latent(context.models, vae, samples)
+
+
+@node("VAEEncode", display_name="VAE Encode", category="latent", uses_model=("vae",))
+def encode(context: Any, *, pixels: Image, vae: Vae) -> Latent:
+    """Turn pictures into latents, to change them with a sampler.
+
+    pixels: the pictures; sides that are no multiple of 8 are cut.
+    vae: the VAE of the model that will sample.
+    """
+    from engine.families import pipeline
+
+    return pipeline.encode_pixels(context.models, vae, pixels)
+
+
+@node("VAEEncodeForInpaint", display_name="VAE Encode (for Inpainting)", category="latent/inpaint", uses_model=("vae",))
+def encode_for_inpaint(
+    context: Any, *, pixels: Image, vae: Vae, mask: Mask, grow_mask_by: Annotated[int, Int(0, 64, step=1)] = 6
+) -> Latent:
+    """Turn pictures into latents whose masked part is grey, to be filled anew; sample them with denoise 1.
+
+    pixels: the pictures.
+    vae: the VAE of the model that will sample.
+    mask: 1 where the picture is to be filled, 0 where it is to stay.
+    grow_mask_by: how many pixels wide the seam is that is also changed.
+    """
+    import dataclasses
+
+    from torch.nn.functional import interpolate
+
+    from engine.families import pipeline
+
+    planes = mask.reshape(-1, 1, mask.shape[-2], mask.shape[-1])
+    planes = interpolate(planes, size=pixels.shape[1:3], mode="bilinear")
+    pixels, planes = _cut_to_multiples(pixels, planes, 8)
+    inside = planes.round()
+    keep = (1.0 - inside).movedim(1, -1)
+    latent = pipeline.encode_pixels(context.models, vae, (pixels[..., :3] - 0.5) * keep + 0.5)
+    return dataclasses.replace(latent, noise_mask=_grown(inside, grow_mask_by))
+
+
+def _cut_to_multiples(pixels: Any, planes: Any, factor: int) -> tuple[Any, Any]:
+    """Cut the middle of [B, H, W, C]; the mask [B, 1, H, W] is cut at its end, as saved workflows expect."""
+    height, width = pixels.shape[1] // factor * factor, pixels.shape[2] // factor * factor
+    y, x = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
+    return pixels[:, y : y + height, x : x + width], planes[:, :, :height, :width]
+
+
+def _grown(mask: Any, by: int) -> Any:
+    """Widen the ones of a 0-or-1 mask [B, 1, H, W] by a square of side ``by``."""
+    from torch.nn.functional import max_pool2d
+
+    if by < 2:
+        return mask
+    return max_pool2d(mask, by, stride=1, padding=by // 2)[:, :, : mask.shape[2], : mask.shape[3]]
