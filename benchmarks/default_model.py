@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import colorsys
-import json
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +26,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from engine.networks.autoencoder import Autoencoder  # noqa: E402  # after the path to the checkout is set
-from engine.networks.unet import UNet  # noqa: E402
-from engine.training.autoencoder_training import AUTOENCODER, psnr  # noqa: E402
+from engine.training.autoencoder_training import psnr  # noqa: E402
 from engine.training.concepts import Concept, collect_concepts  # noqa: E402
 from engine.training.dataset import BACKGROUNDS, composite, held_out  # noqa: E402
-from engine.training.diffusion_training import UNET, PromptedUNet  # noqa: E402
+from engine.training.diffusion_training import PromptedUNet  # noqa: E402
+from engine.training.export import load_checkpoint  # noqa: E402
 from engine.training.latents import SCALE  # noqa: E402
 from engine.training.render import load_pictures, render_pictures  # noqa: E402
 from engine.training.sampling import contact_sheet, decode_pixels, sample, seeded_noise  # noqa: E402
 from engine.training.shapes import COLOURS  # noqa: E402
-from engine.training.state import under  # noqa: E402
 from engine.training.tokens import Tokenizer  # noqa: E402
-from engine.weights.files import open_weights  # noqa: E402
 
 CHECKPOINT = ROOT / "models" / "checkpoints" / "safelight-emoji-128.safetensors"
 BATCH = 32
@@ -87,22 +84,6 @@ class Model:
     def draw(self, prompts: list[str], noise: Tensor, steps: int) -> NDArray[np.uint8]:
         """Return uint8 pictures [B, 128, 128, 3]."""
         return decode_pixels(self.autoencoder, sample(self.prompted, self.tokenizer, prompts, noise, steps) / SCALE)
-
-
-def load_model(path: Path) -> Model:
-    """Build the networks from a checkpoint file, with the head and group counts its metadata states."""
-    with open_weights(path) as file:
-        networks = json.loads(file.metadata["safelight.networks"])
-        tensors = {name: file.tensor(name).float() for name in file.shapes}
-    prompted = PromptedUNet()
-    prompted.unet = UNet(replace(UNET, **networks["unet"]))
-    prompted.unet.load_state_dict(under("model.diffusion_model.", tensors))
-    text = under("cond_stage_model.transformer.text_model.", tensors)
-    wanted = prompted.text.state_dict()
-    prompted.text.load_state_dict({name: text[name.removeprefix("text_model.")] for name in wanted})
-    autoencoder = Autoencoder(replace(AUTOENCODER, **networks["vae"]))
-    autoencoder.load_state_dict(under("first_stage_model.", tensors))
-    return Model(prompted.eval(), autoencoder.eval(), Tokenizer())
 
 
 def pooled(pictures: NDArray[np.uint8]) -> Tensor:
@@ -225,7 +206,7 @@ def main() -> None:
         options.work.mkdir(parents=True, exist_ok=True)
         render_pictures(options.data, cache)
     pictures, pixels = load_pictures(cache)
-    model = load_model(options.model)
+    model = Model(*load_checkpoint(options.model), Tokenizer())
     if options.sheet:
         sheet = contact_sheet(draw_all(model, [prompt.lower() for prompt in SHEET_PROMPTS], 1, options.steps), 8)
         Image.fromarray(sheet).save(options.sheet)

@@ -22,7 +22,7 @@ ROWS: list[list[str]] = [  # high to low: a module may import lower rows and its
     ["engine.families"],
     ["engine.memory", "engine.diffusion"],
     ["engine.weights"],
-    ["engine.graph", "engine.networks", "engine.media"],
+    ["engine.graph", "engine.networks", "engine.media", "engine.imaging"],
     ["engine.settings", "engine.paths"],
     ["engine.errors"],
 ]

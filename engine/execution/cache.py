@@ -56,7 +56,9 @@ class Result:
 class _Entry:
     result: Result
     size: int
-    keys: tuple[str, ...] = ()  # a tuple of text costs the garbage collector nothing, a list does
+    # A dict as an ordered set: one result may be what a hundred thousand nodes make, and the garbage collector
+    # leaves a dict of text alone, which it does not do with a list or a set.
+    keys: dict[str, None] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class ResultCache:
 
     def _attach(self, entry: _Entry, key: str) -> None:
         self._by_key[key] = entry
-        entry.keys += (key,)
+        entry.keys[key] = None
         entry.size += KEY_OVERHEAD
         self._size += KEY_OVERHEAD
 
@@ -159,7 +161,7 @@ class ResultCache:
         entry = self._by_key.pop(key, None)
         if entry is None:
             return
-        entry.keys = tuple(one for one in entry.keys if one != key)
+        entry.keys.pop(key, None)
         entry.size -= KEY_OVERHEAD
         self._size -= KEY_OVERHEAD
         if not entry.keys:

@@ -19,8 +19,8 @@ from engine.diffusion.latents import Latent, LatentFormat
 from engine.diffusion.model_calls import DiffusionModel, Predict
 from engine.diffusion.samplers import OnStep
 from engine.diffusion.sampling import KSamplerSettings, ksample
-from engine.errors import InputError, WeightError
-from engine.families.building import build_module
+from engine.errors import InputError, SafelightError, WeightError
+from engine.families.building import build_module, measure_module
 from engine.families.family import Detected
 from engine.families.registry import detect_family, family_of
 from engine.memory.devices import DtypeName, probe_device
@@ -62,7 +62,7 @@ class Guidance:
 
 def make_models(device: str = "auto", dtype: DtypeName = "auto", budget_bytes: int | None = None) -> Residency:
     """Return the owner of weights for a device. Raises `InputError` where the device is not there."""
-    return Residency(build_module, probe_device(device), dtype=dtype, budget_bytes=budget_bytes)
+    return Residency(build_module, measure_module, probe_device(device), dtype=dtype, budget_bytes=budget_bytes)
 
 
 def detect_file(file: FileRef) -> Detected:
@@ -122,7 +122,7 @@ def bind_model(model: ModelRecipe, network: nn.Module) -> DiffusionModel:
 
 
 def decode_latent(models: Residency, vae: ModelRecipe, latent: Latent) -> Tensor:
-    """Turn latents into pictures [B, H, W, 3] in 0..1, float32, on the CPU.
+    """Turn latents into pictures [B, H, W, 3] in 0..1, float32, on the CPU. Raises `SafelightError` for NaN.
 
     One picture at a time: the memory for a batch is that of one picture, and a picture does not depend on its company.
     """
@@ -130,7 +130,7 @@ def decode_latent(models: Residency, vae: ModelRecipe, latent: Latent) -> Tensor
         assert isinstance(network, Autoencoder)
         _check_channels(latent, network)
         pictures = [_decode_one(network, samples) for samples in torch.split(latent.samples, 1)]
-        return torch.cat(pictures).clone()
+    return torch.cat(pictures)  # outside: a plain tensor, not one that only inference may touch
 
 
 def encode_pixels(models: Residency, vae: ModelRecipe, pixels: Tensor) -> Latent:
@@ -143,7 +143,7 @@ def encode_pixels(models: Residency, vae: ModelRecipe, pixels: Tensor) -> Latent
         assert isinstance(network, Autoencoder)
         cut = _crop(pixels[..., :3], network.config.downscale)
         latents = [_encode_one(network, picture) for picture in torch.split(cut, 1)]
-        return Latent(torch.cat(latents).clone())
+    return Latent(torch.cat(latents))
 
 
 def _recipe(file: FileRef, found: Detected, part: Part) -> ModelRecipe:
@@ -180,6 +180,7 @@ def predict_with(network: UNet) -> Predict:
 def _decode_one(network: Autoencoder, samples: Tensor) -> Tensor:
     weight = next(network.parameters())
     pixels = network.decode(samples.to(weight.device, weight.dtype)).float()
+    _check_finite(pixels, weight.dtype, "picture")
     return ((pixels + 1) / 2).clamp(0, 1).movedim(1, -1).cpu()
 
 
@@ -187,7 +188,20 @@ def _encode_one(network: Autoencoder, picture: Tensor) -> Tensor:
     weight = next(network.parameters())
     centred = (picture.movedim(-1, 1).to(weight.device, torch.float32) * 2 - 1).to(weight.dtype)
     mean, _ = network.encode(centred)
+    _check_finite(mean, weight.dtype, "latent")
     return mean.float().cpu()
+
+
+def _check_finite(made: Tensor, dtype: torch.dtype, what: str) -> None:
+    """Raise `SafelightError` where a network left the range of its number format, rather than give a black picture."""
+    if not torch.isfinite(made).all():
+        raise SafelightError(
+            f"the VAE made a {what} that is not made of numbers",
+            code="E-NOT-FINITE",
+            expected="finite values",
+            got=f"infinity or NaN in {str(dtype).removeprefix('torch.')}",
+            hint="run with --dtype float32 or bfloat16; if it persists, the latent or the file holds no numbers itself",
+        )
 
 
 def _crop(pixels: Tensor, factor: int) -> Tensor:

@@ -69,7 +69,9 @@ def read_hints(metadata: Mapping[str, str]) -> NetworkHints:
 
 def _hint(document: Mapping[str, Any], network: str, name: str) -> int | None:
     values = document.get(network, {})
-    value = values.get(name) if isinstance(values, dict) else values
+    if not isinstance(values, dict):
+        raise _bad_hint(f"{network} {values!r}")
+    value = values.get(name)
     if value is None or _is_count(value):
         return value
     raise _bad_hint(f"{network} {name} {value!r}")

@@ -238,7 +238,7 @@ def _outputs(hint: Any, names: Sequence[str] | None) -> tuple[Output, ...]:
     return tuple(Output(name, slot) for name, slot in zip(names or slots, slots, strict=True))
 
 
-_HELP_LINE = re.compile(r"^([a-z_][a-z0-9_]*): (\S.*)$")
+_HELP_LINE = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*): (\S.*)$")
 
 
 def _docstring(function: Callable[..., Any], inputs: set[str]) -> tuple[str, dict[str, str]]:

@@ -31,12 +31,11 @@ def rgb_to_yuv(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def yuv_to_rgb(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Undo `rgb_to_yuv` up to rounding of its constants: [B, H, W] each -> [B, H, W, 3], not cut to 0..1."""
-    blue_difference, red_difference = u - 0.5, v - 0.5
-    red = y + 1.403 * red_difference
-    green = y - 0.714 * red_difference - 0.344 * blue_difference
-    blue = y + 1.773 * blue_difference
-    return torch.stack([red, green, blue], dim=-1)
+    """Undo `rgb_to_yuv`: [B, H, W] each -> [B, H, W, 3] in 0..1."""
+    blue = y + (u - 0.5) / BLUE_SCALE
+    red = y + (v - 0.5) / RED_SCALE
+    green = (y - LUMA[0] * red - LUMA[2] * blue) / LUMA[1]
+    return torch.stack([red, green, blue], dim=-1).clamp(0, 1)
 
 
 def quantize(image: Tensor, colours: int, dither: str) -> Tensor:

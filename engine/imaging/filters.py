@@ -6,9 +6,10 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d, pad
+from torch.nn.functional import conv2d, pad
 
 from engine.errors import InputError
+from engine.imaging.windows import square_maximum
 
 SHARPEN_GAIN: Final = 10.0
 """What a strength of 1 multiplies the difference to the blurred picture by."""
@@ -63,7 +64,7 @@ def morphology(image: Tensor, operation: str, size: int) -> Tensor:
     """Apply a grey-scale morphological operation of `OPERATIONS` with a flat square of ``size`` pixels.
 
     Nothing comes in from outside the picture. Definitions as in Serra, Image Analysis and Mathematical Morphology
-    (1982); an even square reaches one pixel further up and left.
+    (1982); the square that erodes reaches ``size // 2`` pixels up and left.
     """
     planes = image.movedim(-1, 1)
     match operation:
@@ -87,14 +88,12 @@ def morphology(image: Tensor, operation: str, size: int) -> Tensor:
 
 
 def _dilate(planes: Tensor, size: int) -> Tensor:
-    before, after = size // 2, size - size // 2 - 1
-    across = pad(planes, (before, after, 0, 0), value=float("-inf"))
-    down = pad(max_pool2d(across, (1, size), stride=1), (0, 0, before, after), value=float("-inf"))
-    return max_pool2d(down, (size, 1), stride=1)
+    # The mirror image of the square that erodes: so an opening by an even square does not move the picture.
+    return square_maximum(planes, size - size // 2 - 1, size // 2)
 
 
 def _erode(planes: Tensor, size: int) -> Tensor:
-    return -_dilate(-planes, size)
+    return -square_maximum(-planes, size // 2, size - size // 2 - 1)
 
 
 def add_noise(image: Tensor, seed: int, strength: float) -> Tensor:

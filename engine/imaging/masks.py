@@ -7,10 +7,10 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from engine.errors import InputError
 from engine.imaging.batches import cycle_batch
+from engine.imaging.windows import sliding_maximum, square_maximum
 
 
 def _both(combine: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -88,29 +88,13 @@ def grow(mask: Tensor, pixels: int, tapered_corners: bool = True) -> Tensor:
     if pixels < 0:
         return -grow(-mask, -pixels, tapered_corners)
     if not tapered_corners:
-        return _square_maximum(mask, pixels)
+        return square_maximum(mask, pixels, pixels)
     for _ in range(pixels):
-        wider = torch.maximum(_maximum(mask, 1, 0), _maximum(mask, 0, 1))
+        wider = torch.maximum(sliding_maximum(mask, -1, 1, 1), sliding_maximum(mask, -2, 1, 1))
         if torch.equal(wider, mask):
             break
         mask = wider
     return mask
-
-
-def _square_maximum(mask: Tensor, radius: int) -> Tensor:
-    """Take the maximum over a square: first along rows, then along columns."""
-    across = _maximum(mask, 0, min(radius, mask.shape[2] - 1))
-    return _maximum(across, min(radius, mask.shape[1] - 1), 0)
-
-
-def _maximum(mask: Tensor, vertical: int, horizontal: int) -> Tensor:
-    """Take the maximum over a rectangle that reaches so far to both sides."""
-    if not vertical and not horizontal:
-        return mask
-    # Padded by hand: the function's own padding is limited to half the window.
-    edges = (horizontal, horizontal, vertical, vertical)
-    padded = torch.nn.functional.pad(mask.unsqueeze(1), edges, value=float("-inf"))
-    return max_pool2d(padded, (2 * vertical + 1, 2 * horizontal + 1), stride=1).squeeze(1)
 
 
 def from_colour(image: Tensor, colour: int) -> Tensor:

@@ -20,11 +20,15 @@ from torch import nn
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["Build", "Residency"]
+__all__ = ["Build", "Measure", "Residency"]
 
 Build = Callable[[ModelRecipe, DeviceInfo, torch.dtype], nn.Module]
 """Makes the network of a recipe with its weights in this dtype on this device."""
 
+Measure = Callable[[ModelRecipe, torch.dtype], int]
+"""Tells how many bytes those weights will take, without reading them."""
+
+UNKNOWN_MEMORY: Final = 8 << 30
 CPU_SHARE: Final = 0.7
 DEVICE_SHARE: Final = 0.85
 
@@ -40,20 +44,33 @@ class _Resident:
     users: int = 0
 
 
+def _share_of(device: DeviceInfo) -> int:
+    share = CPU_SHARE if device.name == "cpu" else DEVICE_SHARE
+    return int((device.total_bytes or UNKNOWN_MEMORY) * share)
+
+
 class Residency:
     """Lend modules for recipes and keep them while the budget lasts. Safe to use from several threads.
 
-    `budget_bytes` bounds the weights of modules that nobody is using; None means a share of the device's memory. What
-    is in use is never dropped, so a single model larger than the budget still runs.
+    `measure` says how much room to make before `build` is called. `budget_bytes` bounds the weights of modules that
+    nobody is using; None means a share of the device's memory. What is in use is never dropped, so a single model
+    larger than the budget still runs.
     """
 
     def __init__(
-        self, build: Build, device: DeviceInfo, *, dtype: DtypeName = "auto", budget_bytes: int | None = None
+        self,
+        build: Build,
+        measure: Measure,
+        device: DeviceInfo,
+        *,
+        dtype: DtypeName = "auto",
+        budget_bytes: int | None = None,
     ) -> None:
-        share = CPU_SHARE if device.name == "cpu" else DEVICE_SHARE
         self.device = device
-        self.budget_bytes = int(device.total_bytes * share) if budget_bytes is None else budget_bytes
+        self.budget_bytes = _share_of(device) if budget_bytes is None else budget_bytes
         self._build = build
+        self._measure = measure
+        self._reserved = 0  # bytes of what is being built
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
@@ -61,7 +78,7 @@ class Residency:
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
-        return choose_dtype(self.device, recipe.part, self._dtype)
+        return choose_dtype(self.device, recipe.part, self._dtype, recipe.file.nbytes)
 
     @property
     def resident_bytes(self) -> int:
@@ -82,7 +99,7 @@ class Residency:
         finally:
             with self._lock:
                 resident.users -= 1
-                self._make_room(0)
+                self._make_room()
 
     def drop_unused(self) -> None:
         """Let go of every module that nobody is using."""
@@ -108,20 +125,32 @@ class Residency:
                 return resident
             dtype = self.dtype_for(recipe)
             log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.device.name)
-            module = self._build(recipe, self.device, dtype)
+            with self._reserve(self._measure(recipe, dtype)):
+                module = self._build(recipe, self.device, dtype)
             nbytes = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
             resident = _Resident(module, nbytes, users=1)
             with self._lock:
-                self._make_room(nbytes)
                 self._residents[key] = resident
-                self._building.pop(key, None)
+                self._make_room()
             return resident
 
-    def _make_room(self, needed: int) -> None:
-        """Drop the least recently used idle modules until `needed` more bytes fit. The lock must be held."""
-        held = sum(resident.nbytes for resident in self._residents.values())
+    @contextlib.contextmanager
+    def _reserve(self, nbytes: int) -> Iterator[None]:
+        """Make room for `nbytes` and keep it while the block runs."""
+        with self._lock:
+            self._reserved += nbytes
+            self._make_room()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved -= nbytes
+
+    def _make_room(self) -> None:
+        """Drop the least recently used idle modules until the rest fits the budget. The lock must be held."""
+        held = self._reserved + sum(resident.nbytes for resident in self._residents.values())
         for key in list(self._residents):
-            if held + needed <= self.budget_bytes:
+            if held <= self.budget_bytes:
                 return
             if not self._residents[key].users:
                 held -= self._residents.pop(key).nbytes

@@ -1,19 +1,24 @@
-"""Lay the trained networks out as one checkpoint file in the original Stable Diffusion 1 layout."""
+"""The trained networks as one checkpoint file in the original Stable Diffusion 1 layout, and back."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from engine.networks.autoencoder import Autoencoder
+from engine.networks.unet import UNet
 from engine.training.autoencoder_training import AUTOENCODER
 from engine.training.diffusion_training import UNET, PromptedUNet
 from engine.training.latents import SCALE
+from engine.training.state import under
+from engine.weights.files import open_weights
 
-__all__ = ["checkpoint_metadata", "checkpoint_tensors", "fold_latent_scale"]
+__all__ = ["checkpoint_metadata", "checkpoint_tensors", "fold_latent_scale", "load_checkpoint"]
 
 TITLE = "Safelight Emoji 128"
 DESCRIPTION = (
@@ -76,3 +81,18 @@ def checkpoint_metadata(description: str = DESCRIPTION) -> dict[str, str]:
         "modelspec.resolution": "128x128",
         "modelspec.prediction_type": "epsilon",
     }
+
+
+def load_checkpoint(path: Path) -> tuple[PromptedUNet, Autoencoder]:
+    """Build the networks of an exported file in float32, with the head and group counts that its metadata states."""
+    with open_weights(path) as file:
+        networks = json.loads(file.metadata["safelight.networks"])
+        tensors = {name: file.tensor(name).float() for name in file.shapes}
+    prompted = PromptedUNet()
+    prompted.unet = UNet(replace(UNET, **networks["unet"]))
+    prompted.unet.load_state_dict(under("model.diffusion_model.", tensors))
+    text = under("cond_stage_model.transformer.text_model.", tensors)
+    prompted.text.load_state_dict({name: text[name.removeprefix("text_model.")] for name in prompted.text.state_dict()})
+    autoencoder = Autoencoder(replace(AUTOENCODER, **networks["vae"]))
+    autoencoder.load_state_dict(under("first_stage_model.", tensors))
+    return prompted.eval(), autoencoder.eval()

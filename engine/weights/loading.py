@@ -7,6 +7,7 @@ at no time does more than the network and one group of the file lie in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -17,13 +18,13 @@ from engine.errors import WeightError
 from engine.weights.files import WeightFile
 from engine.weights.layouts import TensorSource
 
-__all__ = ["empty_construction", "fill"]
+__all__ = ["Target", "empty_construction", "fill"]
 
 GROUP_BYTES: Final = 64 << 20
 NAMED: Final = 5
 
 
-class empty_construction(TorchFunctionMode):  # noqa: N801 (used as a context, like `torch.no_grad`)
+class empty_construction(TorchFunctionMode):
     """Make modules without drawing first values for weights that a file will fill.
 
     Beside the work it saves, drawing normal numbers on the meta device makes torch import its whole compiler, which
@@ -39,14 +40,29 @@ class empty_construction(TorchFunctionMode):  # noqa: N801 (used as a context, l
         return func(*args, **kwargs)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Say where weights are to lie and how: device, number format, and whether convolutions put channels last."""
+
+    device: torch.device
+    dtype: torch.dtype
+    channels_last: bool = False
+
+    def convert(self, tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        """Return `tensor` as wanted, in `shape`; the same memory where nothing changes. Whole numbers stay such."""
+        dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
+        moved = tensor.to(device=self.device, dtype=dtype).reshape(shape)
+        is_convolution = self.channels_last and moved.ndim == 4
+        return moved.contiguous(memory_format=torch.channels_last) if is_convolution else moved
+
+
 def fill(
     module: nn.Module,
     file: WeightFile,
     sources: Mapping[str, TensorSource],
-    device: torch.device,
-    dtype: torch.dtype,
+    target: Target,
 ) -> nn.Module:
-    """Give every parameter of `module` its tensor from `file`, as `dtype` on `device`; returns `module`, in eval mode.
+    """Give every parameter of `module` its tensor from `file`, made for `target`; returns `module`, in eval mode.
 
     `sources` maps parameter names to tensors of the file; names that the module does not have are ignored. A tensor
     that is already right is used where it lies in the file's memory map, without a copy.
@@ -63,10 +79,9 @@ def fill(
         converted = []
         for name in group:
             stored = file.tensor(sources[name].name)
-            tensor = stored.to(device=device, dtype=dtype if stored.is_floating_point() else stored.dtype)
-            if tensor is not stored:
+            filled[name] = target.convert(stored, sources[name].shape)
+            if filled[name].data_ptr() != stored.data_ptr():
                 converted.append(sources[name].name)
-            filled[name] = tensor.reshape(sources[name].shape)
         file.release(converted)
     module.load_state_dict(filled, strict=True, assign=True)
     return module.requires_grad_(False).eval()

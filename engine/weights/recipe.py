@@ -25,11 +25,15 @@ SAMPLES: Final = 64
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileRef:
-    """Name a weight file: where it is, how the user calls it, and what is in it (`identity`, see `file_ref`)."""
+    """Name a weight file: where it is, how the user calls it, and what is in it.
+
+    `identity` is the key that `file_ref` makes; `nbytes` is the size, 0 where nobody looked.
+    """
 
     path: Path
     name: str
     identity: str
+    nbytes: int = 0
 
 
 def file_ref(path: Path, name: str | None = None) -> FileRef:
@@ -58,7 +62,7 @@ def file_ref(path: Path, name: str | None = None) -> FileRef:
             got=str(path),
             hint="check that it is there and that you may read it",
         ) from error
-    return FileRef(path, name or path.name, digest.hexdigest())
+    return FileRef(path, name or path.name, digest.hexdigest(), facts.st_size)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -129,8 +129,9 @@ def _theirs(entry: dict[str, Any], node_type: NodeType) -> dict[str, Any]:
     required, optional = (entry["input"].get(section, {}) for section in ("required", "optional"))
     found: dict[str, Any] = {
         key: entry[key]
-        for key in ("display_name", "category", "output", "output_name", "output_is_list", "output_node")
+        for key in ("category", "output", "output_name", "output_is_list", "output_node")
     }
+    found["display_name"] = entry["display_name"] or entry["id"]  # editors show the id where there is no name
     found["order"] = [*required, *optional]
     found["required"] = list(required)
     for name, declared in {**required, **optional}.items():
@@ -145,6 +146,8 @@ def _their_facts(declared: list[Any], mine: Parameter | None) -> dict[str, Any]:
         kind, choices = "COMBO", kind
     elif kind == "COMBO{files}" or (kind == "COMBO" and not options.get("options")):
         kind, choices = "COMBO", "files"
+    elif kind == "COMBO":
+        choices = options["options"]
     if mine is not None and isinstance(mine.choices, FolderChoices) and isinstance(choices, list):
         choices = "files"  # the reference was taken where that folder was empty
     known = ("default", "min", "max", "step", "round")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.diffusion.conditioning import Area, Conditioning, combine, set_area, set_range
 from engine.diffusion.latents import Latent, empty_latent
 from engine.diffusion.sampling import KSamplerSettings
 from engine.families.pipeline import (
@@ -152,3 +153,29 @@ def test_two_stages(darkroom: SimpleNamespace, cases: dict[str, np.ndarray]) -> 
     got = sampled(darkroom, second, half_way)
     assert_same_latent(got, cases["two_stage"])
     assert_same_picture(darkroom, got, cases["two_stage/image"])
+
+
+def test_areas(darkroom: SimpleNamespace, cases: dict[str, np.ndarray]) -> None:
+    dog = encode_prompt(darkroom.models, darkroom.clip, "a blue dog")
+    positive = combine(darkroom.positive, set_area(dog, Area(height=8, width=8, y=0, x=8)))
+    assert_case(darkroom, positive, KSamplerSettings(99, 4), empty_latent(128, 64), cases, "area")
+
+
+def test_time_ranges(darkroom: SimpleNamespace, cases: dict[str, np.ndarray]) -> None:
+    dog = encode_prompt(darkroom.models, darkroom.clip, "a blue dog")
+    positive = combine(set_range(darkroom.positive, 0.0, 0.4), set_range(dog, 0.4, 1.0))
+    assert_case(darkroom, positive, KSamplerSettings(99, 6), empty_latent(64, 64), cases, "timestep_range")
+
+
+def assert_case(
+    darkroom: SimpleNamespace,
+    positive: Conditioning,
+    settings: KSamplerSettings,
+    latent: Latent,
+    cases: dict[str, np.ndarray],
+    name: str,
+) -> None:
+    guidance = Guidance(positive, darkroom.negative, 5.0)
+    got = sample_latent(darkroom.models, darkroom.model, settings, guidance, latent)
+    assert_same_latent(got, cases[name])
+    assert_same_picture(darkroom, got, cases[f"{name}/image"])
