@@ -153,6 +153,9 @@ def print_accuracy(
     scores = score(concepts, targets, drawings)
     print(f"concepts {len(concepts)}, seeds {options.seeds}")
     print(f"nearest target: top-1 {scores.top1:.1%}, top-3 {scores.top3:.1%}, right family {scores.family:.1%}")
+    if options.missed:
+        names = sorted({want for want, _ in scores.misses})
+        options.missed.write_text("\n".join(names) + "\n", encoding="utf-8")
     print("misses: " + "; ".join(f"{want} -> {got}" for want, got in scores.misses))
 
 
@@ -192,6 +195,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--missed", type=Path, help="file for the names of missed concepts, for the next training run")
     parser.add_argument("--sheet", type=Path, help="PNG of 64 prompts to write")
     parser.add_argument("--sheet-only", action="store_true", help="write the sheet and stop")
     return parser.parse_args()

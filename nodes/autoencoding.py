@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from engine.graph.declare import Image, Int, Latent, Mask, Vae, node
+from engine.graph.declare import Boolean, Conditioning, Image, Int, Latent, Mask, Vae, node
 
 
 @node("VAEDecode", display_name="VAE Decode", category="latent", uses_model=("vae",))
@@ -55,6 +55,52 @@ def encode_for_inpaint(
     keep = (1.0 - inside).movedim(1, -1)
     latent = pipeline.encode_pixels(context.models, vae, (pixels[..., :3] - 0.5) * keep + 0.5)
     return dataclasses.replace(latent, noise_mask=_grown(inside, grow_mask_by))
+
+
+@node(
+    "InpaintModelConditioning",
+    category="conditioning/inpaint",
+    outputs=("positive", "negative", "latent"),
+    uses_model=("vae",),
+)
+def condition_inpainting(
+    context: Any,
+    *,
+    positive: Conditioning,
+    negative: Conditioning,
+    vae: Vae,
+    pixels: Image,
+    mask: Mask,
+    noise_mask: Annotated[bool, Boolean()] = True,
+) -> tuple[Conditioning, Conditioning, Latent]:
+    """Tell an inpainting model what to paint over: the picture with a grey hole, and where the hole is.
+
+    positive: what the picture should show.
+    negative: what it should not show.
+    vae: the VAE of the inpainting model.
+    pixels: the picture.
+    mask: 1 where to paint, 0 where the picture is to stay.
+    noise_mask: also keep the sampler from changing what lies outside the mask.
+    """
+    import dataclasses
+
+    from torch.nn.functional import interpolate
+
+    from engine.diffusion.conditioning import set_extra
+    from engine.families import pipeline
+    from engine.families.inpainting import CONCAT_LATENT, CONCAT_MASK
+
+    planes = interpolate(mask.reshape(-1, 1, mask.shape[-2], mask.shape[-1]), size=pixels.shape[1:3], mode="bilinear")
+    height, width = pixels.shape[1] // 8 * 8, pixels.shape[2] // 8 * 8
+    y, x = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
+    planes = planes[:, :, y : y + height, x : x + width]
+    picture = pixels[:, y : y + height, x : x + width, :3]
+    keep = (1.0 - planes.round()).movedim(1, -1)
+    around = pipeline.encode_pixels(context.models, vae, (picture - 0.5) * keep + 0.5)
+    latent = pipeline.encode_pixels(context.models, vae, picture)
+    told = {CONCAT_LATENT: around.samples, CONCAT_MASK: planes}
+    start = dataclasses.replace(latent, noise_mask=planes) if noise_mask else latent
+    return set_extra(positive, **told), set_extra(negative, **told), start
 
 
 def _cut_to_multiples(pixels: Any, planes: Any, factor: int) -> tuple[Any, Any]:

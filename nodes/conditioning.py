@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from engine.graph.declare import Clip, Conditioning, Int, Text, node
+from engine.graph.declare import Clip, Conditioning, Float, Int, Text, node
+
+Pixels = Annotated[int, Int(0, 16384)]
 
 
 @node("CLIPTextEncode", display_name="CLIP Text Encode (Prompt)", category="conditioning", uses_model=("clip",))
@@ -29,3 +31,62 @@ def set_last_layer(*, clip: Clip, stop_at_clip_layer: Annotated[int, Int(-24, -1
     stop_at_clip_layer: -1 is the last layer, -2 the one before it, which many checkpoints were trained with.
     """
     return clip.with_option("last_layer", stop_at_clip_layer)
+
+
+@node("CLIPTextEncodeSDXL", category="advanced/conditioning", uses_model=("clip",))
+def encode_text_sdxl(
+    context: Any,
+    *,
+    clip: Clip,
+    width: Pixels = 1024,
+    height: Pixels = 1024,
+    crop_w: Pixels = 0,
+    crop_h: Pixels = 0,
+    target_width: Pixels = 1024,
+    target_height: Pixels = 1024,
+    text_g: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
+    text_l: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
+) -> Conditioning:
+    """Turn a prompt for each text encoder of Stable Diffusion XL into what steers it, with the sizes it was trained on.
+
+    clip: the text encoders of a Stable Diffusion XL checkpoint.
+    width: width of the picture that the result should look as if it was scaled from; small ones look blurred.
+    height: height of that picture.
+    crop_w: how much of it was cut off on the left; more moves the subject out of the picture.
+    crop_h: how much of it was cut off at the top.
+    target_width: width of the picture to make.
+    target_height: height of the picture to make.
+    text_g: the prompt for the larger encoder.
+    text_l: the prompt for the smaller one; most people write the same into both.
+    """
+    from engine.diffusion.conditioning import set_extra
+    from engine.families.pipeline import encode_prompt_pair
+
+    encoded = encode_prompt_pair(context.models, clip, text_l, text_g)
+    sizes = {"width": width, "height": height, "target_width": target_width, "target_height": target_height}
+    return set_extra(encoded, **sizes, crop_w=crop_w, crop_h=crop_h)
+
+
+@node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", uses_model=("clip",))
+def encode_text_refiner(
+    context: Any,
+    *,
+    ascore: Annotated[float, Float(0.0, 1000.0, step=0.01)] = 6.0,
+    width: Pixels = 1024,
+    height: Pixels = 1024,
+    text: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
+    clip: Clip,
+) -> Conditioning:
+    """Turn a prompt into what steers the refiner of Stable Diffusion XL, with the score it should aim at.
+
+    ascore: how good the picture should look, from about 2 to 8; give the negative prompt a low one.
+    width: width of the picture that the result should look as if it was scaled from.
+    height: height of that picture.
+    text: the prompt.
+    clip: the text encoder of the refiner's checkpoint.
+    """
+    from engine.diffusion.conditioning import set_extra
+    from engine.families.pipeline import encode_prompt
+
+    encoded = encode_prompt(context.models, clip, text)
+    return set_extra(encoded, aesthetic_score=ascore, width=width, height=height)

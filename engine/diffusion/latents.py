@@ -145,9 +145,9 @@ def _centre(samples: Tensor, aspect: float) -> Tensor:
     height, width = samples.shape[-2:]
     x = y = 0
     if width / height > aspect:
-        x = round((width - height * aspect) / 2)
+        x = min(round((width - height * aspect) / 2), (width - 1) // 2)  # of a very narrow middle something is left
     else:
-        y = round((height - width / aspect) / 2)
+        y = min(round((height - width / aspect) / 2), (height - 1) // 2)
     return samples[..., y : height - y, x : width - x]
 
 

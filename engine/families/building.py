@@ -3,49 +3,93 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from engine.errors import WeightError
+from engine.families.control_networks import CONTROL_PART, detect_control
+from engine.families.family import PartSpec
 from engine.families.registry import detect_family
+from engine.families.sizes import NetworkHints, Shapes
 from engine.memory.devices import DeviceInfo
-from engine.weights.files import open_weights
-from engine.weights.loading import Target, empty_construction, fill
+from engine.weights.adapters.applying import merge_sets, patched_weight
+from engine.weights.adapters.reading import read_adapters
+from engine.weights.files import WeightFile, open_weights
+from engine.weights.layouts import Layout
+from engine.weights.loading import Change, Target, empty_construction, fill
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["build_module", "measure_module"]
+__all__ = ["build_module", "measure_module", "parameter_shapes"]
 
 
 def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
     """Return the network of `recipe` with its weights as `dtype` on `device`, in eval mode.
 
+    Patches are added to each weight as it is converted, so that no second copy of the network is ever held.
     Raises `WeightError` where the file is damaged, incomplete, or does not hold the part.
     """
     with open_weights(recipe.file.path) as file:
-        found = detect_family(file.shapes, file.metadata, recipe.file.name)
-        spec = found.family.parts[recipe.part]
-        sources = found.layout.part(spec.prefix)
+        found = _locate(recipe, file)
+        sources = found.layout.part(found.spec.prefix)
         shapes = {name: source.shape for name, source in sources.items()}
         try:
             with torch.device("meta"), empty_construction():
-                empty = spec.build(shapes, found.hints)
+                empty = found.spec.build(shapes, found.hints)
         except (ValueError, ZeroDivisionError, RuntimeError) as error:
             raise WeightError(
                 f"{recipe.file.name}: no {recipe.part} network has these sizes ({error})",
-                expected=f"the {recipe.part} part of {found.family.title}",
+                expected=f"the {recipe.part} part of {found.title}",
                 got="tensors of sizes that do not belong together",
                 hint="use the original checkpoint",
             ) from error
-        return fill(empty, file, sources, Target(device.device, dtype, _channels_last(recipe, device)))
+        target = Target(device.device, dtype, _channels_last(recipe, device))
+        return fill(empty, file, sources, target, _patching(recipe, shapes, device) if recipe.patches else None)
 
 
 def measure_module(recipe: ModelRecipe, dtype: torch.dtype) -> int:
     """Return the bytes that the weights of `recipe` take as `dtype`, from the file's header. Raises `WeightError`."""
     with open_weights(recipe.file.path) as file:
-        found = detect_family(file.shapes, file.metadata, recipe.file.name)
-        sources = found.layout.part(found.family.parts[recipe.part].prefix)
+        found = _locate(recipe, file)
+        sources = found.layout.part(found.spec.prefix)
         return sum(math.prod(source.shape) for source in sources.values()) * dtype.itemsize
+
+
+def parameter_shapes(recipe: ModelRecipe) -> dict[str, tuple[int, ...]]:
+    """Map the parameters of `recipe`'s network to their shapes, from the file's header. Raises `WeightError`."""
+    with open_weights(recipe.file.path) as file:
+        found = _locate(recipe, file)
+        return {name: source.shape for name, source in found.layout.part(found.spec.prefix).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """Where the part of a recipe stands in its file and how its network is made."""
+
+    title: str
+    spec: PartSpec
+    layout: Layout
+    hints: NetworkHints
+
+
+def _locate(recipe: ModelRecipe, file: WeightFile) -> _Located:
+    if recipe.part == "control":
+        control = detect_control(file.shapes, file.metadata, recipe.file.name)
+        return _Located(control.title, CONTROL_PART, control.layout, control.hints)
+    found = detect_family(file.shapes, file.metadata, recipe.file.name)
+    return _Located(found.family.title, found.family.parts[recipe.part], found.layout, found.hints)
+
+
+def _patching(recipe: ModelRecipe, shapes: Shapes, device: DeviceInfo) -> Change:
+    """Return what adds the patches of `recipe` to a weight."""
+    sets = [(read_adapters(one.file, recipe.part, shapes, device.device), one.strength) for one in recipe.patches]
+    changes = merge_sets(sets)
+
+    def change(name: str, weight: torch.Tensor) -> torch.Tensor:
+        return patched_weight(weight, changes[name]) if name in changes else weight
+
+    return change
 
 
 def _channels_last(recipe: ModelRecipe, device: DeviceInfo) -> bool:

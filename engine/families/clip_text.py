@@ -1,7 +1,8 @@
 """The text half of CLIP (Radford et al., 2021, arXiv:2103.00020), which turns tokens into the prompt's embedding.
 
-Parameter names are those of Hugging Face's ``text_model``, as Stable Diffusion 1 checkpoints store them. The network is
-small enough to own: importing it from transformers costs more than encoding a prompt does.
+Parameter names are those of Hugging Face's ``text_model``, as Stable Diffusion 1 checkpoints store them; OpenCLIP's
+encoders (Stable Diffusion 2 and XL) are the same network under other names. It is small enough to own: importing it
+from transformers costs more than encoding a prompt does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["ClipText", "ClipTextConfig"]
+__all__ = ["Activation", "ClipText", "ClipTextConfig", "ProjectedClipText", "TextEncoders"]
+
+Activation = Literal["quick_gelu", "gelu"]
 
 QUICK_GELU_SLOPE = 1.702
 
@@ -28,7 +31,7 @@ class ClipTextConfig:
     heads: int = 12
     hidden: int = 3072
     positions: int = 77
-    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
+    activation: Activation = "quick_gelu"
 
 
 class ClipText(nn.Module):
@@ -41,26 +44,53 @@ class ClipText(nn.Module):
         self.encoder = _Encoder(config)
         self.final_layer_norm = nn.LayerNorm(config.width, eps=1e-5)
 
-    def forward(self, tokens: Tensor, last_layer: int = -1, end_token: int | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, last_layer: int = -1, normalise: bool = True) -> tuple[Tensor, Tensor]:
         """Return hidden states [B, T, width] and the pooled state [B, width] of tokens [B, T].
 
         `last_layer` -1 is the last layer, -2 the one before it, and so on; the final normalisation is applied to
-        whichever is taken. Numbers that go back further than there are layers mean the last one. The pooled state is
-        that of the first `end_token` (default: the largest id) after the last layer.
+        whichever is taken, unless `normalise` is off. Numbers that go back further than there are layers mean the last
+        one, normalised in either case. The pooled state is that of the first end token (the largest id) after the last
+        layer.
         """
         depth = len(self.encoder.layers)
-        taken = depth + last_layer if -depth <= last_layer < 0 else depth - 1
+        is_there = -depth <= last_layer < 0
+        taken = depth + last_layer if is_there else depth - 1
         hidden = self.embeddings(tokens)
         chosen = hidden
         for index, layer in enumerate(self.encoder.layers):
             hidden = layer(hidden)
             if index == taken:
                 chosen = hidden
-        end = self.config.vocabulary - 1 if end_token is None else end_token
-        place = (tokens == end).int().argmax(dim=-1)
+        place = (tokens == self.config.vocabulary - 1).int().argmax(dim=-1)
         last = self.final_layer_norm(hidden)
         pooled = last[torch.arange(len(tokens), device=tokens.device), place]
+        if is_there and not normalise:
+            return chosen, pooled
         return self.final_layer_norm(chosen) if taken != depth - 1 else last, pooled
+
+
+class ProjectedClipText(nn.Module):
+    """A `ClipText` whose pooled state goes through CLIP's projection into the space of pictures, where it has one."""
+
+    def __init__(self, config: ClipTextConfig, projected: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.text_model = ClipText(config)
+        self.text_projection = None if projected is None else nn.Linear(config.width, projected, bias=False)
+
+    def forward(self, tokens: Tensor, last_layer: int = -1, normalise: bool = True) -> tuple[Tensor, Tensor]:
+        """Return hidden states as `ClipText` does, and the projected pooled state [B, projected]."""
+        hidden, pooled = self.text_model(tokens, last_layer, normalise)
+        return hidden, pooled if self.text_projection is None else self.text_projection(pooled)
+
+
+class TextEncoders(nn.Module):
+    """Hold the two text encoders of a model that reads every prompt with both."""
+
+    def __init__(self, clip_l: ProjectedClipText, clip_g: ProjectedClipText) -> None:
+        super().__init__()
+        self.clip_l = clip_l
+        self.clip_g = clip_g
 
 
 class _Embeddings(nn.Module):

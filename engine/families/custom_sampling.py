@@ -6,8 +6,9 @@ guider that computes is made where the sampler runs, with the network borrowed f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -21,8 +22,9 @@ from engine.diffusion.samplers import OnStep, StepInfo
 from engine.diffusion.sampling import SampleRequest, fit_channels, sample
 from engine.diffusion.schedules import denoise_sigmas
 from engine.errors import InputError
+from engine.families.control import lend_controls
 from engine.families.pipeline import bind_model
-from engine.families.registry import family_of
+from engine.families.registry import family_of, sampling_of
 from engine.memory.residency import Residency
 from engine.weights.recipe import ModelRecipe
 
@@ -73,7 +75,7 @@ class Ingredients:
 
 def model_sigmas(model: ModelRecipe, schedule: str, steps: int, denoise: float) -> Tensor:
     """Return the sigmas of a schedule for the noise levels of ``model``; see `denoise_sigmas`."""
-    return denoise_sigmas(schedule, family_of(model.family).sampling, steps, denoise)
+    return denoise_sigmas(schedule, sampling_of(model), steps, denoise)
 
 
 def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None = None) -> tuple[Latent, Latent]:
@@ -98,9 +100,9 @@ def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None 
         if on_step is not None:
             on_step(info)
 
-    with models.use(model) as network:
+    with _lend_guider(models, given.guider) as guider:
         request = SampleRequest(
-            guider=given.guider.bind_model(bind_model(model, network)),
+            guider=guider,
             latent_format=family.latent_format,
             latent=samples,
             noise=noise,
@@ -117,3 +119,16 @@ def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None 
         return made, made
     clean = family.latent_format.process_out(predicted[0].float().cpu()).clone()
     return made, dataclasses.replace(made, samples=clean)
+
+
+@contextlib.contextmanager
+def _lend_guider(models: Residency, recipe: GuiderRecipe) -> Iterator[Guider]:
+    """Borrow the network of a guider and the ControlNets of its conditions, for as long as the block runs."""
+    sides = (recipe.positive,) if recipe.negative is None else (recipe.positive, recipe.negative)
+    with (
+        models.use(recipe.model) as network,
+        lend_controls(models, network, recipe.model.file.name, sides) as bound,
+    ):
+        negative = bound[1] if len(bound) > 1 else None
+        ready = dataclasses.replace(recipe, positive=bound[0], negative=negative)
+        yield ready.bind_model(bind_model(recipe.model, network))

@@ -18,12 +18,22 @@ from engine.diffusion.model_calls import InputsOf, context_only
 from engine.diffusion.prediction import ModelSampling
 from engine.errors import WeightError
 from engine.families.sizes import NetworkHints, Shapes, read_hints
+from engine.weights.files import WeightFile
 from engine.weights.layouts import Layout, original_names
-from engine.weights.recipe import Part
+from engine.weights.recipe import Option, Part
 
-__all__ = ["Detected", "Family", "KnownFamily", "PartSpec", "TextEncoding", "detect"]
+__all__ = ["Detected", "Family", "KnownFamily", "Options", "PartSpec", "TextEncoding", "detect", "no_options"]
 
 NAMED: Final = 6
+
+
+Options = tuple[tuple[str, Option], ...]
+"""Options of a recipe, by name."""
+
+
+def no_options(file: WeightFile, layout: Layout) -> Options:
+    """Return no options: the shapes of the file's tensors tell all there is to tell."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +61,10 @@ class Family:
 
     `marks` are tensors that every complete file of the family has, in original names; they only serve to say what is
     missing. `matches` decides, and must accept every file of the family (order settles doubtful ones). `encode_text`
-    gets the text network, a prompt and the layer to stop at (-1: the last). `inputs` says what the diffusion model
-    reads of a condition. `size` is the (width, height) in pixels that the model was trained at.
+    gets the text network, a prompt and the layer to stop at (-1: the last; 0: what the family was trained with);
+    `encode_texts` a prompt for CLIP-L and one for CLIP-G instead, where the family has both. `inputs` says what the
+    diffusion model reads of a condition. `model_options` reads what the shapes do not tell, such as what the network
+    predicts, off the open file. `size` is the (width, height) in pixels that the model was trained at.
     """
 
     name: str
@@ -63,7 +75,9 @@ class Family:
     latent_format: LatentFormat
     sampling: ModelSampling
     encode_text: Callable[[nn.Module, str, int], TextEncoding]
+    encode_texts: Callable[[nn.Module, tuple[str, str], int], TextEncoding] | None = None
     inputs: InputsOf = context_only
+    model_options: Callable[[WeightFile, Layout], Options] = no_options
     size: tuple[int, int] = (512, 512)
 
 
@@ -78,12 +92,16 @@ class KnownFamily:
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """Tell what a file is: its family, its key layout, what its metadata adds, and which parts it holds."""
+    """Tell what a file is: its family, its key layout, what its metadata adds, and which parts it holds.
+
+    `model_options` are those of its diffusion model, where somebody opened the file to read them.
+    """
 
     family: Family
     layout: Layout
     hints: NetworkHints
     parts: frozenset[Part]
+    model_options: Options = ()
 
     @property
     def size(self) -> tuple[int, int]:

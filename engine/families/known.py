@@ -14,7 +14,7 @@ __all__ = ["KNOWN"]
 FIRST: Final = DENOISER + "input_blocks.0.0.weight"
 
 
-def _unet(context: int, channels: int | None = None, width: int | None = None) -> Callable[[Shapes], bool]:
+def _unet(context: int, channels: int | None = None) -> Callable[[Shapes], bool]:
     """Return a test for a U-Net that listens to `context` numbers a token, with so many input channels."""
 
     def test(shapes: Shapes) -> bool:
@@ -22,7 +22,7 @@ def _unet(context: int, channels: int | None = None, width: int | None = None) -
             return False
         first = shapes[FIRST]
         contexts = {shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")}
-        return contexts == {context} and channels in (None, first[1]) and width in (None, first[0])
+        return contexts == {context} and channels in (None, first[1])
 
     return test
 
@@ -39,22 +39,18 @@ def _is_sixteen_channel_vae(shapes: Shapes) -> bool:
     return shapes.get(AUTOENCODER + "decoder.conv_in.weight", (0, 0))[1] == 16
 
 
-def _is_ssd1b(shapes: Shapes) -> bool:
-    return _unet(2048)(shapes) and DENOISER + "middle_block.1.proj_in.weight" not in shapes
+def _all(*tests: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
+    return lambda shapes: all(test(shapes) for test in tests)
 
 
 KNOWN: Final = (
-    KnownFamily("sd1_inpaint", "Stable Diffusion 1 inpainting", _unet(768, channels=9)),
     KnownFamily("sd1_ip2p", "InstructPix2Pix on Stable Diffusion 1", _unet(768, channels=8)),
-    KnownFamily("sd2_inpaint", "Stable Diffusion 2 inpainting", _unet(1024, channels=9)),
     KnownFamily("sd2_depth", "Stable Diffusion 2 depth", _unet(1024, channels=5)),
     KnownFamily("sd2_upscaler", "Stable Diffusion x4 upscaler", _unet(1024, channels=7)),
-    KnownFamily("sd2", "Stable Diffusion 2", _unet(1024, channels=4)),
-    KnownFamily("sdxl_refiner", "Stable Diffusion XL refiner", _unet(1280, width=384)),
-    KnownFamily("sdxl_inpaint", "Stable Diffusion XL inpainting", _unet(2048, channels=9)),
+    KnownFamily("sd2_unclip", "Stable Diffusion 2 unCLIP", _all(_unet(1024, channels=4), _has("label_emb.0.0.weight"))),
+    KnownFamily("playground25", "Playground 2.5", _all(_unet(2048), _has("edm_mean"))),
+    KnownFamily("cosxl", "CosXL", _all(_unet(2048), _has("edm_vpred.sigma_max"))),
     KnownFamily("sdxl_ip2p", "InstructPix2Pix on Stable Diffusion XL", _unet(2048, channels=8)),
-    KnownFamily("ssd1b", "SSD-1B, a distilled Stable Diffusion XL", _is_ssd1b),
-    KnownFamily("sdxl", "Stable Diffusion XL", _unet(2048, channels=4)),
     KnownFamily("sd35_medium", "Stable Diffusion 3.5 medium", _has("joint_blocks.0.x_block.attn2.qkv.weight")),
     KnownFamily("sd35_large", "Stable Diffusion 3.5 large", _has("joint_blocks.37.x_block.attn.qkv.weight")),
     KnownFamily("sd3", "Stable Diffusion 3", _has("joint_blocks.0.context_block.attn.qkv.weight")),

@@ -7,6 +7,7 @@ compute with it. Pictures are [B, H, W, C] in 0..1, float32, on the CPU; latents
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,8 +22,9 @@ from engine.diffusion.samplers import OnStep
 from engine.diffusion.sampling import KSamplerSettings, ksample
 from engine.errors import InputError, SafelightError, WeightError
 from engine.families.building import build_module, measure_module
+from engine.families.control import lend_controls
 from engine.families.family import Detected
-from engine.families.registry import detect_family, family_of
+from engine.families.registry import detect_family, family_of, sampling_of
 from engine.memory.devices import DtypeName, probe_device
 from engine.memory.residency import Residency
 from engine.networks.autoencoder import Autoencoder
@@ -37,6 +39,7 @@ __all__ = [
     "detect_file",
     "encode_pixels",
     "encode_prompt",
+    "encode_prompt_pair",
     "latent_format_of",
     "load_checkpoint",
     "load_vae",
@@ -46,7 +49,7 @@ __all__ = [
 ]
 
 LAST_LAYER: Final = "last_layer"
-"""The option of a text recipe that says which layer to stop at; -1 is the last."""
+"""The option of a text recipe that says which layer to stop at; -1 is the last, 0 the family's own choice."""
 
 PART_TITLES: Final[dict[Part, str]] = {"diffusion": "a diffusion model", "text": "a text encoder", "vae": "a VAE"}
 
@@ -66,9 +69,10 @@ def make_models(device: str = "auto", dtype: DtypeName = "auto", budget_bytes: i
 
 
 def detect_file(file: FileRef) -> Detected:
-    """Tell what a weight file is from its header. Raises `WeightError`."""
+    """Tell what a weight file is from its header, and a bias or two where that does not say. Raises `WeightError`."""
     with open_weights(file.path) as opened:
-        return detect_family(opened.shapes, opened.metadata, file.name)
+        found = detect_family(opened.shapes, opened.metadata, file.name)
+        return dataclasses.replace(found, model_options=found.family.model_options(opened, found.layout))
 
 
 def load_checkpoint(file: FileRef) -> tuple[ModelRecipe, ModelRecipe, ModelRecipe]:
@@ -87,9 +91,25 @@ def load_vae(file: FileRef) -> ModelRecipe:
 
 def encode_prompt(models: Residency, clip: ModelRecipe, text: str) -> Conditioning:
     """Turn a prompt into conditioning: one entry, embedding [1, 77 * chunks, D]. Raises `WeightError`."""
-    last_layer = int(clip.option(LAST_LAYER, -1))
+    last_layer = int(clip.option(LAST_LAYER, 0))
     with models.use(clip) as network:
         encoding = family_of(clip.family).encode_text(network, text, last_layer)
+    return (ConditioningEntry(encoding.embedding, encoding.pooled),)
+
+
+def encode_prompt_pair(models: Residency, clip: ModelRecipe, text_l: str, text_g: str) -> Conditioning:
+    """Turn a prompt for each of two text encoders into conditioning. Raises `InputError` where there is only one."""
+    family = family_of(clip.family)
+    if family.encode_texts is None:
+        raise InputError(
+            f"{clip.file.name} reads prompts with a single text encoder",
+            input="clip",
+            expected="a text encoder with both CLIP-L and CLIP-G",
+            got=family.title,
+            hint="use CLIPTextEncode with this checkpoint",
+        )
+    with models.use(clip) as network:
+        encoding = family.encode_texts(network, (text_l, text_g), int(clip.option(LAST_LAYER, 0)))
     return (ConditioningEntry(encoding.embedding, encoding.pooled),)
 
 
@@ -109,16 +129,17 @@ def sample_latent(
     """Do what a KSampler node does. `on_step` hears of every step and may raise to end the run, as cancelling does."""
     latent_format, device = latent_format_of(model), models.device.device
     with models.use(model) as network:
-        bound = bind_model(model, network)
-        guider = CFGGuider(bound, guidance.positive, guidance.negative, guidance.cfg)
-        return ksample(settings, guider, latent, latent_format, on_step=on_step, device=device)
+        bound, sides = bind_model(model, network), (guidance.positive, guidance.negative)
+        with lend_controls(models, network, model.file.name, sides) as (positive, negative):
+            guider = CFGGuider(bound, positive, negative, guidance.cfg)
+            return ksample(settings, guider, latent, latent_format, on_step=on_step, device=device)
 
 
 def bind_model(model: ModelRecipe, network: nn.Module) -> DiffusionModel:
     """Return what guiders call: the borrowed network of a recipe, with its family's noise levels and inputs."""
     assert isinstance(network, UNet)
     family = family_of(model.family)
-    return DiffusionModel(predict_with(network), family.sampling, family.inputs)
+    return DiffusionModel(predict_with(network), sampling_of(model), family.inputs)
 
 
 def decode_latent(models: Residency, vae: ModelRecipe, latent: Latent) -> Tensor:
@@ -155,7 +176,7 @@ def _recipe(file: FileRef, found: Detected, part: Part) -> ModelRecipe:
             got=held or "none of a checkpoint's parts",
             hint="use the complete checkpoint, or load the parts from their own files",
         )
-    return ModelRecipe(file, found.family.name, part)
+    return ModelRecipe(file, found.family.name, part, found.model_options if part == "diffusion" else ())
 
 
 def predict_with(network: UNet) -> Predict:
@@ -168,6 +189,7 @@ def predict_with(network: UNet) -> Predict:
     def predict(
         x: Tensor, timestep: Tensor, context: Tensor, *, y: Tensor | None = None, control: Any = None
     ) -> Tensor:
+        _check_context(context, network.config.context_dim)
         network_x, network_context = cast(x), cast(context)
         assert network_x is not None and network_context is not None
         residuals = None if control is None else [residual.to(network_x) for residual in control]
@@ -175,6 +197,16 @@ def predict_with(network: UNet) -> Predict:
         return result
 
     return predict
+
+
+def _check_context(context: Tensor, width: int) -> None:
+    if context.shape[-1] != width:
+        raise InputError(
+            "the prompt was encoded for another kind of model",
+            expected=f"{width} numbers a token",
+            got=str(context.shape[-1]),
+            hint="encode the prompt with the CLIP of the checkpoint that the model comes from",
+        )
 
 
 def _decode_one(network: Autoencoder, samples: Tensor) -> Tensor:

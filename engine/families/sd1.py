@@ -6,6 +6,7 @@ networks of the same make are recognised, too, such as the one that comes with S
 
 from __future__ import annotations
 
+import functools
 from types import MappingProxyType
 from typing import Final
 
@@ -15,50 +16,43 @@ from engine.diffusion.latents import SD15
 from engine.diffusion.prediction import DiscreteSampling
 from engine.families.clip_text import ClipText
 from engine.families.family import Family, PartSpec
-from engine.families.sizes import NetworkHints, Shapes, autoencoder_config, clip_config, unet_config
+from engine.families.inpainting import inpainting_variant
+from engine.families.latent_diffusion import (
+    AUTOENCODER_PART,
+    FIRST,
+    INPAINT_CHANNELS,
+    LATENT_CHANNELS,
+    LATENT_IN,
+    TOKENS,
+    has_denoiser,
+    read_denoiser,
+    unet_part,
+    width_of,
+)
+from engine.families.sizes import NetworkHints, Shapes, clip_config
 from engine.families.text import encode_clip
-from engine.networks.autoencoder import Autoencoder
-from engine.networks.unet import UNet, UNetConfig
+from engine.networks.unet import UNetConfig
 from engine.weights.layouts import AUTOENCODER, CLIP_TEXT, DENOISER
 
-__all__ = ["SD1"]
+__all__ = ["SD1", "SD1_INPAINT"]
 
 CONTEXT_WIDTH: Final = 768
-LATENT_CHANNELS: Final = 4
-PROJECTION: Final = ".1.proj_in.weight"
-FIRST: Final = DENOISER + "input_blocks.0.0.weight"
-TOKENS: Final = CLIP_TEXT + "embeddings.token_embedding.weight"
-LATENT_IN: Final = AUTOENCODER + "decoder.conv_in.weight"
 
 
 def _matches(shapes: Shapes, hints: NetworkHints) -> bool:
-    if any(name.startswith(DENOISER) for name in shapes):
-        return _is_denoiser(shapes, hints)
+    if has_denoiser(shapes):
+        return _is_denoiser(shapes, hints, LATENT_CHANNELS)
     if TOKENS in shapes:
-        return shapes[TOKENS][1] == CONTEXT_WIDTH or hints.given
-    return LATENT_IN in shapes and shapes[LATENT_IN][1] == LATENT_CHANNELS
+        return width_of(shapes, TOKENS) == CONTEXT_WIDTH or hints.given
+    return width_of(shapes, LATENT_IN) == LATENT_CHANNELS
 
 
-def _is_denoiser(shapes: Shapes, hints: NetworkHints) -> bool:
+def _is_denoiser(shapes: Shapes, hints: NetworkHints, channels: int) -> bool:
     """Accept a U-Net with convolutional projections that listens to CLIP-L, or to the smaller CLIP in the same file."""
-    if FIRST not in shapes or shapes[FIRST][1] != LATENT_CHANNELS:
+    found = read_denoiser(shapes)
+    if found is None or found.in_channels != channels or found.is_linear or found.label is not None:
         return False
-    projections = [shape for name, shape in shapes.items() if name.startswith(DENOISER) and name.endswith(PROJECTION)]
-    contexts = {
-        shape[1] for name, shape in shapes.items() if name.startswith(DENOISER) and name.endswith("attn2.to_k.weight")
-    }
-    if len(contexts) != 1 or any(len(shape) != 4 for shape in projections):
-        return False
-    fits_text = TOKENS in shapes and contexts == {shapes[TOKENS][1]}
-    return contexts == {CONTEXT_WIDTH} or fits_text or hints.given
-
-
-def _unet(shapes: Shapes, hints: NetworkHints) -> nn.Module:
-    return UNet(unet_config(shapes, UNetConfig(), hints))
-
-
-def _autoencoder(shapes: Shapes, hints: NetworkHints) -> nn.Module:
-    return Autoencoder(autoencoder_config(shapes, hints))
+    return hints.given or found.context in (CONTEXT_WIDTH, width_of(shapes, TOKENS))
 
 
 def _text(shapes: Shapes, hints: NetworkHints) -> nn.Module:
@@ -84,13 +78,11 @@ SD1: Final = Family(
     ),
     matches=_matches,
     parts=MappingProxyType(
-        {
-            "diffusion": PartSpec(DENOISER, _unet),
-            "text": PartSpec(CLIP_TEXT, _text),
-            "vae": PartSpec(AUTOENCODER, _autoencoder),
-        }
+        {"diffusion": unet_part(UNetConfig()), "text": PartSpec(CLIP_TEXT, _text), "vae": AUTOENCODER_PART}
     ),
     latent_format=SD15,
     sampling=DiscreteSampling(),
     encode_text=encode_clip,
 )
+
+SD1_INPAINT: Final = inpainting_variant(SD1, functools.partial(_is_denoiser, channels=INPAINT_CHANNELS))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.errors import WeightError
-from engine.families.clip_text import ClipTextConfig
+from engine.families.clip_text import Activation, ClipTextConfig
 from engine.networks.autoencoder import AutoencoderConfig
 from engine.networks.unet import UNetConfig
 
@@ -155,7 +155,7 @@ def autoencoder_config(shapes: Shapes, hints: NetworkHints) -> AutoencoderConfig
     )
 
 
-def clip_config(shapes: Shapes, hints: NetworkHints) -> ClipTextConfig:
+def clip_config(shapes: Shapes, hints: NetworkHints, activation: Activation = "quick_gelu") -> ClipTextConfig:
     """Return the sizes of a CLIP text encoder from shapes named as in Hugging Face's `text_model`."""
     vocabulary, width = _shape(shapes, "embeddings.token_embedding.weight")
     return ClipTextConfig(
@@ -165,6 +165,7 @@ def clip_config(shapes: Shapes, hints: NetworkHints) -> ClipTextConfig:
         heads=hints.clip_heads or max(1, width // CLIP_HEAD_WIDTH),
         hidden=_shape(shapes, "encoder.layers.0.mlp.fc1.weight")[0],
         positions=_shape(shapes, "embeddings.position_embedding.weight")[0],
+        activation=activation,
     )
 
 

@@ -97,11 +97,14 @@ class ClipTokenizer:
         return tuple(self._ids[part] for part in parts)
 
 
-def tokenize_prompt(tokenizer: ClipTokenizer, prompt: str, length: int = 77) -> tuple[tuple[Token, ...], ...]:
+def tokenize_prompt(
+    tokenizer: ClipTokenizer, prompt: str, length: int = 77, padding: int | None = None
+) -> tuple[tuple[Token, ...], ...]:
     """Cut a weighted prompt into chunks of `length` tokens: start, up to ``length - 2`` of the prompt, end, padding.
 
     A weighted piece of fewer than 8 tokens that does not fit what is left of a chunk starts the next one; a larger
-    piece is cut where the chunk ends. Padding repeats the end token, as Stable Diffusion 1 was trained.
+    piece is cut where the chunk ends. `padding` is the id to fill with; None repeats the end token, as CLIP-L was
+    trained.
     """
     room = length - 1  # the last place is the end token's
     chunks: list[list[Token]] = [[Token(tokenizer.start)]]
@@ -119,7 +122,8 @@ def tokenize_prompt(tokenizer: ClipTokenizer, prompt: str, length: int = 77) -> 
                 chunks[-1] += waiting
                 waiting = []
     end = Token(tokenizer.end)
-    return tuple((*chunk, *[end] * (length - len(chunk))) for chunk in chunks)
+    filler = end if padding is None else Token(padding)
+    return tuple((*chunk, end, *[filler] * (length - 1 - len(chunk))) for chunk in chunks)
 
 
 def _byte_characters() -> dict[int, str]:

@@ -46,14 +46,15 @@ class DeviceInfo:
 
 # What each part computes in. The text encoder is small and its output steers every step, so on a CPU it keeps full
 # precision. The autoencoder loses nothing that 8 bits could show: decoding in bfloat16 is 59 dB (at most 2 of 255)
-# from float32 on a trained model, 52 dB on random weights, in a fifth of the time. In float16 some overflow.
+# from float32 on a trained model, 52 dB on random weights, in a fifth of the time. In float16 some overflow. A
+# ControlNet computes in the format of the diffusion model that it steers.
 DTYPES: Final[Mapping[DeviceKind, Mapping[Part, torch.dtype]]] = {
-    "cpu": {"diffusion": torch.float32, "text": torch.float32, "vae": torch.float32},
-    "cpu_bf16": {"diffusion": torch.bfloat16, "text": torch.float32, "vae": torch.bfloat16},
-    "cuda": {"diffusion": torch.float16, "text": torch.float16, "vae": torch.bfloat16},
-    "cuda_old": {"diffusion": torch.float16, "text": torch.float16, "vae": torch.float32},
-    "mps": {"diffusion": torch.float16, "text": torch.float32, "vae": torch.float32},
-    "xpu": {"diffusion": torch.bfloat16, "text": torch.bfloat16, "vae": torch.bfloat16},
+    "cpu": {"diffusion": torch.float32, "control": torch.float32, "text": torch.float32, "vae": torch.float32},
+    "cpu_bf16": {"diffusion": torch.bfloat16, "control": torch.bfloat16, "text": torch.float32, "vae": torch.bfloat16},
+    "cuda": {"diffusion": torch.float16, "control": torch.float16, "text": torch.float16, "vae": torch.bfloat16},
+    "cuda_old": {"diffusion": torch.float16, "control": torch.float16, "text": torch.float16, "vae": torch.float32},
+    "mps": {"diffusion": torch.float16, "control": torch.float16, "text": torch.float32, "vae": torch.float32},
+    "xpu": {"diffusion": torch.bfloat16, "control": torch.bfloat16, "text": torch.bfloat16, "vae": torch.bfloat16},
 }
 CONTAINER_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 FORCED: Final[Mapping[str, torch.dtype]] = {

@@ -2,6 +2,11 @@
 
 Weights are never changed once they are loaded, so dropping a module is all there is to evicting it; it can be built
 from its file again. Modules in use are pinned. The rule for whom to drop is least recently used.
+
+A recipe with patches gets a module of its own that shares every tensor the patches leave alone with the module of the
+unpatched recipe. That one and the adapters stay as long as there is room, so another strength, or another LoRA on the
+same checkpoint, reads nothing of the checkpoint again. Where the weights do not fit twice, the patched module is built
+from the file by itself.
 """
 
 from __future__ import annotations
@@ -10,15 +15,18 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Generic, TypeVar, cast
 
 import torch
 from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
-from engine.weights.recipe import ModelRecipe
+from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy
+from engine.weights.adapters.reading import adapter_tensors, read_adapters
+from engine.weights.recipe import ModelRecipe, Patch
 
 __all__ = ["Build", "Measure", "Residency"]
 
@@ -35,13 +43,24 @@ DEVICE_SHARE: Final = 0.85
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Resident:
-    """A module, its size in bytes and how many are using it now. Changed only under the owner's lock."""
+Held = TypeVar("Held")
 
-    module: nn.Module
-    nbytes: int
+
+@dataclass(slots=True)
+class _Resident(Generic[Held]):
+    """A module or adapters, the bytes of each tensor by its address, and how many are using it now.
+
+    Changed only under the owner's lock. Tensors that several residents share have one address and count once.
+    """
+
+    held: Held
+    tensor_bytes: Mapping[int, int]
     users: int = 0
+
+
+def _tensor_bytes(held: object) -> dict[int, int]:
+    tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
+    return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
 
 
 def _share_of(device: DeviceInfo) -> int:
@@ -74,7 +93,8 @@ class Residency:
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
-        self._residents: OrderedDict[str, _Resident] = OrderedDict()  # least recently used first
+        # least recently used first; what is held under a key is what `_lend` was told to make for it
+        self._residents: OrderedDict[str, _Resident[object]] = OrderedDict()
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
@@ -84,7 +104,7 @@ class Residency:
     def resident_bytes(self) -> int:
         """Return the bytes of all weights held now."""
         with self._lock:
-            return sum(resident.nbytes for resident in self._residents.values())
+            return self._held_bytes()
 
     @contextlib.contextmanager
     def use(self, recipe: ModelRecipe) -> Iterator[nn.Module]:
@@ -92,14 +112,8 @@ class Residency:
 
         Whatever building raises comes through (`WeightError` for a damaged file).
         """
-        key = recipe.weights_key
-        resident = self._acquire(key) or self._load(key, recipe)
-        try:
-            yield resident.module
-        finally:
-            with self._lock:
-                resident.users -= 1
-                self._make_room()
+        with self._lend(recipe.weights_key, lambda: self._make(recipe)) as module:
+            yield module
 
     def drop_unused(self) -> None:
         """Let go of every module that nobody is using."""
@@ -107,7 +121,18 @@ class Residency:
             for key in [key for key, resident in self._residents.items() if not resident.users]:
                 del self._residents[key]
 
-    def _acquire(self, key: str) -> _Resident | None:
+    @contextlib.contextmanager
+    def _lend(self, key: str, make: Callable[[], Held]) -> Iterator[Held]:
+        """Lend what `make` makes, which is held under `key`."""
+        resident = self._acquire(key) or self._load(key, make)
+        try:
+            yield cast(Held, resident.held)
+        finally:
+            with self._lock:
+                resident.users -= 1
+                self._make_room()
+
+    def _acquire(self, key: str) -> _Resident[object] | None:
         with self._lock:
             resident = self._residents.get(key)
             if resident is not None:
@@ -115,24 +140,46 @@ class Residency:
                 self._residents.move_to_end(key)
             return resident
 
-    def _load(self, key: str, recipe: ModelRecipe) -> _Resident:
-        """Build a module; a second thread that wants the same one waits for the first instead of building another."""
+    def _load(self, key: str, make: Callable[[], object]) -> _Resident[object]:
+        """Make what is held under `key`; a second thread that wants the same waits for the first."""
         with self._lock:
             turn = self._building.setdefault(key, threading.Lock())
         with turn:
             resident = self._acquire(key)
             if resident is not None:
                 return resident
-            dtype = self.dtype_for(recipe)
-            log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.device.name)
-            with self._reserve(self._measure(recipe, dtype)):
-                module = self._build(recipe, self.device, dtype)
-            nbytes = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-            resident = _Resident(module, nbytes, users=1)
+            held = make()
+            resident = _Resident(held, _tensor_bytes(held), users=1)
             with self._lock:
                 self._residents[key] = resident
                 self._make_room()
             return resident
+
+    def _make(self, recipe: ModelRecipe) -> nn.Module:
+        """Make a module, from the unpatched one where both fit together and else from the file."""
+        dtype = self.dtype_for(recipe)
+        nbytes = self._measure(recipe, dtype)
+        log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.device.name)
+        if recipe.patches and 2 * nbytes <= self.budget_bytes:
+            return self._patch(recipe)
+        with self._reserve(nbytes):
+            return self._build(recipe, self.device, dtype)
+
+    def _patch(self, recipe: ModelRecipe) -> nn.Module:
+        """Make a module that shares with the unpatched one what the patches leave alone."""
+        with contextlib.ExitStack() as borrowed:
+            module = borrowed.enter_context(self.use(recipe.unpatched))
+            tensors = module.state_dict()
+            shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+            def adapters(patch: Patch) -> AdapterSet:
+                key = f"{patch.file.identity} for {recipe.unpatched.weights_key}"
+                read = partial(read_adapters, patch.file, recipe.part, shapes, self.device.device)
+                return borrowed.enter_context(self._lend(key, read))
+
+            changes = merge_sets((adapters(patch), patch.strength) for patch in recipe.patches)
+            with self._reserve(sum(tensors[name].numel() * tensors[name].element_size() for name in changes)):
+                return patched_copy(module, changes)
 
     @contextlib.contextmanager
     def _reserve(self, nbytes: int) -> Iterator[None]:
@@ -148,10 +195,16 @@ class Residency:
 
     def _make_room(self) -> None:
         """Drop the least recently used idle modules until the rest fits the budget. The lock must be held."""
-        held = self._reserved + sum(resident.nbytes for resident in self._residents.values())
-        for key in list(self._residents):
-            if held <= self.budget_bytes:
+        while self._reserved + self._held_bytes() > self.budget_bytes:
+            idle = next((key for key, resident in self._residents.items() if not resident.users), None)
+            if idle is None:
                 return
-            if not self._residents[key].users:
-                held -= self._residents.pop(key).nbytes
-                log.debug("dropped %s", key)
+            del self._residents[idle]
+            log.debug("dropped %s", idle)
+
+    def _held_bytes(self) -> int:
+        """Return the bytes of all tensors that are held. The lock must be held."""
+        together: dict[int, int] = {}
+        for resident in self._residents.values():
+            together.update(resident.tensor_bytes)
+        return sum(together.values())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from engine.networks.attention import SpatialTransformer, TransformerSize
 from engine.networks.layers import Downsample, ResidualBlock, Upsample, timestep_embedding
 
-__all__ = ["UNet", "UNetConfig"]
+__all__ = ["UNet", "UNetConfig", "UNetEncoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +104,40 @@ class UNetStage(nn.Sequential):
         return x
 
 
-class UNet(nn.Module):
-    """Predict the noise (or the velocity) in a latent picture, given the timestep and the prompt."""
+class UNetEncoder(nn.Module):
+    """Hold the half of a U-Net that reads: time embedding, input blocks and middle, which a ControlNet copies."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         width = config.model_channels
-        embedding_channels = width * 4
-        self.time_embed = _two_layers(width, embedding_channels)
+        self.time_embed = _two_layers(width, width * 4)
         if config.adm_channels is not None:
-            self.label_emb = nn.Sequential(_two_layers(config.adm_channels, embedding_channels))
+            self.label_emb = nn.Sequential(_two_layers(config.adm_channels, width * 4))
         skips: list[int] = []
         self.input_blocks = nn.ModuleList(_input_stages(config, skips))
+        self.skip_channels = tuple(skips)
         self.middle_block = _middle_stage(config, skips[-1])
-        self.output_blocks = nn.ModuleList(_output_stages(config, skips))
+
+    def embed(self, x: Tensor, timesteps: Tensor, y: Tensor | None) -> Tensor:
+        """Return what the residual blocks hear of timesteps [B] and y [B, A]: [B, 4 * width], in the dtype of `x`.
+
+        Raises ValueError if `y` is missing where the model takes one, or given where it takes none.
+        """
+        takes_y = self.config.adm_channels is not None
+        if takes_y != (y is not None):
+            raise ValueError(f"this model takes {'a' if takes_y else 'no'} pooled vector y, got y={y is not None}")
+        embedding: Tensor = self.time_embed(timestep_embedding(timesteps, self.config.model_channels).to(x.dtype))
+        return embedding if y is None else embedding + self.label_emb(y.to(x.dtype))
+
+
+class UNet(UNetEncoder):
+    """Predict the noise (or the velocity) in a latent picture, given the timestep and the prompt."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        width = config.model_channels
+        self.output_blocks = nn.ModuleList(_output_stages(config, self.skip_channels))
         self.out = nn.Sequential(
             nn.GroupNorm(config.norm_groups, width, eps=1e-5),
             nn.SiLU(),
@@ -145,7 +164,7 @@ class UNet(nn.Module):
                 f"control needs {stages + 1} residuals (one per input block and the middle), got {len(control)}"
             )
         context = context.to(x.dtype)
-        embedding = self._embed(x, timesteps, y)
+        embedding = self.embed(x, timesteps, y)
         skips: list[Tensor] = []
         hidden = x
         for stage in self.input_blocks:
@@ -161,13 +180,6 @@ class UNet(nn.Module):
             hidden = stage(hidden, embedding, context, size)
         result: Tensor = self.out(hidden)
         return result
-
-    def _embed(self, x: Tensor, timesteps: Tensor, y: Tensor | None) -> Tensor:
-        takes_y = self.config.adm_channels is not None
-        if takes_y != (y is not None):
-            raise ValueError(f"this model takes {'a' if takes_y else 'no'} pooled vector y, got y={y is not None}")
-        embedding: Tensor = self.time_embed(timestep_embedding(timesteps, self.config.model_channels).to(x.dtype))
-        return embedding if y is None else embedding + self.label_emb(y.to(x.dtype))
 
 
 def _two_layers(in_features: int, out_features: int) -> nn.Sequential:

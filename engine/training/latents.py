@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from engine.weights.safetensors_format import save_safetensors
 __all__ = ["SCALE", "LatentBatches", "encode_latents", "latent_statistics"]
 
 SCALE = 0.18215  # Stable Diffusion 1's: a latent of the file times this has unit spread
-SHARES = {"shape": 0.16, "varied": 0.07, "digit": 0.07, "flag": 0.07}  # of the samples; the rest goes to emoji
+SHARES = {"shape": 0.09, "varied": 0.07, "digit": 0.12, "flag": 0.09}  # of the samples; the rest goes to emoji
 SHAPE_FAMILIES = {"circle", "square", "triangle", "star", "heart"}
 WHITE_SHARE = 0.7
 
@@ -66,13 +66,16 @@ class Batch:
 class LatentBatches:
     """Draws captioned latents: a concept by its family's share, a background, a draw from the posterior."""
 
-    def __init__(self, path: Path, concepts: Sequence[Concept]) -> None:
+    def __init__(self, path: Path, concepts: Sequence[Concept], emphasis: Collection[str] = ()) -> None:
+        """Open the latents; concepts named in `emphasis` (those a score found missed) are drawn twice as often."""
         with open_weights(path) as file:
             self.rows = {index: row for row, index in enumerate(file.tensor("index").tolist())}
             self.mean, self.spread = file.tensor("mean"), file.tensor("spread")
         self.offset, self.scale = latent_statistics(self.mean)
         self.concepts = list(concepts)
-        self.weights = _concept_weights(self.concepts)
+        weights = _concept_weights(self.concepts)
+        named = [concept.name in emphasis for concept in self.concepts]
+        self.weights = [weight * (2 if twice else 1) for weight, twice in zip(weights, named, strict=True)]
         self.backgrounds = tuple(BACKGROUNDS)
 
     def draw(self, generator: torch.Generator, count: int) -> Batch:

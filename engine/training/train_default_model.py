@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "render": lambda: _render(place),
         "vae": lambda: _train_autoencoder(place, options.minutes, compiled=options.compile),
         "latents": lambda: _encode(place),
-        "unet": lambda: _train_unet(place, options.minutes, options.batch, compiled=options.compile),
+        "unet": lambda: _train_unet(place, options.minutes, options.batch, options.missed, compiled=options.compile),
         "decoder": lambda: _train_decoder(place, options.minutes, compiled=options.compile),
         "preview": lambda: _preview(place, options.out),
         "export": lambda: _export(place, options.out),
@@ -91,6 +91,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the stage, over all its runs")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; 1 on a machine that others use too")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step of the unet stage")
+    parser.add_argument("--missed", type=Path, help="concepts to draw twice as often, one a line (unet stage)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="torch.compile: minutes to start, then faster")
     parser.add_argument("--out", type=Path, default=Path("safelight-emoji-128.safetensors"), help="file to write")
@@ -128,9 +129,10 @@ def _encode(place: Workplace) -> None:
     encode_latents(_autoencoder(place, "vae"), pixels, chosen, place.latents)
 
 
-def _train_unet(place: Workplace, minutes: float, batch: int, *, compiled: bool) -> None:
+def _train_unet(place: Workplace, minutes: float, batch: int, missed: Path | None, *, compiled: bool) -> None:
     pictures, _ = load_pictures(place.pictures)
-    batches = LatentBatches(place.latents, collect_concepts(pictures) + varied_pictures(pictures))
+    emphasis = missed.read_text(encoding="utf-8").splitlines() if missed else ()
+    batches = LatentBatches(place.latents, collect_concepts(pictures) + varied_pictures(pictures), emphasis)
     model = PromptedUNet(_token_table(place))
     run = DiffusionRun(minutes, compile=compiled, batch=batch)
     train_diffusion(model, batches, Tokenizer(), place.state("unet"), run)

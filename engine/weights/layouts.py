@@ -1,9 +1,11 @@
 """Key layouts: the names under which files store the same networks, mapped to those of the original single files.
 
 Everything above this module knows one set of names: ``model.diffusion_model.`` (denoiser), ``first_stage_model.``
-(autoencoder) and ``cond_stage_model.transformer.text_model.`` (CLIP text). `original_names` maps the other layouts onto
-it by arithmetic on the names; no tensor is touched, except that linear weights which the original stores as 1x1
-convolutions get the convolution's shape.
+(autoencoder), ``cond_stage_model.transformer.text_model.`` (the one CLIP text encoder of a model) and, where a model
+has several or a projected one, ``text_encoders.clip_l.`` and ``text_encoders.clip_g.``. Text encoders are named as by
+Hugging Face. `original_names` maps the other layouts onto it by arithmetic on the names; no tensor is touched, except
+that linear weights which the original stores as 1x1 convolutions get the convolution's shape, and that OpenCLIP's fused
+attention weights are read in three parts.
 """
 
 from __future__ import annotations
@@ -13,7 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["AUTOENCODER", "CLIP_TEXT", "DENOISER", "Layout", "TensorSource", "original_names"]
+__all__ = [
+    "AUTOENCODER",
+    "CLIP_G",
+    "CLIP_L",
+    "CLIP_TEXT",
+    "DENOISER",
+    "TEXT_ENCODERS",
+    "Layout",
+    "TensorSource",
+    "original_names",
+]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -21,14 +33,22 @@ DENOISER: Final = "model.diffusion_model."
 AUTOENCODER: Final = "first_stage_model."
 CLIP_WRAPPER: Final = "cond_stage_model.transformer."
 CLIP_TEXT: Final = CLIP_WRAPPER + "text_model."
+TEXT_ENCODERS: Final = "text_encoders."
+CLIP_L: Final = TEXT_ENCODERS + "clip_l."
+CLIP_G: Final = TEXT_ENCODERS + "clip_g."
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSource:
-    """Say where a tensor comes from: its name in the file, and the shape it is to be given."""
+    """Say where a tensor comes from: its name in the file, and the shape it is to be given.
+
+    `third` 0, 1 or 2 takes that third of the stored rows; `transposed` swaps rows and columns.
+    """
 
     name: str
     shape: tuple[int, ...]
+    third: int | None = None
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,10 @@ def _sources(shapes: Shapes, rename: Callable[[str], str | None]) -> Iterator[tu
         target = rename(name)
         if target is None:
             continue
+        open_clip = _OPEN_CLIP.match(target)
+        if open_clip is not None:
+            yield from _open_clip_sources(open_clip, TensorSource(name, tuple(shape)))
+            continue
         is_convolution = target.startswith(AUTOENCODER) and _PIXEL_ATTENTION.search(target) and len(shape) == 2
         yield target, TensorSource(name, (*shape, 1, 1) if is_convolution else tuple(shape))
 
@@ -79,10 +103,49 @@ def _original_name(name: str) -> str | None:
         return None
     if name.startswith("vae."):
         return AUTOENCODER + name[len("vae.") :]
+    if name.startswith(XL_CLIP_L):
+        return CLIP_L + name[len(XL_CLIP_L) :]
     is_old = name.startswith(
         (CLIP_WRAPPER + "embeddings.", CLIP_WRAPPER + "encoder.", CLIP_WRAPPER + "final_layer_norm.")
     )
     return CLIP_TEXT + name[len(CLIP_WRAPPER) :] if is_old else name
+
+
+# ---- OpenCLIP text encoders: the one of Stable Diffusion 2, and the larger one of XL and its refiner -----------------
+
+XL_CLIP_L: Final = "conditioner.embedders.0.transformer."
+_OPEN_CLIP: Final = re.compile(r"(cond_stage_model|conditioner\.embedders\.\d+)\.model\.(.+)")
+_OPEN_CLIP_OUTER: Final = {
+    "token_embedding.weight": "embeddings.token_embedding.weight",
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "ln_final.weight": "final_layer_norm.weight",
+    "ln_final.bias": "final_layer_norm.bias",
+}
+_OPEN_CLIP_LAYER: Final = {
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "attn.out_proj": "self_attn.out_proj",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+_OPEN_CLIP_BLOCK: Final = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
+
+
+def _open_clip_sources(found: re.Match[str], source: TensorSource) -> Iterator[tuple[str, TensorSource]]:
+    """Yield where a tensor named as by OpenCLIP stands in Hugging Face's names; its query, key and value are one."""
+    base = CLIP_WRAPPER if found[1] == "cond_stage_model" else CLIP_G
+    name, rows, rest = found[2], source.shape[:1], source.shape[1:]
+    block = _OPEN_CLIP_BLOCK.fullmatch(name)
+    if name in _OPEN_CLIP_OUTER:
+        yield f"{base}text_model.{_OPEN_CLIP_OUTER[name]}", source
+    elif name == "text_projection" and len(source.shape) == 2:
+        yield f"{base}text_projection.weight", TensorSource(source.name, source.shape[::-1], transposed=True)
+    elif block is not None and block[2] in _OPEN_CLIP_LAYER:
+        yield f"{base}text_model.encoder.layers.{block[1]}.{_OPEN_CLIP_LAYER[block[2]]}.{block[3]}", source
+    elif block is not None and block[2] == "attn.in_proj" and rows and rows[0] % 3 == 0:
+        for third, projection in enumerate(("q_proj", "k_proj", "v_proj")):
+            target = f"{base}text_model.encoder.layers.{block[1]}.self_attn.{projection}.{block[3]}"
+            yield target, TensorSource(source.name, (rows[0] // 3, *rest), third=third)
 
 
 def _prefixed(prefix: str) -> Callable[[Shapes], Callable[[str], str | None]]:

@@ -18,7 +18,10 @@ from engine.errors import WeightError
 from engine.weights.files import WeightFile
 from engine.weights.layouts import TensorSource
 
-__all__ = ["Target", "empty_construction", "fill"]
+__all__ = ["Change", "Target", "empty_construction", "fill"]
+
+Change = Callable[[str, torch.Tensor], torch.Tensor]
+"""Makes a parameter of this name from the one in the file, which it must not write to."""
 
 GROUP_BYTES: Final = 64 << 20
 NAMED: Final = 5
@@ -61,11 +64,13 @@ def fill(
     file: WeightFile,
     sources: Mapping[str, TensorSource],
     target: Target,
+    change: Change | None = None,
 ) -> nn.Module:
     """Give every parameter of `module` its tensor from `file`, made for `target`; returns `module`, in eval mode.
 
     `sources` maps parameter names to tensors of the file; names that the module does not have are ignored. A tensor
-    that is already right is used where it lies in the file's memory map, without a copy.
+    that is already right is used where it lies in the file's memory map, without a copy. `change` gets each parameter
+    once it is made for `target`, and gives what is to be used instead.
 
     Raises `WeightError` where tensors are missing or have another shape than the network.
     """
@@ -79,26 +84,37 @@ def fill(
         converted = []
         for name in group:
             stored = file.tensor(sources[name].name)
-            filled[name] = target.convert(stored, sources[name].shape)
-            if filled[name].data_ptr() != stored.data_ptr():
+            ready = target.convert(_taken(stored, sources[name]), sources[name].shape)
+            filled[name] = ready if change is None else change(name, ready)
+            if filled[name].untyped_storage().data_ptr() != stored.untyped_storage().data_ptr():
                 converted.append(sources[name].name)
         file.release(converted)
     module.load_state_dict(filled, strict=True, assign=True)
     return module.requires_grad_(False).eval()
 
 
+def _taken(stored: torch.Tensor, source: TensorSource) -> torch.Tensor:
+    """Return what `source` takes of a stored tensor: all of it, a third of its rows, or its transpose; no copy."""
+    if source.third is not None:
+        return stored.chunk(3)[source.third]
+    return stored.T if source.transposed else stored
+
+
 def _groups(file: WeightFile, sources: Mapping[str, TensorSource]) -> Iterator[list[str]]:
-    """Yield parameter names in the order of the file, in groups of about `GROUP_BYTES`."""
+    """Yield parameter names in the order of the file, in groups of about `GROUP_BYTES`.
+
+    What comes from one stored tensor is never parted: a group's tensors are given back when it is done.
+    """
     place = {name: index for index, name in enumerate(file.shapes)}
     group: list[str] = []
     size = 0
     for name in sorted(sources, key=lambda name: place[sources[name].name]):
         source = sources[name]
-        group.append(name)
-        size += torch.Size(source.shape).numel() * file.dtypes[source.name].itemsize
-        if size >= GROUP_BYTES:
+        if size >= GROUP_BYTES and source.name != sources[group[-1]].name:
             yield group
             group, size = [], 0
+        group.append(name)
+        size += torch.Size(source.shape).numel() * file.dtypes[source.name].itemsize
     if group:
         yield group
 

@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 from engine.errors import WeightError
 
-__all__ = ["FileRef", "ModelRecipe", "Option", "Part", "file_ref"]
+__all__ = ["FileRef", "ModelRecipe", "Option", "Part", "Patch", "file_ref"]
 
-Part = Literal["diffusion", "text", "vae"]
+Part = Literal["diffusion", "text", "vae", "control"]
 Option = str | int | float | bool
 
 HEAD_BYTES: Final = 1 << 20
@@ -66,22 +66,38 @@ def file_ref(path: Path, name: str | None = None) -> FileRef:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Patch:
+    """Say that the adapters of a file (such as a LoRA) are added to the weights, and how strongly; 1 is as trained."""
+
+    file: FileRef
+    strength: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ModelRecipe:
     """Describe one part of a checkpoint, as the MODEL, CLIP and VAE values of a workflow do.
 
     `family` names an entry of `engine.families`. `options` change how the part is used, not its weights (such as
-    ``("last_layer", -2)`` of a text encoder), so recipes that differ only there share one module.
+    ``("last_layer", -2)`` of a text encoder), so recipes that differ only there share one module. `patches` are added
+    to the weights, in this order; recipes that differ only there share the tensors that none of them changes.
     """
 
     file: FileRef
     family: str
     part: Part
     options: tuple[tuple[str, Option], ...] = ()
+    patches: tuple[Patch, ...] = ()
 
     @property
     def weights_key(self) -> str:
         """Return the key of the weights: equal for recipes that can share a module."""
-        return f"{self.file.identity}/{self.family}/{self.part}"
+        patches = "".join(f"+{patch.file.identity}*{float(patch.strength)!r}" for patch in self.patches)
+        return f"{self.file.identity}/{self.family}/{self.part}{patches}"
+
+    @property
+    def unpatched(self) -> ModelRecipe:
+        """Return the recipe of the weights as the file has them."""
+        return dataclasses.replace(self, patches=())
 
     @property
     def content_key(self) -> str:
@@ -96,3 +112,7 @@ class ModelRecipe:
     def with_option(self, name: str, value: Option) -> ModelRecipe:
         """Return a copy with one option set."""
         return dataclasses.replace(self, options=tuple(sorted({**dict(self.options), name: value}.items())))
+
+    def with_patch(self, patch: Patch) -> ModelRecipe:
+        """Return a copy with one more patch."""
+        return dataclasses.replace(self, patches=(*self.patches, patch))

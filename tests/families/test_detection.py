@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.errors import WeightError
+from engine.families.family import Detected
 from engine.families.known import KNOWN
 from engine.families.registry import FAMILIES, detect_family, family_of
 from engine.families.sizes import METADATA_KEY, read_hints
@@ -19,6 +20,16 @@ from engine.weights.layouts import AUTOENCODER, CLIP_TEXT, DENOISER
 from engine.weights.loading import empty_construction
 
 Shapes = dict[str, tuple[int, ...]]
+SUPPORTED = {  # file: family, what sets its U-Net apart (input channels, width, text width, vector width, depths)
+    "sd15": ("sd1", (4, 320, 768, None, (1, 1, 1, 1, 1, 1, 0, 0))),
+    "sd15_inpaint": ("sd1_inpaint", (9, 320, 768, None, (1, 1, 1, 1, 1, 1, 0, 0))),
+    "sd21": ("sd2", (4, 320, 1024, None, (1, 1, 1, 1, 1, 1, 0, 0))),
+    "sd21_inpaint": ("sd2_inpaint", (9, 320, 1024, None, (1, 1, 1, 1, 1, 1, 0, 0))),
+    "sdxl": ("sdxl", (4, 320, 2048, 2816, (0, 0, 2, 2, 10, 10))),
+    "sdxl_inpaint": ("sdxl_inpaint", (9, 320, 2048, 2816, (0, 0, 2, 2, 10, 10))),
+    "sdxl_refiner": ("sdxl_refiner", (4, 384, 1280, 2560, (0, 0, 4, 4, 4, 4, 0, 0))),
+    "ssd1b": ("sdxl", (4, 320, 2048, 2816, (0, 0, 2, 2, 4, 4))),
+}
 UNSUPPORTED = {  # file: family
     "controlnet_sd15": "controlnet",
     "controlnet_sd15_diffusers": "controlnet",
@@ -27,18 +38,11 @@ UNSUPPORTED = {  # file: family
     "flux_dev": "flux_dev",
     "flux_schnell": "flux_schnell",
     "lora_sd15_kohya": "lora",
-    "sd15_inpaint": "sd1_inpaint",
     "sd15_ip2p": "sd1_ip2p",
-    "sd21": "sd2",
-    "sd21_inpaint": "sd2_inpaint",
     "sd2_depth": "sd2_depth",
     "sd35_large": "sd35_large",
     "sd35_medium": "sd35_medium",
     "sd3_medium": "sd3",
-    "sdxl": "sdxl",
-    "sdxl_inpaint": "sdxl_inpaint",
-    "sdxl_refiner": "sdxl_refiner",
-    "ssd1b": "ssd1b",
     "t5xxl": "t5",
     "vae_16ch": "vae_16ch",
 }
@@ -56,26 +60,62 @@ def sd15(reference: Path) -> Shapes:
 
 def test_every_reference_file_is_tested(reference: Path) -> None:
     names = {path.name.removesuffix(".json.gz") for path in (reference / "checkpoint_shapes").iterdir()}
-    assert names == {"sd15", *UNSUPPORTED}
+    assert names == {*SUPPORTED, *UNSUPPORTED}
 
 
 def test_sd15_has_the_published_sizes(sd15: Shapes) -> None:
     found = detect_family(sd15, {})
     assert (found.family.name, found.layout.name, found.size) == ("sd1", "original", (512, 512))
     assert found.parts == {"diffusion", "text", "vae"}
-    with torch.device("meta"), empty_construction():
-        networks = {
-            part: spec.build({k: s.shape for k, s in found.layout.part(spec.prefix).items()}, found.hints)
-            for part, spec in found.family.parts.items()
-        }
+    networks = build_empty(found)
     unet = networks["diffusion"].config
     assert isinstance(unet, UNetConfig)
     assert (unet.input_depths(), unet.output_depths()) == (UNetConfig().input_depths(), UNetConfig().output_depths())
     assert (unet.model_channels, unet.channel_mult, unet.context_dim, unet.num_heads) == (320, (1, 2, 4, 4), 768, 8)
     assert networks["vae"].config == AutoencoderConfig()
+
+
+def build_empty(found: Detected) -> dict[str, torch.nn.Module]:
+    """Build every part of a file on the meta device."""
+    with torch.device("meta"), empty_construction():
+        return {
+            part: spec.build({k: s.shape for k, s in found.layout.part(spec.prefix).items()}, found.hints)
+            for part, spec in found.family.parts.items()
+        }
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_supported_families_have_exactly_the_tensors_of_their_files(name: str, reference: Path) -> None:
+    family, unet = SUPPORTED[name]
+    found = detect_family(load(reference, name), {})
+    assert found.family.name == family
+    assert found.parts == {"diffusion", "text", "vae"}
+    networks = build_empty(found)
     for part, network in networks.items():
-        expected = {name: source.shape for name, source in found.layout.part(found.family.parts[part].prefix).items()}
-        assert {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} == expected
+        expected = {key: source.shape for key, source in found.layout.part(found.family.parts[part].prefix).items()}
+        assert {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} == expected
+    config = networks["diffusion"].config
+    assert isinstance(config, UNetConfig)
+    got = (config.in_channels, config.model_channels, config.context_dim, config.adm_channels, config.transformer_depth)
+    assert got == unet
+    assert config.heads(640) == (8 if family.startswith("sd1") else 10)
+
+
+@pytest.mark.parametrize("name", ["sd21", "sdxl", "sdxl_refiner"])
+def test_text_encoders_alone(name: str, reference: Path) -> None:
+    text = {key: shape for key, shape in load(reference, name).items() if key.startswith("cond")}
+    found = detect_family(text, {})
+    assert (found.family.name, found.parts) == (SUPPORTED[name][0], {"text"})
+
+
+def test_other_schedules_of_the_same_network_are_told_apart(reference: Path) -> None:
+    sdxl = load(reference, "sdxl")
+    for mark, title in (("edm_mean", "Playground"), ("edm_vpred.sigma_max", "CosXL")):
+        with pytest.raises(WeightError, match=title):
+            detect_family({**sdxl, mark: ()}, {})
+    unclip = {**load(reference, "sd21"), DENOISER + "label_emb.0.0.weight": (1280, 1536)}
+    with pytest.raises(WeightError, match="unCLIP"):
+        detect_family(unclip, {})
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 import torch
 
 from engine.errors import InputError
 from engine.memory.devices import DTYPES, DeviceInfo, choose_dtype, probe_device
+from engine.weights.recipe import Part
 
 CPU = DeviceInfo("cpu", "cpu", 8 << 30)
 CPU_BF16 = DeviceInfo("cpu", "cpu_bf16", 8 << 30)
@@ -39,7 +41,7 @@ def test_no_float16_on_a_cpu() -> None:
 
 
 def test_table_has_a_row_for_every_kind_and_part() -> None:
-    assert all(set(row) == {"diffusion", "text", "vae"} for row in DTYPES.values())
+    assert all(set(row) == set(get_args(Part)) for row in DTYPES.values())
     assert choose_dtype(CPU, "diffusion", "auto", LARGE) == torch.float32
     assert choose_dtype(CPU_BF16, "diffusion", "auto", LARGE) == torch.bfloat16
     assert choose_dtype(CUDA, "diffusion", "auto", LARGE) == torch.float16

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,29 @@ WEIGHTS_VARIABLE = "SAFELIGHT_TEST_WEIGHTS"
 
 
 @pytest.fixture(scope="session")
-def random_sd15(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The random checkpoint of 2 GB that the reference numbers were made with.
+def random_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Make the random checkpoints, of gigabytes each, that the reference numbers were made with: sd15, sd21, sdxl.
 
-    It is taken from the folder that SAFELIGHT_TEST_WEIGHTS names, and made there (or in a temporary folder) if need be.
+    They are taken from the folder that SAFELIGHT_TEST_WEIGHTS names, and made there (or in a temporary folder) if need
+    be.
     """
     folder = Path(os.environ.get(WEIGHTS_VARIABLE) or tmp_path_factory.mktemp("weights"))
-    path = folder / "rand_sd15.safetensors"
-    if not path.is_file():
-        part = path.with_suffix(".part")
-        subprocess.run([sys.executable, shared / "tools" / "random_checkpoint.py", "sd15", part], check=True)
-        part.replace(path)
-    return path
+
+    def make(name: str) -> Path:
+        path = folder / f"rand_{name}.safetensors"
+        if not path.is_file():
+            part = path.with_suffix(".part")
+            subprocess.run([sys.executable, shared / "tools" / "random_checkpoint.py", name, part], check=True)
+            part.replace(path)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_sd15(random_checkpoint: Callable[[str], Path]) -> Path:
+    """The random checkpoint of Stable Diffusion 1."""
+    return random_checkpoint("sd15")
 
 
 @pytest.fixture(scope="session")

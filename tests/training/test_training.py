@@ -143,6 +143,12 @@ def test_latents_have_unit_spread_and_their_captions(batches: LatentBatches) -> 
     assert torch.equal(again.latents, drawn[0].latents)
 
 
+def test_emphasised_concepts_are_drawn_twice_as_often(batches: LatentBatches, tmp_path: Path) -> None:
+    emphasised = LatentBatches(tmp_path / "latents.safetensors", batches.concepts, ["red circle"])
+    ratios = [new / old for new, old in zip(emphasised.weights, batches.weights, strict=True)]
+    assert ratios == [2.0, *[1.0] * 7]
+
+
 def test_training_the_unet_runs_resumes_and_learns(batches: LatentBatches, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = PromptedUNet(torch.randn(49408, 64))
