@@ -81,9 +81,7 @@ def set_area(
     return set_area(conditioning, Area(height, width, y, x), strength)
 
 
-@node(
-    "ConditioningSetAreaPercentage", display_name="Conditioning (Set Area with Percentage)", category="conditioning"
-)
+@node("ConditioningSetAreaPercentage", display_name="Conditioning (Set Area with Percentage)", category="conditioning")
 def set_area_share(
     *,
     conditioning: Conditioning,

@@ -91,9 +91,7 @@ def quantize(
 def morphology(
     *,
     image: Image,
-    operation: Annotated[
-        str, Choice(("erode", "dilate", "open", "close", "gradient", "bottom_hat", "top_hat"))
-    ],
+    operation: Annotated[str, Choice(("erode", "dilate", "open", "close", "gradient", "bottom_hat", "top_hat"))],
     kernel_size: Annotated[int, Int(3, 999, step=1)] = 3,
 ) -> Image:
     """Widen or narrow what is bright in pictures.

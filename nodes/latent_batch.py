@@ -47,9 +47,7 @@ def repeat(*, samples: Latent, amount: Amount = 1) -> Latent:
 
 
 @node("LatentBatchSeedBehavior", category="latent/advanced")
-def seed_behaviour(
-    *, samples: Latent, seed_behavior: Annotated[str, Choice(("random", "fixed"))] = "fixed"
-) -> Latent:
+def seed_behaviour(*, samples: Latent, seed_behavior: Annotated[str, Choice(("random", "fixed"))] = "fixed") -> Latent:
     """Say whether the latents of a batch get different noise.
 
     samples: the batch.

@@ -153,9 +153,7 @@ def crop(*, samples: Latent, width: Extent = 512, height: Extent = 512, x: Place
 
 
 @node("LatentComposite", display_name="Latent Composite", category="latent")
-def composite(
-    *, samples_to: Latent, samples_from: Latent, x: Place = 0, y: Place = 0, feather: Place = 0
-) -> Latent:
+def composite(*, samples_to: Latent, samples_from: Latent, x: Place = 0, y: Place = 0, feather: Place = 0) -> Latent:
     """Lay latents on others.
 
     samples_to: the latents below.

@@ -39,8 +39,18 @@ ONE_HOME = {
 }
 
 # Packages that must answer `--help`, validation and the editor without torch.
-TORCH_FREE = ("main", "engine.cli", "engine.errors", "engine.settings", "engine.paths", "engine.graph",
-              "engine.media", "engine.execution", "engine.session", "nodes")
+TORCH_FREE = (
+    "main",
+    "engine.cli",
+    "engine.errors",
+    "engine.settings",
+    "engine.paths",
+    "engine.graph",
+    "engine.media",
+    "engine.execution",
+    "engine.session",
+    "nodes",
+)
 HEAVY = {"torch", "transformers", "diffusers", "spandrel", "torchsde", "kornia"}
 
 
@@ -92,8 +102,11 @@ def test_imports_go_downwards() -> None:
 
 
 def test_exceptions_are_needed() -> None:
-    names = {f"{f.relative_to(ROOT).as_posix()} imports {package_of(t)}" for f, _, tree in sources().values()
-             for _, t in imports(tree)}
+    names = {
+        f"{f.relative_to(ROOT).as_posix()} imports {package_of(t)}"
+        for f, _, tree in sources().values()
+        for _, t in imports(tree)
+    }
     lengths = set(length_problems())
     assert set(EXCEPTIONS) <= names | lengths, set(EXCEPTIONS) - names - lengths
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from engine.families.clip_text import ClipText, ClipTextConfig
 from engine.families.sizes import METADATA_KEY
 from engine.networks.autoencoder import Autoencoder, AutoencoderConfig
+from engine.networks.clip_text import ClipText, ClipTextConfig
 from engine.networks.unet import UNet, UNetConfig
 from engine.weights.files import save_safetensors
 from engine.weights.layouts import AUTOENCODER, CLIP_TEXT, DENOISER

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from engine.families.clip_text import ClipText, ClipTextConfig, ProjectedClipText
 from engine.networks.autoencoder import Autoencoder, AutoencoderConfig
+from engine.networks.clip_text import ClipText, ClipTextConfig, ProjectedClipText
 from engine.networks.unet import UNet, UNetConfig
 from engine.weights.files import save_safetensors
 from engine.weights.layouts import AUTOENCODER, CLIP_G, CLIP_L, CLIP_TEXT, DENOISER

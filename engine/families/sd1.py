@@ -14,7 +14,6 @@ from torch import nn
 
 from engine.diffusion.latents import SD15
 from engine.diffusion.prediction import DiscreteSampling
-from engine.families.clip_text import ClipText
 from engine.families.family import Family, PartSpec
 from engine.families.inpainting import inpainting_variant
 from engine.families.latent_diffusion import (
@@ -31,6 +30,7 @@ from engine.families.latent_diffusion import (
 )
 from engine.families.sizes import NetworkHints, Shapes, clip_config
 from engine.families.text import encode_clip
+from engine.networks.clip_text import ClipText
 from engine.networks.unet import UNetConfig
 from engine.weights.layouts import AUTOENCODER, CLIP_TEXT, DENOISER
 

@@ -15,7 +15,6 @@ from torch import nn
 
 from engine.diffusion.latents import SD15
 from engine.diffusion.prediction import DiscreteSampling
-from engine.families.clip_text import ClipText
 from engine.families.family import Family, Options, PartSpec, no_options
 from engine.families.inpainting import inpainting_variant
 from engine.families.latent_diffusion import (
@@ -34,6 +33,7 @@ from engine.families.latent_diffusion import (
 )
 from engine.families.sizes import NetworkHints, Shapes, clip_config
 from engine.families.text import encode_clip_h
+from engine.networks.clip_text import ClipText
 from engine.networks.unet import UNetConfig
 from engine.weights.files import WeightFile
 from engine.weights.layouts import CLIP_TEXT, DENOISER, Layout

@@ -16,7 +16,6 @@ from engine.diffusion.latents import SDXL as SDXL_LATENT
 from engine.diffusion.model_calls import NetworkInputs
 from engine.diffusion.prediction import DiscreteSampling
 from engine.diffusion.regions import Role
-from engine.families.clip_text import Activation, ProjectedClipText, TextEncoders
 from engine.families.family import Family, Options, PartSpec, TextEncoding
 from engine.families.inpainting import inpainting_variant
 from engine.families.latent_diffusion import (
@@ -38,6 +37,7 @@ from engine.families.latent_diffusion import (
 from engine.families.size_conditioning import EMBEDDED_WIDTH, PictureSize, size_vector
 from engine.families.sizes import NetworkHints, Shapes, clip_config
 from engine.families.text import encode_clip_l_and_g
+from engine.networks.clip_text import Activation, ProjectedClipText, TextEncoders
 from engine.networks.unet import UNetConfig
 from engine.weights.files import WeightFile
 from engine.weights.layouts import CLIP_G, DENOISER, TEXT_ENCODERS, Layout

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.errors import WeightError
-from engine.families.clip_text import Activation, ClipTextConfig
 from engine.networks.autoencoder import AutoencoderConfig
+from engine.networks.clip_text import Activation, ClipTextConfig
 from engine.networks.unet import UNetConfig
 
 __all__ = ["METADATA_KEY", "NetworkHints", "Shapes", "autoencoder_config", "clip_config", "read_hints", "unet_config"]

@@ -9,9 +9,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from engine.families.clip_text import ClipText, ProjectedClipText, TextEncoders
 from engine.families.family import TextEncoding
 from engine.families.tokenizer import Token, clip_tokenizer, tokenize_prompt
+from engine.networks.clip_text import ClipText, ProjectedClipText, TextEncoders
 
 __all__ = [
     "CLIP_G_READING",

@@ -180,9 +180,7 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
             return Parameter(type=type, **common)
         case Int(low, high, step, control):
             _check_default(name, default, (int,), low, high)
-            return Parameter(
-                type="INT", minimum=low, maximum=high, step=step, control_after_generate=control, **common
-            )
+            return Parameter(type="INT", minimum=low, maximum=high, step=step, control_after_generate=control, **common)
         case Float(low, high, step, rounding):
             _check_default(name, default, (int, float), low, high)
             return Parameter(type="FLOAT", minimum=low, maximum=high, step=step, round=rounding, **common)

@@ -45,9 +45,7 @@ def quantize(image: Tensor, colours: int, dither: str) -> Tensor:
     Raises `InputError` for pictures without three colours.
     """
     if image.shape[-1] < 3:
-        raise InputError(
-            "the picture has no colours", input="image", expected="3 channels", got=str(image.shape[-1])
-        )
+        raise InputError("the picture has no colours", input="image", expected="3 channels", got=str(image.shape[-1]))
     levels = (image[..., :3].clamp(0, 1).cpu().float().numpy() * 255).astype(np.uint8)
     made = np.stack([_quantize_one(one, colours, dither) for one in levels]).astype(np.float32) / np.float32(255)
     return torch.cat([torch.from_numpy(made).to(image), image[..., 3:]], dim=-1)

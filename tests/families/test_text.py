@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.families.clip_text import ClipText, ClipTextConfig
 from engine.families.text import encode_chunks, encode_clip
 from engine.families.tokenizer import Token, clip_tokenizer, tokenize_prompt
+from engine.networks.clip_text import ClipText, ClipTextConfig
 
 CONFIG = ClipTextConfig(vocabulary=49408, width=64, layers=3, heads=2, hidden=128)
 

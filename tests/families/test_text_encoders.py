@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.families.clip_text import ClipText, ProjectedClipText, TextEncoders
 from engine.families.registry import family_of
 from engine.families.sizes import NetworkHints
 from engine.families.text import encode_clip_g, encode_clip_h, encode_clip_l_and_g
 from engine.families.tokenizer import clip_tokenizer, tokenize_prompt
+from engine.networks.clip_text import ClipText, ProjectedClipText, TextEncoders
 from engine.weights.files import open_weights, save_safetensors
 from engine.weights.layouts import original_names
 from engine.weights.loading import Target, empty_construction, fill
@@ -69,15 +69,19 @@ def open_clip_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return made
 
 
-def load_text(path: Path, tensors: Mapping[str, Tensor], family: str) -> nn.Module:
+def load_text(path: Path, tensors: Mapping[str, Tensor], family: str, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Save a checkpoint's text part and build our network of it."""
-    save_safetensors(path, {name: tensor.contiguous() for name, tensor in tensors.items()})
+    stored = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    if path.suffix == ".ckpt":
+        torch.save({"state_dict": stored}, path)
+    else:
+        save_safetensors(path, stored)
     with open_weights(path) as file:
         spec = family_of(family).parts["text"]
         sources = original_names(file.shapes).part(spec.prefix)
         with torch.device("meta"), empty_construction():
             empty = spec.build({name: source.shape for name, source in sources.items()}, NetworkHints())
-        return fill(empty, file, sources, Target(torch.device("cpu"), torch.float32))
+        return fill(empty, file, sources, Target(torch.device("cpu"), dtype))
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -162,3 +166,15 @@ def test_the_refiner_reads_the_larger_one_alone(xl: XL, tmp_path: Path) -> None:
     got, wanted = encode_clip_g(alone, PROMPT), encode_clip_l_and_g(ours, (PROMPT, PROMPT))
     assert_close(got.embedding, wanted.embedding[..., 64:])
     assert_close(got.pooled, wanted.pooled)
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_fused_weights_are_not_given_back_too_early(
+    suffix: str, xl: XL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.weights.loading.GROUP_BYTES", 1)
+    tensors = prefixed("conditioner.embedders.0.model.", open_clip_names(xl[2].state_dict()))
+    half = load_text(tmp_path / f"text{suffix}", tensors, "sdxl_refiner", torch.bfloat16)
+    exact = xl[0].clip_g.state_dict()
+    assert half.state_dict().keys() == exact.keys()
+    assert all(torch.equal(tensor, exact[name].bfloat16()) for name, tensor in half.state_dict().items())

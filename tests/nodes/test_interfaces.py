@@ -133,8 +133,7 @@ def _facts(parameter: Parameter) -> dict[str, Any]:
 def _theirs(entry: dict[str, Any], node_type: NodeType) -> dict[str, Any]:
     required, optional = (entry["input"].get(section, {}) for section in ("required", "optional"))
     found: dict[str, Any] = {
-        key: entry[key]
-        for key in ("category", "output", "output_name", "output_is_list", "output_node")
+        key: entry[key] for key in ("category", "output", "output_name", "output_is_list", "output_node")
     }
     found["display_name"] = entry["display_name"] or entry["id"]  # editors show the id where there is no name
     found["order"] = [*required, *optional]
