@@ -32,17 +32,12 @@ def prepare_noise(latent: Tensor, seed: int, batch_index: Sequence[int] | None =
     return torch.cat([drawn[index] for index in batch_index])
 
 
-def draw_noise(latent: Tensor, seed: int, batch_index: Sequence[int] | None = None) -> tuple[Tensor, torch.Generator]:
-    """Do what `prepare_noise` does and also return the generator that ancestral samplers draw from.
-
-    It stands at the start of the seed's stream, not where the initial noise ended: so it is in the ecosystem, whose
-    pictures depend on it.
-    """
-    return prepare_noise(latent, seed, batch_index), noise_generator(seed)
-
-
 def noise_generator(seed: int) -> torch.Generator:
-    """Return a CPU generator that gives the stream ``torch.manual_seed(seed)`` would."""
+    """Return a CPU generator that gives the stream ``torch.manual_seed(seed)`` would.
+
+    Ancestral samplers draw from the start of the seed's stream, not from where the initial noise ended: so it is in
+    the ecosystem, whose pictures depend on it.
+    """
     return torch.Generator().manual_seed(seed % SEED_RANGE)
 
 

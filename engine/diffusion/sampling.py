@@ -27,8 +27,7 @@ class SampleRequest:
     """Ask for one run. Latents are unscaled, as files hold them; everything is float32.
 
     ``latent``, ``noise`` [B, C, H, W] (zeros for no noise); ``sigmas`` [steps + 1]; ``seed``: what stochastic samplers
-    draw from; ``noise_mask`` of any size, 1 where to change; ``generator`` (CPU): draw independent noise from it
-    instead of from a new one made with ``seed``; ``device``: where to compute.
+    draw from; ``noise_mask`` of any size, 1 where to change; ``device``: where to compute.
     """
 
     guider: Guider
@@ -41,7 +40,6 @@ class SampleRequest:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     noise_mask: Tensor | None = None
     on_step: OnStep | None = None
-    generator: torch.Generator | None = None
     device: torch.device | str = "cpu"
 
 
@@ -94,7 +92,6 @@ def sample(request: SampleRequest) -> Tensor:
             sampling=sampling,
             options=request.options,
             on_step=request.on_step,
-            generator=request.generator,
         )
         x = sampling.inverse_noise_scaling(sigmas[-1], x)
         return request.latent_format.process_out(x).cpu()

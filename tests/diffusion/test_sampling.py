@@ -11,6 +11,7 @@ from engine.diffusion.guidance import BasicGuider, CFGGuider
 from engine.diffusion.latents import SD15, Latent, LatentFormat, empty_latent
 from engine.diffusion.model_calls import DiffusionModel
 from engine.diffusion.prediction import FlowSampling
+from engine.diffusion.samplers import run_sampler
 from engine.diffusion.sampling import KSamplerSettings, SampleRequest, ksample, ksampler_sigmas, sample
 from engine.errors import Cancelled, InputError
 
@@ -149,21 +150,14 @@ def test_an_empty_latent_becomes_the_familys(guider) -> None:
         run(guider, Latent(torch.ones(2, 16, 8, 8)))
 
 
-def test_ancestral_noise_is_the_seeds_own_stream(guider) -> None:
+def test_ancestral_noise_is_the_seeds_own_stream() -> None:
     """The first ancestral draw equals the initial noise: pictures made elsewhere depend on it."""
-    settings = KSamplerSettings(7, 6, "euler_ancestral")
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
-    request = SampleRequest(
-        guider,
-        SD15,
-        torch.zeros(1, 4, 8, 8),
-        noise,
-        ksampler_sigmas(settings, guider.sampling),
-        "euler_ancestral",
-        7,
-        generator=torch.Generator().manual_seed(7),
-    )
-    assert torch.equal(sample(request), run(guider, empty_latent(64, 64), sampler="euler_ancestral"))
+    before, after = 4.0, 2.0
+    x = run_sampler("euler_ancestral", lambda x, sigma: x * 0, noise * before, torch.tensor([before, after]), seed=7)
+    added = (after**2 * (before**2 - after**2) / before**2) ** 0.5
+    kept = (after**2 - added**2) ** 0.5
+    assert torch.allclose(x, noise * kept + noise * added, atol=1e-5)
 
 
 def test_noise_must_fit(guider) -> None:

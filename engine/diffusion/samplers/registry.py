@@ -85,14 +85,13 @@ def run_sampler(
     sampling: ModelSampling | None = None,
     options: Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
-    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Run sampler ``name`` from ``x`` [B, C, H, W] (already noisy, at ``sigmas[0]``) along ``sigmas`` [steps
-    + 1].
+    """Run sampler ``name`` from ``x`` [B, C, H, W] (already noisy, at ``sigmas[0]``) along its
+    ``sigmas`` [steps + 1].
 
     ``sampling`` says how alpha and sigma relate (default: Stable Diffusion's); ``options`` are the sampler's own, such
     as eta; ``on_step`` is called once per step and may raise to stop. ``seed`` starts the Brownian path and the stream
-    of independent noise, unless a ``generator`` is given, both on the CPU. Everything is computed in float32.
+    of independent noise, both on the CPU. Everything is computed in float32.
 
     Raises `InputError` for an unknown name or option, or where a CFG++ sampler gets a denoiser without
     `with_uncond`.
@@ -116,7 +115,6 @@ def run_sampler(
         sampling or DiscreteSampling(),
         seed=seed,
         on_step=on_step,
-        generator=generator,
     )
     with torch.no_grad():
         return sampler(run, x, **chosen)

@@ -78,11 +78,10 @@ class Trajectory:
         *,
         seed: int,
         on_step: OnStep | None = None,
-        generator: torch.Generator | None = None,
     ) -> None:
         self.sigmas = sigmas
         self.sampling = sampling
-        self.gaussian = GaussianNoise(like, generator or noise_generator(seed))
+        self.gaussian = GaussianNoise(like, noise_generator(seed))
         self._denoiser = denoiser
         self._like = like
         self._seed = seed
