@@ -44,16 +44,19 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
                 got="tensors of sizes that do not belong together",
                 hint="use the original checkpoint",
             ) from error
-        target = Target(device.device, dtype, _channels_last(recipe, device))
+        target = _target(recipe, device, dtype)
         return fill(empty, file, sources, target, _patching(recipe, shapes, device) if recipe.patches else None)
 
 
-def measure_module(recipe: ModelRecipe, dtype: torch.dtype) -> int:
-    """Return the bytes that the weights of `recipe` take as `dtype`, from the file's header. Raises `WeightError`."""
+def measure_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> int:
+    """Return the bytes that the weights of `recipe` will take, from the file's header. Raises `WeightError`."""
     with open_weights(recipe.file.path) as file:
         found = _locate(recipe, file)
-        sources = found.layout.part(found.spec.prefix)
-        return sum(math.prod(source.shape) for source in sources.values()) * dtype.itemsize
+        target = _target(recipe, device, dtype)
+        return sum(
+            math.prod(source.shape) * target.dtype_of(file.dtypes[source.name], len(source.shape)).itemsize
+            for source in found.layout.part(found.spec.prefix).values()
+        )
 
 
 def parameter_shapes(recipe: ModelRecipe) -> dict[str, tuple[int, ...]]:
@@ -90,6 +93,12 @@ def _patching(recipe: ModelRecipe, shapes: Shapes, device: DeviceInfo) -> Change
         return patched_weight(weight, changes[name]) if name in changes else weight
 
     return change
+
+
+def _target(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> Target:
+    """Say how the weights of `recipe` are to lie. Patched ones are as wide as they are computed in: a sum is exact."""
+    keep_narrow = recipe.part == "text" and not recipe.patches
+    return Target(device.device, dtype, _channels_last(recipe, device), keep_narrow)
 
 
 def _channels_last(recipe: ModelRecipe, device: DeviceInfo) -> bool:

@@ -33,7 +33,7 @@ __all__ = ["Build", "Measure", "Residency"]
 Build = Callable[[ModelRecipe, DeviceInfo, torch.dtype], nn.Module]
 """Makes the network of a recipe with its weights in this dtype on this device."""
 
-Measure = Callable[[ModelRecipe, torch.dtype], int]
+Measure = Callable[[ModelRecipe, DeviceInfo, torch.dtype], int]
 """Tells how many bytes those weights will take, without reading them."""
 
 UNKNOWN_MEMORY: Final = 8 << 30
@@ -158,7 +158,7 @@ class Residency:
     def _make(self, recipe: ModelRecipe) -> nn.Module:
         """Make a module, from the unpatched one where both fit together and else from the file."""
         dtype = self.dtype_for(recipe)
-        nbytes = self._measure(recipe, dtype)
+        nbytes = self._measure(recipe, self.device, dtype)
         log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.device.name)
         if recipe.patches and 2 * nbytes <= self.budget_bytes:
             return self._patch(recipe)
@@ -178,8 +178,9 @@ class Residency:
                 return borrowed.enter_context(self._lend(key, read))
 
             changes = merge_sets((adapters(patch), patch.strength) for patch in recipe.patches)
-            with self._reserve(sum(tensors[name].numel() * tensors[name].element_size() for name in changes)):
-                return patched_copy(module, changes)
+            dtype = self.dtype_for(recipe)
+            with self._reserve(sum(tensors[name].numel() * dtype.itemsize for name in changes)):
+                return patched_copy(module, changes, dtype)
 
     @contextlib.contextmanager
     def _reserve(self, nbytes: int) -> Iterator[None]:

@@ -3,6 +3,9 @@
 Parameter names are those of Hugging Face's ``text_model``, as Stable Diffusion 1 checkpoints store them; OpenCLIP's
 encoders (Stable Diffusion 2 and XL) are the same network under other names. It is small enough to own: importing it
 from transformers costs more than encoding a prompt does.
+
+It computes in the number format of its normalisations. Matrices may be stored in a narrower one, as half-precision
+files have them: each is widened while it multiplies, so that no wider copy of the network is ever held.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ class ClipText(nn.Module):
         depth = len(self.encoder.layers)
         is_there = -depth <= last_layer < 0
         taken = depth + last_layer if is_there else depth - 1
-        hidden = self.embeddings(tokens)
+        hidden = self.embeddings(tokens, self.final_layer_norm.weight.dtype)
         chosen = hidden
         for index, layer in enumerate(self.encoder.layers):
             hidden = layer(hidden)
@@ -76,7 +79,7 @@ class ProjectedClipText(nn.Module):
         super().__init__()
         self.config = config
         self.text_model = ClipText(config)
-        self.text_projection = None if projected is None else nn.Linear(config.width, projected, bias=False)
+        self.text_projection = None if projected is None else _Linear(config.width, projected, bias=False)
 
     def forward(self, tokens: Tensor, last_layer: int = -1, normalise: bool = True) -> tuple[Tensor, Tensor]:
         """Return hidden states as `ClipText` does, and the projected pooled state [B, projected]."""
@@ -93,14 +96,22 @@ class TextEncoders(nn.Module):
         self.clip_g = clip_g
 
 
+class _Linear(nn.Linear):
+    """A linear layer whose weight is widened to what it multiplies."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.linear(input, self.weight.to(input.dtype), self.bias)
+
+
 class _Embeddings(nn.Module):
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(config.vocabulary, config.width)
         self.position_embedding = nn.Embedding(config.positions, config.width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        result: Tensor = self.token_embedding(tokens) + self.position_embedding.weight[: tokens.shape[1]]
+    def forward(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+        positions = self.position_embedding.weight[: tokens.shape[1]].to(dtype)
+        result: Tensor = self.token_embedding(tokens).to(dtype) + positions
         return result
 
 
@@ -130,10 +141,10 @@ class _SelfAttention(nn.Module):
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.q_proj = nn.Linear(config.width, config.width)
-        self.k_proj = nn.Linear(config.width, config.width)
-        self.v_proj = nn.Linear(config.width, config.width)
-        self.out_proj = nn.Linear(config.width, config.width)
+        self.q_proj = _Linear(config.width, config.width)
+        self.k_proj = _Linear(config.width, config.width)
+        self.v_proj = _Linear(config.width, config.width)
+        self.out_proj = _Linear(config.width, config.width)
 
     def forward(self, hidden: Tensor) -> Tensor:
         query, key, value = (
@@ -149,8 +160,8 @@ class _Perceptron(nn.Module):
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__()
         self.is_quick = config.activation == "quick_gelu"
-        self.fc1 = nn.Linear(config.width, config.hidden)
-        self.fc2 = nn.Linear(config.hidden, config.width)
+        self.fc1 = _Linear(config.width, config.hidden)
+        self.fc2 = _Linear(config.hidden, config.width)
 
     def forward(self, hidden: Tensor) -> Tensor:
         hidden = self.fc1(hidden)

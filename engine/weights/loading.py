@@ -24,6 +24,7 @@ Change = Callable[[str, torch.Tensor], torch.Tensor]
 """Makes a parameter of this name from the one in the file, which it must not write to."""
 
 GROUP_BYTES: Final = 64 << 20
+HALVES: Final = (torch.float16, torch.bfloat16)
 NAMED: Final = 5
 
 
@@ -45,15 +46,25 @@ class empty_construction(TorchFunctionMode):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Say where weights are to lie and how: device, number format, and whether convolutions put channels last."""
+    """Say where weights are to lie and how: device, number format, and whether convolutions put channels last.
+
+    `keep_narrow` leaves matrices that the file has in a narrower format as they are, for networks that widen them
+    while they compute.
+    """
 
     device: torch.device
     dtype: torch.dtype
     channels_last: bool = False
+    keep_narrow: bool = False
+
+    def dtype_of(self, stored: torch.dtype, ndim: int) -> torch.dtype:
+        """Return the format that a tensor of the file gets. Whole numbers stay such."""
+        is_narrow = ndim > 1 and stored.itemsize < self.dtype.itemsize and stored in HALVES
+        return stored if not stored.is_floating_point or (self.keep_narrow and is_narrow) else self.dtype
 
     def convert(self, tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        """Return `tensor` as wanted, in `shape`; the same memory where nothing changes. Whole numbers stay such."""
-        dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
+        """Return `tensor` as wanted, in `shape`; the same memory where nothing changes."""
+        dtype = self.dtype_of(tensor.dtype, len(shape))
         moved = tensor.to(device=self.device, dtype=dtype).reshape(shape)
         is_convolution = self.channels_last and moved.ndim == 4
         return moved.contiguous(memory_format=torch.channels_last) if is_convolution else moved

@@ -151,7 +151,9 @@ def test_a_file_of_diffusers_computes_what_diffusers_computes(tmp_path: Path) ->
     assert (recipe.kind, recipe.context_dim) == ("sd1", 24)
     network = build_module(recipe.model, probe_device("cpu"), torch.float32)
     assert isinstance(network, ControlNet)
-    assert measure_module(recipe.model, torch.float32) == sum(p.numel() * 4 for p in twin.parameters())
+    assert measure_module(recipe.model, probe_device("cpu"), torch.float32) == sum(
+        p.numel() * 4 for p in twin.parameters()
+    )
     latents, context, picture = torch.randn(2, 4, 8, 8), torch.randn(2, 7, 24), torch.rand(2, 3, 64, 64)
     times = torch.tensor([800.0, 30.0])
     down, middle = twin(latents, times, context, picture, return_dict=False)

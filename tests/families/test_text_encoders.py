@@ -14,6 +14,8 @@ from engine.families.sizes import NetworkHints
 from engine.families.text import encode_clip_g, encode_clip_h, encode_clip_l_and_g
 from engine.families.tokenizer import clip_tokenizer, tokenize_prompt
 from engine.networks.clip_text import ClipText, ProjectedClipText, TextEncoders
+from engine.weights.adapters.applying import patched_copy
+from engine.weights.adapters.difference import Difference
 from engine.weights.files import open_weights, save_safetensors
 from engine.weights.layouts import original_names
 from engine.weights.loading import Target, empty_construction, fill
@@ -81,7 +83,7 @@ def load_text(path: Path, tensors: Mapping[str, Tensor], family: str, dtype: tor
         sources = original_names(file.shapes).part(spec.prefix)
         with torch.device("meta"), empty_construction():
             empty = spec.build({name: source.shape for name, source in sources.items()}, NetworkHints())
-        return fill(empty, file, sources, Target(torch.device("cpu"), dtype))
+        return fill(empty, file, sources, Target(torch.device("cpu"), dtype, keep_narrow=True))
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -178,3 +180,28 @@ def test_fused_weights_are_not_given_back_too_early(
     exact = xl[0].clip_g.state_dict()
     assert half.state_dict().keys() == exact.keys()
     assert all(torch.equal(tensor, exact[name].bfloat16()) for name, tensor in half.state_dict().items())
+
+
+def test_matrices_stay_as_narrow_as_the_file_has_them_and_compute_as_if_widened(xl: XL, tmp_path: Path) -> None:
+    tensors = prefixed("conditioner.embedders.0.model.", open_clip_names(xl[2].state_dict()))
+    halves = {name: tensor.half() for name, tensor in tensors.items()}
+    narrow = load_text(tmp_path / "half.safetensors", halves, "sdxl_refiner")
+    widened = {name: tensor.float() for name, tensor in halves.items()}
+    wide = load_text(tmp_path / "full.safetensors", widened, "sdxl_refiner")
+    for name, tensor in narrow.state_dict().items():
+        assert tensor.dtype == (torch.float16 if tensor.ndim > 1 else torch.float32), name
+    got, wanted = encode_clip_g(narrow, PROMPT), encode_clip_g(wide, PROMPT)
+    assert torch.equal(got.embedding, wanted.embedding)
+    assert torch.equal(got.pooled, wanted.pooled)
+
+
+def test_patched_matrices_are_summed_in_full_precision(xl: XL, tmp_path: Path) -> None:
+    name = "text_model.encoder.layers.0.mlp.fc1.weight"
+    tensors = prefixed("conditioner.embedders.0.model.", open_clip_names(xl[2].state_dict()))
+    narrow = load_text(
+        tmp_path / "half.safetensors", {key: tensor.half() for key, tensor in tensors.items()}, "sdxl_refiner"
+    )
+    change = torch.full_like(narrow.state_dict()[name], 1e-7, dtype=torch.float32)
+    twin = patched_copy(narrow, {name: [(Difference(change), 1.0)]}, torch.float32)
+    assert torch.equal(twin.state_dict()[name], narrow.state_dict()[name].float() + change)
+    assert encode_clip_g(twin, PROMPT).embedding.isfinite().all()

@@ -37,7 +37,7 @@ class Builder:
 
 
 def owner(builder: Builder, budget_bytes: int | None = None, dtype: DtypeName = "auto") -> Residency:
-    return Residency(builder, lambda _, __: MODULE_BYTES, CPU, dtype=dtype, budget_bytes=budget_bytes)
+    return Residency(builder, lambda *_: MODULE_BYTES, CPU, dtype=dtype, budget_bytes=budget_bytes)
 
 
 def recipe(name: str) -> ModelRecipe:
@@ -87,7 +87,7 @@ def test_room_is_made_before_a_module_is_built() -> None:
         held.append(models.resident_bytes)
         return builder(recipe, device, dtype)
 
-    models = Residency(build, lambda _, __: MODULE_BYTES, CPU, budget_bytes=2 * MODULE_BYTES)
+    models = Residency(build, lambda *_: MODULE_BYTES, CPU, budget_bytes=2 * MODULE_BYTES)
     for name in "abc":
         with models.use(recipe(name)):
             pass

@@ -97,7 +97,7 @@ def test_a_patched_copy_shares_what_is_not_patched() -> None:
     network = nn.Sequential(nn.Linear(5, 6), nn.LayerNorm(6)).requires_grad_(False)
     kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     adapter = LowRank(torch.randn(6, 2), torch.randn(2, 5))
-    twin = patched_copy(network, merge_sets([({"0.weight": [adapter]}, 1.0)]))
+    twin = patched_copy(network, merge_sets([({"0.weight": [adapter]}, 1.0)]), torch.float32)
     theirs, ours = network.state_dict(), twin.state_dict()
     assert all(torch.equal(theirs[name], tensor) for name, tensor in kept.items())
     assert [name for name in ours if ours[name].data_ptr() != theirs[name].data_ptr()] == ["0.weight"]

@@ -46,12 +46,12 @@ def merge_sets(sets: Iterable[tuple[AdapterSet, float]]) -> dict[str, list[Stron
     return merged
 
 
-def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]]) -> nn.Module:
-    """Return a network like `network` that shares all its tensors but those of `changes`, which are made anew."""
+def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]], dtype: torch.dtype) -> nn.Module:
+    """Return a network like `network` that shares all its tensors but those of `changes`, made anew as `dtype`."""
     tensors = network.state_dict()
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     twin = copy.deepcopy(network, shared)  # the memo makes deepcopy keep every tensor as it is
-    made = {name: patched_weight(tensors[name], strong) for name, strong in changes.items()}
+    made = {name: _sum(tensors[name], strong).to(dtype) for name, strong in changes.items()}
     twin.load_state_dict(made, strict=False, assign=True)
     return twin.requires_grad_(False).eval()
 
