@@ -1,7 +1,9 @@
-"""Train the small autoencoder of the default model: crops first, whole pictures later; then its decoder alone."""
+"""Train the small autoencoder of the default model: crops first, whole pictures later; and refine a finished one."""
 
 from __future__ import annotations
 
+import copy
+import functools
 import logging
 import math
 from collections.abc import Callable
@@ -17,23 +19,25 @@ from engine.networks.autoencoder import Autoencoder, AutoencoderConfig
 from engine.training.dataset import BACKGROUNDS, PictureBatches, composite
 from engine.training.state import TimedRun
 
-__all__ = ["AUTOENCODER", "AutoencoderRun", "initialise", "psnr", "train_autoencoder"]
+__all__ = ["AUTOENCODER", "AutoencoderRun", "initialise", "psnr", "refine_autoencoder", "train_autoencoder"]
 
 AUTOENCODER = AutoencoderConfig(channels=32, channel_mult=(1, 2, 2, 2), num_res_blocks=1, norm_groups=8)
 KL_WEIGHT = 5e-5
 START_LOGVAR = -5.0
+JITTER = 0.02  # noise on refined latents, in their standard deviations: no detail may hide below it
+ANCHOR_WEIGHT = 3.0
+SMALLEST_ERROR = 1e-5  # 56 dB: beyond it a picture counts as reconstructed
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class AutoencoderRun:
-    """How to train: minutes in all, the part of them spent on 64x64 crops, rate, and whether only the decoder moves."""
+    """How to train: minutes in all, the part of them spent on 64x64 crops, and the highest learning rate."""
 
     minutes: float
     crop_part: float = 0.5
     peak_rate: float = 1.5e-3
-    decoder_only: bool = False
     compile: bool = True
     crop_batch: int = 8
     whole_batch: int = 3
@@ -63,7 +67,14 @@ def _bias(module: nn.Conv2d) -> Tensor:
     return module.bias
 
 
-def reconstruction_loss(model: Autoencoder, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+Losses = tuple[Tensor, Tensor]
+"""What to descend, and the mean absolute error to watch."""
+
+Objective = Callable[[Autoencoder, Tensor, Tensor], Losses]
+"""``objective(model, pixels, noise)``; the noise is of the latents' shape and of unit spread."""
+
+
+def reconstruction_loss(model: Autoencoder, pixels: Tensor, noise: Tensor) -> Losses:
     """Return the loss (absolute + squared error + weighted KL divergence) and the absolute error alone."""
     mean, logvar = model.encode(pixels)
     decoded = model.decode(mean + noise * torch.exp(0.5 * logvar)).float()
@@ -74,25 +85,42 @@ def reconstruction_loss(model: Autoencoder, pixels: Tensor, noise: Tensor) -> tu
     return absolute + 2 * error.square().mean() + KL_WEIGHT * divergence, absolute
 
 
+def anchored_loss(anchor: Autoencoder, scale: float, model: Autoencoder, pixels: Tensor, noise: Tensor) -> Losses:
+    """Return the logarithm of each picture's squared error, which is its PSNR, with the latents held near `anchor`'s.
+
+    `scale` brings latents to unit spread. Without the anchor they would drift from what a finished U-Net knows; held
+    within a tenth of their spread they carry the detail that a decoder alone cannot guess.
+    """
+    with torch.no_grad():
+        held, _ = anchor.encode(pixels)
+    mean, _ = model.encode(pixels)
+    error = model.decode(mean + noise * (JITTER / scale)).float() - pixels
+    fidelity = (error.square().mean((1, 2, 3)) + SMALLEST_ERROR).log().mean()
+    moved = ((mean.float() - held.float()) * scale).square().mean()
+    return fidelity + ANCHOR_WEIGHT * moved, error.abs().mean()
+
+
+def refine_autoencoder(
+    model: Autoencoder, scale: float, batches: PictureBatches, state_file: Path, run: AutoencoderRun
+) -> Autoencoder:
+    """Train a finished autoencoder on for fidelity, so that the U-Net trained on its latents can stay as it is."""
+    anchor = copy.deepcopy(model).requires_grad_(False).to(memory_format=torch.channels_last)
+    return train_autoencoder(model, batches, state_file, run, functools.partial(anchored_loss, anchor, scale))
+
+
 def train_autoencoder(
-    model: Autoencoder, batches: PictureBatches, state_file: Path, run: AutoencoderRun
+    model: Autoencoder,
+    batches: PictureBatches,
+    state_file: Path,
+    run: AutoencoderRun,
+    objective: Objective = reconstruction_loss,
 ) -> Autoencoder:
     """Train until the minutes are spent (resuming from `state_file`); return the averaged model."""
     model = model.to(memory_format=torch.channels_last)
-    if run.decoder_only:
-        model.encoder.requires_grad_(False)
-        model.quant_conv.requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=run.peak_rate,
-        betas=(0.9, 0.99),
-        weight_decay=1e-4,
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=run.peak_rate, betas=(0.9, 0.99), weight_decay=1e-4)
     timed = TimedRun(state_file, model, optimiser, run.minutes)
     log.info("autoencoder: resumed=%s at step %d", timed.resume(), timed.step)
-    compute: Callable[..., tuple[Tensor, Tensor]] = reconstruction_loss
-    if run.compile:
-        compute = torch.compile(reconstruction_loss)
+    compute: Objective = torch.compile(objective) if run.compile else objective
     progress, saved, seen = timed.begin_step(run.peak_rate), timed.clock.spent, 0.0
     while progress < 1:
         cropping = progress < run.crop_part

@@ -17,8 +17,15 @@ from engine.training.diffusion_training import UNET, PromptedUNet
 from engine.training.latents import SCALE
 from engine.training.state import under
 from engine.weights.files import open_weights
+from engine.weights.safetensors_format import save_safetensors
 
-__all__ = ["checkpoint_metadata", "checkpoint_tensors", "fold_latent_scale", "load_checkpoint"]
+__all__ = [
+    "checkpoint_metadata",
+    "checkpoint_tensors",
+    "fold_latent_scale",
+    "load_checkpoint",
+    "replace_autoencoder",
+]
 
 TITLE = "Safelight Emoji 128"
 DESCRIPTION = (
@@ -96,3 +103,13 @@ def load_checkpoint(path: Path) -> tuple[PromptedUNet, Autoencoder]:
     autoencoder = Autoencoder(replace(AUTOENCODER, **networks["vae"]))
     autoencoder.load_state_dict(under("first_stage_model.", tensors))
     return prompted.eval(), autoencoder.eval()
+
+
+def replace_autoencoder(start: Path, autoencoder: Autoencoder, out: Path) -> None:
+    """Write a copy of the checkpoint `start` with another autoencoder, as fp16."""
+    with open_weights(start) as file:
+        tensors = {name: file.tensor(name).clone() for name in file.shapes}
+        metadata = dict(file.metadata)
+    state = autoencoder.state_dict().items()
+    tensors |= {f"first_stage_model.{name}": tensor.detach().half().contiguous() for name, tensor in state}
+    save_safetensors(out, tensors, metadata)

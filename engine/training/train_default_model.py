@@ -15,12 +15,25 @@ import torch
 from torch import Tensor
 
 from engine.networks.autoencoder import Autoencoder
-from engine.training.autoencoder_training import AUTOENCODER, AutoencoderRun, initialise, psnr, train_autoencoder
+from engine.training.autoencoder_training import (
+    AUTOENCODER,
+    AutoencoderRun,
+    initialise,
+    psnr,
+    refine_autoencoder,
+    train_autoencoder,
+)
 from engine.training.concepts import collect_concepts, varied_pictures
 from engine.training.dataset import PictureBatches, held_out, picture_weights
 from engine.training.diffusion_training import UNET, DiffusionRun, PromptedUNet, train_diffusion
-from engine.training.export import checkpoint_metadata, checkpoint_tensors, fold_latent_scale
-from engine.training.latents import LatentBatches, encode_latents
+from engine.training.export import (
+    checkpoint_metadata,
+    checkpoint_tensors,
+    fold_latent_scale,
+    load_checkpoint,
+    replace_autoencoder,
+)
+from engine.training.latents import SCALE, LatentBatches, encode_latents
 from engine.training.render import find_package, load_pictures, render_pictures
 from engine.training.sampling import contact_sheet, decode_pixels, sample, seeded_noise
 from engine.training.state import averaged_weights
@@ -29,6 +42,8 @@ from engine.weights.files import open_weights
 from engine.weights.safetensors_format import save_safetensors
 
 __all__ = ["main"]
+
+SHIPPED = Path("models/checkpoints/safelight-emoji-128.safetensors")
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "vae": lambda: _train_autoencoder(place, options.minutes, compiled=options.compile),
         "latents": lambda: _encode(place),
         "unet": lambda: _train_unet(place, options.minutes, options.batch, options.missed, compiled=options.compile),
-        "decoder": lambda: _train_decoder(place, options.minutes, compiled=options.compile),
+        "refine": lambda: _refine(place, options.start, options.out, options.minutes, compiled=options.compile),
         "preview": lambda: _preview(place, options.out),
         "export": lambda: _export(place, options.out),
     }
@@ -86,7 +101,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of unpacked packages")
     parser.add_argument("--work", type=Path, required=True, help="folder for caches and resumable state")
     parser.add_argument(
-        "--stage", required=True, choices=["render", "vae", "latents", "unet", "decoder", "preview", "export"]
+        "--stage", required=True, choices=["render", "vae", "latents", "unet", "preview", "export", "refine"]
     )
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the stage, over all its runs")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; 1 on a machine that others use too")
@@ -94,6 +109,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--missed", type=Path, help="concepts to draw twice as often, one a line (unet stage)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="torch.compile: minutes to start, then faster")
+    parser.add_argument("--start", type=Path, default=SHIPPED, help="checkpoint to begin with (refine stage)")
     parser.add_argument("--out", type=Path, default=Path("safelight-emoji-128.safetensors"), help="file to write")
     return parser.parse_args(arguments)
 
@@ -113,20 +129,22 @@ def _train_autoencoder(place: Workplace, minutes: float, *, compiled: bool) -> N
     log.info("held-out PSNR %.2f dB", psnr(averaged, pixels[held_out(pictures)]))
 
 
-def _train_decoder(place: Workplace, minutes: float, *, compiled: bool) -> None:
-    """Train the decoder on, under an encoder that stays as the U-Net has learnt it."""
+def _refine(place: Workplace, start: Path, out: Path, minutes: float, *, compiled: bool) -> None:
+    """Make the autoencoder of a finished checkpoint more faithful; its other networks stay as they are."""
     pictures, pixels = load_pictures(place.pictures)
     batches = PictureBatches(pixels, picture_weights(pictures, pixels))
-    run = AutoencoderRun(minutes, crop_part=0.0, decoder_only=True, compile=compiled, peak_rate=1e-3)
-    averaged = train_autoencoder(_autoencoder(place, "vae"), batches, place.state("decoder"), run)
+    _, model = load_checkpoint(start)
+    run = AutoencoderRun(minutes, crop_part=0.0, whole_batch=4, peak_rate=1e-3, compile=compiled)
+    averaged = refine_autoencoder(model, SCALE, batches, place.state("refine"), run)
     log.info("held-out PSNR %.2f dB", psnr(averaged, pixels[held_out(pictures)]))
+    replace_autoencoder(start, averaged, out)
 
 
 def _encode(place: Workplace) -> None:
     pictures, pixels = load_pictures(place.pictures)
     concepts = collect_concepts(pictures) + varied_pictures(pictures)
     chosen = sorted(concept.picture for concept in concepts)
-    encode_latents(_autoencoder(place, "vae"), pixels, chosen, place.latents)
+    encode_latents(_autoencoder(place), pixels, chosen, place.latents)
 
 
 def _train_unet(place: Workplace, minutes: float, batch: int, missed: Path | None, *, compiled: bool) -> None:
@@ -138,15 +156,11 @@ def _train_unet(place: Workplace, minutes: float, batch: int, missed: Path | Non
     train_diffusion(model, batches, Tokenizer(), place.state("unet"), run)
 
 
-def _autoencoder(place: Workplace, stage: str) -> Autoencoder:
-    """Return the averaged autoencoder of a stage."""
+def _autoencoder(place: Workplace) -> Autoencoder:
+    """Return the averaged autoencoder."""
     model = Autoencoder(AUTOENCODER)
-    model.load_state_dict(averaged_weights(place.state(stage)))
+    model.load_state_dict(averaged_weights(place.state("vae")))
     return model.eval()
-
-
-def _final_autoencoder(place: Workplace) -> Autoencoder:
-    return _autoencoder(place, "decoder" if place.state("decoder").exists() else "vae")
 
 
 def _token_table(place: Workplace) -> Tensor:
@@ -175,13 +189,13 @@ def _preview(place: Workplace, out: Path) -> None:
     prompts = [names[index * len(names) // 64] for index in range(64)]
     latents = sample(_averaged_unet(place), Tokenizer(), prompts, seeded_noise(1, len(prompts)))
     own = latents * batches.scale[:, None, None] + batches.offset[:, None, None]
-    Image.fromarray(contact_sheet(decode_pixels(_final_autoencoder(place), own), 16)).save(out)
+    Image.fromarray(contact_sheet(decode_pixels(_autoencoder(place), own), 16)).save(out)
     log.info("%s: %s", out, "; ".join(prompts))
 
 
 def _export(place: Workplace, out: Path) -> None:
     batches = _latent_batches(place)
-    autoencoder = fold_latent_scale(_final_autoencoder(place), batches.offset, batches.scale)
+    autoencoder = fold_latent_scale(_autoencoder(place), batches.offset, batches.scale)
     save_safetensors(out, checkpoint_tensors(_averaged_unet(place), autoencoder), checkpoint_metadata())
     log.info("wrote %s, %d bytes", out, out.stat().st_size)
 

@@ -11,11 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from engine.networks.autoencoder import Autoencoder
-from engine.training.autoencoder_training import AUTOENCODER, AutoencoderRun, initialise, psnr, train_autoencoder
+from engine.training.autoencoder_training import (
+    AUTOENCODER,
+    AutoencoderRun,
+    initialise,
+    psnr,
+    refine_autoencoder,
+    train_autoencoder,
+)
 from engine.training.concepts import Concept
 from engine.training.dataset import PictureBatches
 from engine.training.diffusion_training import DiffusionRun, PromptedUNet, noise_levels, train_diffusion
-from engine.training.export import checkpoint_metadata, checkpoint_tensors, fold_latent_scale
+from engine.training.export import checkpoint_metadata, checkpoint_tensors, fold_latent_scale, replace_autoencoder
 from engine.training.latents import SCALE, LatentBatches, encode_latents
 from engine.training.render import Picture
 from engine.training.sampling import contact_sheet, sample, seeded_noise
@@ -110,15 +117,27 @@ def test_training_the_autoencoder_improves_it(autoencoder: Autoencoder, discs: D
     assert (tmp_path / "state.safetensors").exists()
 
 
-def test_a_decoder_run_leaves_the_encoder_alone(autoencoder: Autoencoder, discs: Discs, tmp_path: Path) -> None:
+def test_refining_keeps_the_latents_and_the_other_networks(
+    autoencoder: Autoencoder, discs: Discs, tmp_path: Path
+) -> None:
     _, pixels = discs
-    start = {name: tensor.clone() for name, tensor in autoencoder.state_dict().items()}
+    start = tmp_path / "start.safetensors"
+    tensors = checkpoint_tensors(PromptedUNet(torch.randn(49408, 64)), autoencoder.state_dict())
+    save_safetensors(start, tensors, checkpoint_metadata())
+    before = autoencoder.encode(torch.zeros(1, 3, 128, 128))[0].detach()
     batches = PictureBatches(pixels, np.full(len(pixels), 1 / len(pixels)))
-    run = AutoencoderRun(minutes=0.05, crop_part=1.0, crop_batch=1, decoder_only=True, compile=False)
-    after = train_autoencoder(autoencoder, batches, tmp_path / "state.safetensors", run).state_dict()
-    same = {name for name, tensor in after.items() if torch.equal(tensor, start[name])}
-    assert {name for name in after if name.startswith(("encoder.", "quant_conv."))} <= same
-    assert "decoder.conv_out.weight" not in same
+    run = AutoencoderRun(minutes=0.1, crop_part=1.0, crop_batch=2, compile=False)
+    fidelity = psnr(autoencoder, pixels[:2])
+    refined = refine_autoencoder(autoencoder, 1.0, batches, tmp_path / "state.safetensors", run)
+    assert psnr(refined, pixels[:2]) > fidelity + 0.5
+    assert (refined.encode(torch.zeros(1, 3, 128, 128))[0] - before).square().mean().sqrt() < 0.5
+
+    replace_autoencoder(start, refined, tmp_path / "out.safetensors")
+    with open_weights(start) as old, open_weights(tmp_path / "out.safetensors") as new:
+        assert (list(new.shapes), new.metadata) == (list(old.shapes), old.metadata)
+        changed = {name for name in new.shapes if not torch.equal(new.tensor(name), old.tensor(name))}
+    assert changed
+    assert all(name.startswith("first_stage_model.") for name in changed)
 
 
 @pytest.fixture
