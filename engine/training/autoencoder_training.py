@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.networks.autoencoder import Autoencoder, AutoencoderConfig
 from engine.training.dataset import BACKGROUNDS, PictureBatches, composite
+from engine.training.loop import train_until_spent
 from engine.training.state import TimedRun
 
 __all__ = ["AUTOENCODER", "AutoencoderRun", "initialise", "psnr", "refine_autoencoder", "train_autoencoder"]
@@ -27,8 +27,6 @@ START_LOGVAR = -5.0
 JITTER = 0.02  # noise on refined latents, in their standard deviations: no detail may hide below it
 ANCHOR_WEIGHT = 3.0
 SMALLEST_ERROR = 1e-5  # 56 dB: beyond it a picture counts as reconstructed
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,30 +117,17 @@ def train_autoencoder(
     model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=run.peak_rate, betas=(0.9, 0.99), weight_decay=1e-4)
     timed = TimedRun(state_file, model, optimiser, run.minutes)
-    log.info("autoencoder: resumed=%s at step %d", timed.resume(), timed.step)
     compute: Objective = torch.compile(objective) if run.compile else objective
-    progress, saved, seen = timed.begin_step(run.peak_rate), timed.clock.spent, 0.0
-    while progress < 1:
-        cropping = progress < run.crop_part
-        pixels = batches.draw(
-            timed.generator, run.crop_batch if cropping else run.whole_batch, 64 if cropping else 128
-        ).contiguous(memory_format=torch.channels_last)
-        latent = (len(pixels), model.config.latent_channels, pixels.shape[2] // 8, pixels.shape[3] // 8)
+
+    def losses(progress: float) -> Losses:
+        count, size = (run.crop_batch, 64) if progress < run.crop_part else (run.whole_batch, 128)
+        pixels = batches.draw(timed.generator, count, size).contiguous(memory_format=torch.channels_last)
+        latent = (count, model.config.latent_channels, size // model.config.downscale, size // model.config.downscale)
         noise = torch.randn(latent, generator=timed.generator)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss, absolute = compute(model, pixels, noise)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        timed.end_step()
-        seen += float(absolute.detach())
-        if timed.step % 100 == 0:
-            log.info("autoencoder step %d, %.0f s, L1 %.4f", timed.step, timed.clock.spent, seen / 100)
-            seen = 0.0
-        progress = timed.begin_step(run.peak_rate)
-        if timed.clock.spent - saved > run.save_every:
-            saved = timed.clock.spent
-            timed.save()
-    timed.save()
-    averaged = timed.average.module
+            return compute(model, pixels, noise)
+
+    averaged = train_until_spent(timed, run.peak_rate, losses, ("loss", "absolute error"), run.save_every)
     assert isinstance(averaged, Autoencoder)
     return averaged
 

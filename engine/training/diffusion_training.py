@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,21 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.networks.unet import UNet, UNetConfig
 from engine.training.latents import LatentBatches
+from engine.training.loop import train_until_spent
 from engine.training.state import TimedRun
 from engine.training.tokens import CONTEXT_LENGTH, Tokenizer
 
-__all__ = ["UNET", "DiffusionRun", "PromptedUNet", "build_text_encoder", "noise_levels", "train_diffusion"]
+__all__ = [
+    "UNET",
+    "DiffusionRun",
+    "Noised",
+    "PromptedUNet",
+    "add_noise",
+    "build_text_encoder",
+    "diffusion_loss",
+    "noise_levels",
+    "train_diffusion",
+]
 
 TEXT_WIDTH = 64
 UNET = UNetConfig(
@@ -32,8 +43,6 @@ LARGEST_WEIGHT = 25.0
 TIME_BIAS = 0.75  # t = 1000 * u ** bias: below 1 draws the noisy steps, which decide the composition, more often
 TABLE_SPREAD = 0.5  # standard deviation of the token table
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class DiffusionRun:
@@ -46,6 +55,7 @@ class DiffusionRun:
     save_every: float = 90.0
 
 
+@functools.cache
 def noise_levels() -> Tensor:
     """Return the cumulative signal power [1000] of Stable Diffusion 1: scaled-linear betas, 0.00085 to 0.012."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64) ** 2
@@ -127,46 +137,48 @@ def train_diffusion(
     state_file: Path,
     run: DiffusionRun,
 ) -> PromptedUNet:
-    """Train until the minutes are spent (resuming from `state_file`); return the averaged model.
-
-    The loss is the noise error weighted by 1/abar up to 25, which is the velocity loss of Salimans & Ho (2022) on a
-    network that predicts noise: unweighted, the noisy steps carry almost no gradient at 16x16.
-    """
+    """Train until the minutes are spent (resuming from `state_file`); return the averaged model."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=run.peak_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     timed = TimedRun(state_file, model, optimiser, run.minutes)
-    log.info("diffusion: resumed=%s at step %d", timed.resume(), timed.step)
     compute: Callable[..., Tensor] = torch.compile(diffusion_loss) if run.compile else diffusion_loss
-    alphas = noise_levels()
-    saved = timed.clock.spent
-    seen = torch.zeros(2)
-    progress = timed.begin_step(run.peak_rate)
-    while progress < 1:
+
+    def losses(progress: float) -> tuple[Tensor, Tensor]:
         batch = batches.draw(timed.generator, run.batch)
-        noise = torch.randn(batch.latents.shape, generator=timed.generator)
-        timesteps = _draw_timesteps(timed.generator, run.batch)
-        signal = alphas[timesteps][:, None, None, None]
-        noised = signal.sqrt() * batch.latents + (1 - signal).sqrt() * noise
+        noised = add_noise(timed.generator, batch.latents)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            errors = compute(model, noised, noise, timesteps.float(), tokenizer(batch.captions))
-        weights = (1 / signal.flatten()).clamp(max=LARGEST_WEIGHT)
-        loss = (errors * weights).mean()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        timed.end_step()
-        seen += torch.stack([loss.detach(), errors.detach().mean()])
-        if timed.step % 50 == 0:
-            log.info(
-                "diffusion step %d, %.0f s, loss %.4f, noise error %.4f", timed.step, timed.clock.spent, *(seen / 50)
-            )
-            seen.zero_()
-        progress = timed.begin_step(run.peak_rate)
-        if timed.clock.spent - saved > run.save_every:
-            saved = timed.clock.spent
-            timed.save()
-    timed.save()
-    averaged = timed.average.module
+            errors = compute(model, noised.latents, noised.noise, noised.timesteps, tokenizer(batch.captions))
+        return noised.velocity_loss(errors), errors.mean()
+
+    averaged = train_until_spent(timed, run.peak_rate, losses, ("loss", "noise error"), run.save_every)
     assert isinstance(averaged, PromptedUNet)
     return averaged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noised:
+    """Latents with noise in them, the noise, timesteps [B] and the signal power [B, 1, 1, 1] at them."""
+
+    latents: Tensor
+    noise: Tensor
+    timesteps: Tensor
+    signal: Tensor
+
+    def velocity_loss(self, errors: Tensor) -> Tensor:
+        """Return the mean of noise errors [B] weighted by 1/abar up to 25.
+
+        That is the velocity loss of Salimans & Ho (2022) on a network that predicts noise: unweighted, the noisy
+        steps carry almost no gradient at 16x16.
+        """
+        return (errors * (1 / self.signal.flatten()).clamp(max=LARGEST_WEIGHT)).mean()
+
+
+def add_noise(generator: torch.Generator, latents: Tensor) -> Noised:
+    """Draw noise and timesteps for latents [B, C, h, w] of unit spread, and mix them."""
+    noise = torch.randn(latents.shape, generator=generator)
+    timesteps = _draw_timesteps(generator, len(latents))
+    signal = noise_levels()[timesteps][:, None, None, None]
+    return Noised(signal.sqrt() * latents + (1 - signal).sqrt() * noise, noise, timesteps.float(), signal)
 
 
 def _draw_timesteps(generator: torch.Generator, count: int) -> Tensor:
