@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.errors import Problem
 from engine.graph.api_prompt import VALUE_KEY
+from engine.graph.dynamic_text import resolve_dynamic_texts
 from engine.graph.editor_document import (
     BYPASSED,
     MUTED,
@@ -57,6 +58,7 @@ def graph_from_editor(data: Mapping[str, Any], interfaces: Interfaces) -> Graph:
             continue
         id = scope.prefix + node.id
         nodes[id] = _node(id, scope, node, interfaces, tracer)
+    resolve_dynamic_texts(nodes, interfaces)
     return Graph(MappingProxyType(_without_dangling(_in_export_order(nodes))), data)
 
 
