@@ -28,7 +28,7 @@ class SampleRequest:
     """Ask for one run. Latents are unscaled, as files hold them; everything is float32.
 
     ``latent``, ``noise`` [B, C, H, W] (zeros for no noise); ``sigmas`` [steps + 1]; ``seed``: what stochastic samplers
-    draw from; ``noise_mask`` of any size, 1 where to change; ``differential``: how strongly the mask is cut at each step
+    draw from; ``noise_mask`` of any size, 1 where to change; ``differential``: how strongly each step cuts the mask
     (`engine.diffusion.differential`; None: not at all); ``device``: where to compute.
     """
 
