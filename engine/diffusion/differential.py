@@ -48,8 +48,8 @@ def mask_schedule(sampling: ModelSampling, sigmas: Tensor, strength: float) -> M
     """
     first = min(float(sigmas[0]), sampling.sigma_max)
     last = max(float(sigmas[-1]), sampling.sigma_min)
-    ends = (_timestep(sampling, torch.tensor(level)) for level in (first, last))
-    return MaskSchedule(sampling, *ends, strength=strength)
+    begin, end = (_timestep(sampling, torch.tensor(level)) for level in (first, last))
+    return MaskSchedule(sampling, begin, end, strength)
 
 
 def _timestep(sampling: ModelSampling, sigma: Tensor) -> float:
