@@ -106,6 +106,7 @@ def _picture(arguments: argparse.Namespace) -> Any:
 
 
 def _draw(arguments: argparse.Namespace) -> None:
+    sys.path.insert(0, str(ROOT))
     import torch
     from PIL import Image
 

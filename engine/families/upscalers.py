@@ -100,7 +100,10 @@ class Upscaler(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         weight = next(self.model.parameters())
-        made: Tensor = self.descriptor(planes.to(weight.device, weight.dtype))
+        ready = planes.to(weight.device, weight.dtype)
+        if weight.device.type == "cpu":  # channels last: measured to take two thirds of the time
+            ready = ready.clone(memory_format=torch.channels_last)  # not contiguous(): it keeps odd batch strides
+        made: Tensor = self.descriptor(ready)
         return made
 
     @functools.cached_property
