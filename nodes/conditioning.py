@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 from engine.graph.declare import Clip, Conditioning, Float, Int, Text, node
+from engine.graph.mentions import EMBEDDINGS
 
 Pixels = Annotated[int, Int(0, 16384)]
+Prompt = Annotated[str, Text(multiline=True, dynamic_prompts=True, mentions=EMBEDDINGS)]
 
 
 @node("CLIPTextEncode", display_name="CLIP Text Encode (Prompt)", category="conditioning", uses_model=("clip",))
-def encode_text(
-    context: Any, *, text: Annotated[str, Text(multiline=True, dynamic_prompts=True)], clip: Clip
-) -> Conditioning:
+def encode_text(context: Any, *, text: Prompt, clip: Clip) -> Conditioning:
     """Turn a prompt into what steers the model.
 
-    text: the prompt. (word:1.2) gives a word more weight, (word:0.8) less.
+    text: the prompt. (word:1.2) gives a word more weight, (word:0.8) less. embedding:name puts
+        in a file of models/embeddings.
     clip: the text encoder.
     """
     from engine.families.pipeline import encode_prompt
 
-    return encode_prompt(context.models, clip, text)
+    return encode_prompt(context.models, clip, text, _embeddings(context, text))
 
 
 @node("CLIPSetLastLayer", display_name="CLIP Set Last Layer", category="conditioning")
@@ -44,8 +46,8 @@ def encode_text_sdxl(
     crop_h: Pixels = 0,
     target_width: Pixels = 1024,
     target_height: Pixels = 1024,
-    text_g: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
-    text_l: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
+    text_g: Prompt,
+    text_l: Prompt,
 ) -> Conditioning:
     """Turn a prompt for each text encoder of Stable Diffusion XL into what steers it, with the sizes it was trained on.
 
@@ -62,7 +64,8 @@ def encode_text_sdxl(
     from engine.diffusion.conditioning import set_extra
     from engine.families.pipeline import encode_prompt_pair
 
-    encoded = encode_prompt_pair(context.models, clip, text_l, text_g)
+    embeddings = _embeddings(context, text_l, text_g)
+    encoded = encode_prompt_pair(context.models, clip, (text_l, text_g), embeddings)
     sizes = {"width": width, "height": height, "target_width": target_width, "target_height": target_height}
     return set_extra(encoded, **sizes, crop_w=crop_w, crop_h=crop_h)
 
@@ -74,7 +77,7 @@ def encode_text_refiner(
     ascore: Annotated[float, Float(0.0, 1000.0, step=0.01)] = 6.0,
     width: Pixels = 1024,
     height: Pixels = 1024,
-    text: Annotated[str, Text(multiline=True, dynamic_prompts=True)],
+    text: Prompt,
     clip: Clip,
 ) -> Conditioning:
     """Turn a prompt into what steers the refiner of Stable Diffusion XL, with the score it should aim at.
@@ -88,5 +91,12 @@ def encode_text_refiner(
     from engine.diffusion.conditioning import set_extra
     from engine.families.pipeline import encode_prompt
 
-    encoded = encode_prompt(context.models, clip, text)
+    encoded = encode_prompt(context.models, clip, text, _embeddings(context, text))
     return set_extra(encoded, aesthetic_score=ascore, width=width, height=height)
+
+
+def _embeddings(context: Any, *texts: str) -> Any:
+    """Read the embeddings that prompts name."""
+    from engine.families.prompt_embeddings import read_embeddings
+
+    return read_embeddings(functools.partial(context.folders.resolve, EMBEDDINGS), *texts)

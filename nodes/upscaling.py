@@ -17,10 +17,10 @@ def load_upscale_model(
 
     model_name: a file of models/upscale_models.
     """
-    from engine.families import upscalers
+    from engine.families.upscalers import load_upscaler
     from engine.weights.recipe import file_ref
 
-    return upscalers.UpscaleModel(file_ref(context.folders.resolve("upscale_models", model_name), model_name))
+    return load_upscaler(file_ref(context.folders.resolve("upscale_models", model_name), model_name))
 
 
 @node(
@@ -30,14 +30,11 @@ def load_upscale_model(
     uses_model=("upscale_model",),
 )
 def upscale_with_model(context: Any, *, upscale_model: UpscaleModel, image: Image) -> Image:
-    """Enlarge pictures with an upscale model, by the factor it was trained for.
+    """Enlarge pictures with an upscale model, by the factor it was trained for; large ones tile by tile.
 
     upscale_model: the network.
-    image: the pictures to enlarge.
+    image: the pictures to enlarge; alpha is kept, grey stays grey.
     """
     from engine.families.upscalers import upscale
 
-    count = image.shape[0]
-    made = upscale(upscale_model, image[..., :3], context.models.device, lambda index: context.progress(index, count))
-    context.progress(count, count)
-    return made
+    return upscale(context.models, upscale_model, image, report=context.progress, check=context.check_cancelled)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.diffusion.differential import MaskSchedule, mask_schedule
 from engine.diffusion.guidance import Guider
 from engine.diffusion.latents import Latent, LatentFormat, fit_noise_mask
 from engine.diffusion.noise import noise_generator, prepare_noise
@@ -27,7 +28,8 @@ class SampleRequest:
     """Ask for one run. Latents are unscaled, as files hold them; everything is float32.
 
     ``latent``, ``noise`` [B, C, H, W] (zeros for no noise); ``sigmas`` [steps + 1]; ``seed``: what stochastic samplers
-    draw from; ``noise_mask`` of any size, 1 where to change; ``device``: where to compute.
+    draw from; ``noise_mask`` of any size, 1 where to change; ``differential``: how strongly each step cuts the mask
+    (`engine.diffusion.differential`; None: not at all); ``device``: where to compute.
     """
 
     guider: Guider
@@ -39,6 +41,7 @@ class SampleRequest:
     seed: int
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     noise_mask: Tensor | None = None
+    differential: float | None = None
     on_step: OnStep | None = None
     device: torch.device | str = "cpu"
 
@@ -118,10 +121,14 @@ def ksample(
     latent: Latent,
     latent_format: LatentFormat,
     *,
+    differential: float | None = None,
     on_step: OnStep | None = None,
     device: torch.device | str = "cpu",
 ) -> Latent:
-    """Do what a KSampler node does and return the new latent, with its mask and batch index kept."""
+    """Do what a KSampler node does and return the new latent, with its mask and batch index kept.
+
+    ``differential`` as in `SampleRequest`.
+    """
     samples = fit_channels(latent.samples, latent_format)
     if settings.add_noise:
         noise = prepare_noise(samples, settings.seed, latent.batch_index)
@@ -137,6 +144,7 @@ def ksample(
         seed=settings.seed,
         options=settings.options,
         noise_mask=latent.noise_mask,
+        differential=differential,
         on_step=on_step,
         device=device,
     )
@@ -170,16 +178,21 @@ class MaskedDenoiser:
     mask: Tensor
     latent: Tensor
     noise: Tensor
+    schedule: MaskSchedule | None = None
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return self._restore(self.inner(self._hide(x, sigma), sigma))
+        mask = self._mask(sigma)
+        return self._restore(self.inner(self._hide(x, sigma, mask), sigma), mask)
 
-    def _hide(self, x: Tensor, sigma: Tensor) -> Tensor:
+    def _mask(self, sigma: Tensor) -> Tensor:
+        return self.mask if self.schedule is None else self.schedule.mask(self.mask, sigma)
+
+    def _hide(self, x: Tensor, sigma: Tensor, mask: Tensor) -> Tensor:
         kept = self.sampling.noise_scaling(sigma, self.noise, self.latent)
-        return x * self.mask + kept * (1.0 - self.mask)
+        return x * mask + kept * (1.0 - mask)
 
-    def _restore(self, denoised: Tensor) -> Tensor:
-        return denoised * self.mask + self.latent * (1.0 - self.mask)
+    def _restore(self, denoised: Tensor, mask: Tensor) -> Tensor:
+        return denoised * mask + self.latent * (1.0 - mask)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -189,8 +202,9 @@ class MaskedGuidedDenoiser(MaskedDenoiser):
     inner: GuidedDenoiser
 
     def with_uncond(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        denoised, uncond = self.inner.with_uncond(self._hide(x, sigma), sigma)
-        return self._restore(denoised), uncond
+        mask = self._mask(sigma)
+        denoised, uncond = self.inner.with_uncond(self._hide(x, sigma, mask), sigma)
+        return self._restore(denoised, mask), uncond
 
 
 def _denoiser(request: SampleRequest, latent: Tensor, noise: Tensor) -> Denoiser:
@@ -202,9 +216,11 @@ def _denoiser(request: SampleRequest, latent: Tensor, noise: Tensor) -> Denoiser
         noise = fresh.to(noise.device)
     mask = fit_noise_mask(request.noise_mask.to(latent.device), latent)
     sampling = request.guider.sampling
+    strength = request.differential
+    schedule = None if strength is None else mask_schedule(sampling, request.sigmas, strength)
     if isinstance(denoiser, GuidedDenoiser):
-        return MaskedGuidedDenoiser(denoiser, sampling, mask, latent, noise)
-    return MaskedDenoiser(denoiser, sampling, mask, latent, noise)
+        return MaskedGuidedDenoiser(denoiser, sampling, mask, latent, noise, schedule)
+    return MaskedDenoiser(denoiser, sampling, mask, latent, noise, schedule)
 
 
 def _check(request: SampleRequest) -> None:

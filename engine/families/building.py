@@ -13,6 +13,7 @@ from engine.families.control_networks import CONTROL_PART, detect_control
 from engine.families.family import PartSpec
 from engine.families.registry import detect_family
 from engine.families.sizes import NetworkHints, Shapes
+from engine.families.upscalers import build_upscaler, measure_upscaler
 from engine.memory.devices import DeviceInfo
 from engine.weights.adapters.applying import merge_sets, patched_weight
 from engine.weights.adapters.reading import read_adapters
@@ -30,6 +31,8 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
     Patches are added to each weight as it is converted, so that no second copy of the network is ever held.
     Raises `WeightError` where the file is damaged, incomplete, or does not hold the part.
     """
+    if recipe.part == "upscale":
+        return build_upscaler(recipe, device, dtype)
     with open_weights(recipe.file.path) as file:
         found = _locate(recipe, file)
         sources = found.layout.part(found.spec.prefix)
@@ -50,6 +53,8 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
 
 def measure_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> int:
     """Return the bytes that the weights of `recipe` will take, from the file's header. Raises `WeightError`."""
+    if recipe.part == "upscale":
+        return measure_upscaler(recipe, dtype)
     with open_weights(recipe.file.path) as file:
         found = _locate(recipe, file)
         target = _target(recipe, device, dtype)

@@ -23,7 +23,7 @@ from engine.diffusion.sampling import SampleRequest, fit_channels, sample
 from engine.diffusion.schedules import denoise_sigmas
 from engine.errors import InputError
 from engine.families.control import lend_controls
-from engine.families.pipeline import bind_model
+from engine.families.pipeline import bind_model, differential_of
 from engine.families.registry import family_of, sampling_of
 from engine.memory.residency import Residency
 from engine.weights.recipe import ModelRecipe
@@ -111,6 +111,7 @@ def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None 
             seed=given.noise.seed or 0,
             options=given.sampler.options,
             noise_mask=given.latent.noise_mask,
+            differential=differential_of(model),
             on_step=remember,
             device=models.device.device,
         )

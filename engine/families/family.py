@@ -17,6 +17,7 @@ from engine.diffusion.latents import LatentFormat
 from engine.diffusion.model_calls import InputsOf, context_only
 from engine.diffusion.prediction import ModelSampling
 from engine.errors import WeightError
+from engine.families.prompt_embeddings import Embeddings
 from engine.families.sizes import NetworkHints, Shapes, read_hints
 from engine.weights.files import WeightFile
 from engine.weights.layouts import Layout, original_names
@@ -61,10 +62,11 @@ class Family:
 
     `marks` are tensors that every complete file of the family has, in original names; they only serve to say what is
     missing. `matches` decides, and must accept every file of the family (order settles doubtful ones). `encode_text`
-    gets the text network, a prompt and the layer to stop at (-1: the last; 0: what the family was trained with);
-    `encode_texts` a prompt for CLIP-L and one for CLIP-G instead, where the family has both. `inputs` says what the
-    diffusion model reads of a condition. `model_options` reads what the shapes do not tell, such as what the network
-    predicts, off the open file. `size` is the (width, height) in pixels that the model was trained at.
+    gets the text network, a prompt, the layer to stop at (-1: the last; 0: what the family was trained with) and the
+    vectors of the embeddings that the prompt names; `encode_texts` a prompt for CLIP-L and one for CLIP-G instead,
+    where the family has both. `inputs` says what the diffusion model reads of a condition. `model_options` reads what
+    the shapes do not tell, such as what the network predicts, off the open file. `size` is the (width, height) in
+    pixels that the model was trained at.
     """
 
     name: str
@@ -74,8 +76,8 @@ class Family:
     parts: Mapping[Part, PartSpec]
     latent_format: LatentFormat
     sampling: ModelSampling
-    encode_text: Callable[[nn.Module, str, int], TextEncoding]
-    encode_texts: Callable[[nn.Module, tuple[str, str], int], TextEncoding] | None = None
+    encode_text: Callable[[nn.Module, str, int, Embeddings], TextEncoding]
+    encode_texts: Callable[[nn.Module, tuple[str, str], int, Embeddings], TextEncoding] | None = None
     inputs: InputsOf = context_only
     model_options: Callable[[WeightFile, Layout], Options] = no_options
     size: tuple[int, int] = (512, 512)

@@ -24,6 +24,7 @@ from engine.errors import InputError, SafelightError, WeightError
 from engine.families.building import build_module, measure_module
 from engine.families.control import lend_controls
 from engine.families.family import Detected
+from engine.families.prompt_embeddings import NO_EMBEDDINGS, Embeddings
 from engine.families.registry import detect_family, family_of, sampling_of
 from engine.memory.devices import DtypeName, probe_device
 from engine.memory.residency import Residency
@@ -33,10 +34,12 @@ from engine.weights.files import open_weights
 from engine.weights.recipe import FileRef, ModelRecipe, Part
 
 __all__ = [
+    "DIFFERENTIAL",
     "Guidance",
     "bind_model",
     "decode_latent",
     "detect_file",
+    "differential_of",
     "encode_pixels",
     "encode_prompt",
     "encode_prompt_pair",
@@ -50,6 +53,9 @@ __all__ = [
 
 LAST_LAYER: Final = "last_layer"
 """The option of a text recipe that says which layer to stop at; -1 is the last, 0 the family's own choice."""
+
+DIFFERENTIAL: Final = "differential"
+"""The option of a diffusion recipe that turns differential diffusion on; its value is the strength."""
 
 PART_TITLES: Final[dict[Part, str]] = {"diffusion": "a diffusion model", "text": "a text encoder", "vae": "a VAE"}
 
@@ -89,16 +95,26 @@ def load_vae(file: FileRef) -> ModelRecipe:
     return _recipe(file, detect_file(file), "vae")
 
 
-def encode_prompt(models: Residency, clip: ModelRecipe, text: str) -> Conditioning:
-    """Turn a prompt into conditioning: one entry, embedding [1, 77 * chunks, D]. Raises `WeightError`."""
+def encode_prompt(
+    models: Residency, clip: ModelRecipe, text: str, embeddings: Embeddings = NO_EMBEDDINGS
+) -> Conditioning:
+    """Turn a prompt into conditioning: one entry, embedding [1, 77 * chunks, D]. Raises `WeightError`.
+
+    `embeddings` has the vectors of every embedding that the prompt names, see `read_embeddings`.
+    """
     last_layer = int(clip.option(LAST_LAYER, 0))
     with models.use(clip) as network:
-        encoding = family_of(clip.family).encode_text(network, text, last_layer)
+        encoding = family_of(clip.family).encode_text(network, text, last_layer, embeddings)
     return (ConditioningEntry(encoding.embedding, encoding.pooled),)
 
 
-def encode_prompt_pair(models: Residency, clip: ModelRecipe, text_l: str, text_g: str) -> Conditioning:
-    """Turn a prompt for each of two text encoders into conditioning. Raises `InputError` where there is only one."""
+def encode_prompt_pair(
+    models: Residency, clip: ModelRecipe, texts: tuple[str, str], embeddings: Embeddings = NO_EMBEDDINGS
+) -> Conditioning:
+    """Turn a prompt for each of two text encoders (CLIP-L, CLIP-G) into conditioning.
+
+    Raises `InputError` where there is only one.
+    """
     family = family_of(clip.family)
     if family.encode_texts is None:
         raise InputError(
@@ -109,7 +125,7 @@ def encode_prompt_pair(models: Residency, clip: ModelRecipe, text_l: str, text_g
             hint="use CLIPTextEncode with this checkpoint",
         )
     with models.use(clip) as network:
-        encoding = family.encode_texts(network, (text_l, text_g), int(clip.option(LAST_LAYER, 0)))
+        encoding = family.encode_texts(network, texts, int(clip.option(LAST_LAYER, 0)), embeddings)
     return (ConditioningEntry(encoding.embedding, encoding.pooled),)
 
 
@@ -132,7 +148,21 @@ def sample_latent(
         bound, sides = bind_model(model, network), (guidance.positive, guidance.negative)
         with lend_controls(models, network, model.file.name, sides) as (positive, negative):
             guider = CFGGuider(bound, positive, negative, guidance.cfg)
-            return ksample(settings, guider, latent, latent_format, on_step=on_step, device=device)
+            return ksample(
+                settings,
+                guider,
+                latent,
+                latent_format,
+                differential=differential_of(model),
+                on_step=on_step,
+                device=device,
+            )
+
+
+def differential_of(model: ModelRecipe) -> float | None:
+    """Return how strongly a recipe asks for differential diffusion, None where it does not."""
+    strength = model.option(DIFFERENTIAL, -1.0)
+    return None if strength == -1.0 else float(strength)
 
 
 def bind_model(model: ModelRecipe, network: nn.Module) -> DiffusionModel:

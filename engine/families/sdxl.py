@@ -34,6 +34,7 @@ from engine.families.latent_diffusion import (
     unet_part,
     width_of,
 )
+from engine.families.prompt_embeddings import NO_EMBEDDINGS, Embeddings
 from engine.families.size_conditioning import EMBEDDED_WIDTH, PictureSize, size_vector
 from engine.families.sizes import NetworkHints, Shapes, clip_config
 from engine.families.text import encode_clip_l_and_g
@@ -97,8 +98,10 @@ def _text(shapes: Shapes, hints: NetworkHints) -> nn.Module:
     return TextEncoders(projected_clip(small, hints, "quick_gelu"), projected_clip(inside("clip_g."), hints, "gelu"))
 
 
-def _encode_text(network: nn.Module, prompt: str, last_layer: int) -> TextEncoding:
-    return encode_clip_l_and_g(network, (prompt, prompt), last_layer)
+def _encode_text(
+    network: nn.Module, prompt: str, last_layer: int, embeddings: Embeddings = NO_EMBEDDINGS
+) -> TextEncoding:
+    return encode_clip_l_and_g(network, (prompt, prompt), last_layer, embeddings)
 
 
 def _inputs(entry: ConditioningEntry, like: Tensor, role: Role) -> NetworkInputs:

@@ -12,13 +12,15 @@ import gzip
 import importlib.util
 import itertools
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from engine.errors import SafelightError
 from engine.families.prompt_weights import parse_weights
+from engine.graph.mentions import mentions
 
 __all__ = ["ClipTokenizer", "Token", "clip_tokenizer", "find_vocabulary", "tokenize_prompt"]
 
@@ -29,6 +31,8 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 CONTRACTIONS: Final = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 LARGE_PIECE: Final = 8
 WORD_CACHE: Final = 1 << 16
+MARK: Final = "\x00\x04"  # encloses the number of a mention while weights are read
+NOTHING_INSERTED: Final[Mapping[str, Sequence[int]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +102,23 @@ class ClipTokenizer:
 
 
 def tokenize_prompt(
-    tokenizer: ClipTokenizer, prompt: str, length: int = 77, padding: int | None = None
+    tokenizer: ClipTokenizer,
+    prompt: str,
+    length: int = 77,
+    padding: int | None = None,
+    inserted: Mapping[str, Sequence[int]] = NOTHING_INSERTED,
 ) -> tuple[tuple[Token, ...], ...]:
     """Cut a weighted prompt into chunks of `length` tokens: start, up to ``length - 2`` of the prompt, end, padding.
 
     A weighted piece of fewer than 8 tokens that does not fit what is left of a chunk starts the next one; a larger
     piece is cut where the chunk ends. `padding` is the id to fill with; None repeats the end token, as CLIP-L was
-    trained.
+    trained. `inserted` has the ids that stand for each embedding which the prompt names (`engine.graph.mentions`);
+    they are a piece of their own, and names that it lacks become nothing.
     """
     room = length - 1  # the last place is the end token's
     chunks: list[list[Token]] = [[Token(tokenizer.start)]]
-    for piece in parse_weights(prompt):
-        waiting = [Token(token, piece.weight) for token in tokenizer.encode(piece.text)]
+    for ids, weight in _pieces(tokenizer, prompt, inserted):
+        waiting = [Token(token, weight) for token in ids]
         is_large = len(waiting) >= LARGE_PIECE
         while waiting:
             free = room - len(chunks[-1])
@@ -124,6 +133,23 @@ def tokenize_prompt(
     end = Token(tokenizer.end)
     filler = end if padding is None else Token(padding)
     return tuple((*chunk, end, *[filler] * (length - 1 - len(chunk))) for chunk in chunks)
+
+
+def _pieces(
+    tokenizer: ClipTokenizer, prompt: str, inserted: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[Sequence[int], float]]:
+    """Yield the ids and the weight of each piece: text of one weight, or an embedding."""
+    names: list[str] = []
+    parts: list[str] = []
+    place = 0
+    for mention in mentions(prompt):
+        parts += [prompt[place : mention.start], f"{MARK}{len(names)}{MARK}"]
+        names.append(mention.name)
+        place = mention.end
+    parts = [part if index % 2 else part.replace(MARK, "") for index, part in enumerate([*parts, prompt[place:]])]
+    for piece in parse_weights("".join(parts)):
+        for index, text in enumerate(piece.text.split(MARK)):  # every other one is the number of a mention
+            yield inserted.get(names[int(text)], ()) if index % 2 else tokenizer.encode(text), piece.weight
 
 
 def _byte_characters() -> dict[int, str]:

@@ -59,10 +59,11 @@ class Float:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
-    """Mark a string."""
+    """Mark a string; ``mentions`` is the folder whose files it may name (`engine.graph.mentions`)."""
 
     multiline: bool = False
     dynamic_prompts: bool = False
+    mentions: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,9 +169,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     marker = _marker(hint)
     if marker is None:
         raise DeclarationError(f"input {name!r} is annotated with {hint!r}, which names no socket type")
-    if optional and default is not None:
-        raise DeclarationError(f"input {name!r} allows None, so its default must be None")
-    if optional:
+    if optional and default is MISSING:
+        raise DeclarationError(f"input {name!r} allows None, so it needs a default")
+    if optional and default is None:
         default = MISSING
     common: dict[str, Any] = {"name": name, "required": not optional, "default": default}
     match marker:
@@ -184,8 +185,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         case Float(low, high, step, rounding):
             _check_default(name, default, (int, float), low, high)
             return Parameter(type="FLOAT", minimum=low, maximum=high, step=step, round=rounding, **common)
-        case Text(multiline, dynamic):
-            return Parameter(type="STRING", multiline=multiline, dynamic_prompts=dynamic, **common)
+        case Text(multiline, dynamic, mentions):
+            texts: dict[str, Any] = {"multiline": multiline, "dynamic_prompts": dynamic, "mentions": mentions}
+            return Parameter(type="STRING", **texts, **common)
         case Boolean():
             return Parameter(type="BOOLEAN", **common)
         case Choice(choices, upload):

@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.errors import InputError, SafelightError
+from engine.graph.mentions import named_files
 from engine.graph.model import Graph, Link, Node
 from engine.graph.node_types import MISSING, FolderChoices, NodeType
 from engine.graph.registry import Registry
@@ -56,7 +57,7 @@ class Fingerprints:
         """Return the derivation key of each node of ``order``, in which sources come before their users.
 
         The key is None where it cannot be known before running: nodes that are not cacheable and everything fed by
-        them, links that pick a file by name, and files that cannot be identified.
+        them, links that pick a file by name or bring a text that may, and files that cannot be identified.
         """
         keys: dict[str, str | None] = {}
         nodes = graph.nodes
@@ -74,7 +75,7 @@ class Fingerprints:
             value = inputs.get(name, MISSING)
             if type(value) is Link:
                 source = keys[value.node]
-                if source is None or name in kind.folders:
+                if source is None or name in kind.folders or name in kind.mentions:
                     return None
                 parts.append(f"{label}@{source}:{value.slot};")
                 continue
@@ -83,8 +84,7 @@ class Fingerprints:
                 continue
             try:
                 parts.append(label + literal_token(value))
-                if name in kind.folders:
-                    parts.append(self._file_token(kind.folders[name], value))
+                parts.append(self._file_tokens(kind, name, value))
             except (SafelightError, OSError):
                 return None  # the same failure is met again, and reported, when the node's turn comes
         return digest("".join(parts))
@@ -103,8 +103,7 @@ class Fingerprints:
                 continue
             token = tokens.get(name)
             parts.append(label + (literal_token(values[name]) if token is None else token))
-            if name in kind.folders:
-                parts.append(self._file_token(kind.folders[name], values[name]))
+            parts.append(self._file_tokens(kind, name, values[name]))
         return digest("".join(parts))
 
     def _kind(self, type_id: str) -> _Kind:
@@ -116,10 +115,17 @@ class Fingerprints:
             kind = self._kinds[type_id] = _describe(node_type, self._salt)
         return kind
 
-    def _file_token(self, choices: FolderChoices, name: Any) -> str:
-        if not isinstance(name, str) or name in choices.extra:
-            return "-;"
-        identity = self._file_identity(choices.folder, name)
+    def _file_tokens(self, kind: _Kind, name: str, value: Any) -> str:
+        """Spell the content of the files that the value of input ``name`` stands for or mentions; "" for no files."""
+        choices = kind.folders.get(name)
+        if choices is not None:
+            is_file = isinstance(value, str) and value not in choices.extra
+            return self._file_token(choices.folder, value) if is_file else "-;"
+        folder = kind.mentions.get(name)
+        return "" if folder is None else "".join(self._file_token(folder, one) for one in named_files(value))
+
+    def _file_token(self, folder: str, name: str) -> str:
+        identity = self._file_identity(folder, name)
         return f"{len(identity)}:{identity}"
 
 
@@ -184,6 +190,7 @@ class _Kind:
     declared: tuple[tuple[str, str, str], ...]
     names: frozenset[str]
     folders: Mapping[str, FolderChoices]
+    mentions: Mapping[str, str]
 
     def parts(self, inputs: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
         """Return the declared inputs, then any other that the node has, by name."""
@@ -206,6 +213,7 @@ def _describe(node_type: NodeType, salt: str) -> _Kind:
         declared=tuple(declared),
         names=frozenset(node_type.by_name),
         folders={p.name: p.choices for p in node_type.inputs if isinstance(p.choices, FolderChoices)},
+        mentions={p.name: p.mentions for p in node_type.inputs if p.mentions},
     )
 
 

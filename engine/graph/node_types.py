@@ -59,6 +59,7 @@ class Parameter:
     """One input. The same definition drives widget, validation, ``--set``, grid axes and metadata.
 
     ``type`` is a socket type or one of INT FLOAT STRING BOOLEAN COMBO. ``minimum``/``maximum`` are inclusive.
+    ``mentions`` is a folder whose files the text may name, see `engine.graph.mentions`.
     ``options`` keeps what the ecosystem's files say about the input and the engine has no use for.
     """
 
@@ -73,6 +74,7 @@ class Parameter:
     choices: Choices | None = None
     multiline: bool = False
     dynamic_prompts: bool = False
+    mentions: str | None = None
     control_after_generate: bool = False
     image_upload: bool = False
     force_input: bool = False

@@ -14,8 +14,10 @@ from typing import Any
 
 from engine.errors import InputError
 from engine.graph.api_prompt import VALUE_KEY
+from engine.graph.mentions import named_files
 from engine.graph.node_types import FolderChoices, Parameter
 from engine.graph.sockets import WIDGET_TYPES, is_wildcard, members
+from engine.paths import SHORT_NAMES
 
 Listing = Callable[[str], Collection[str]]
 """Gives the names of the files in a folder, called by its key (``checkpoints``, ``input`` …)."""
@@ -44,7 +46,9 @@ def fit(parameter: Parameter, value: Any, listing: Listing | None = None) -> Any
     """
     kind = parameter.type
     if type(value) is str:  # the common cases first: a graph has ten inputs for each of its nodes
-        if kind == "STRING" or (kind == "COMBO" and type(parameter.choices) is tuple and value in parameter.choices):
+        if (kind == "STRING" and not parameter.mentions) or (
+            kind == "COMBO" and type(parameter.choices) is tuple and value in parameter.choices
+        ):
             return value
     elif type(value) is int and kind == "INT":
         return _within(parameter, value)
@@ -58,7 +62,7 @@ def fit(parameter: Parameter, value: Any, listing: Listing | None = None) -> Any
     if kind == "FLOAT":
         return _within(parameter, _number(parameter, value))
     if kind == "STRING":
-        return _text(parameter, value)
+        return _mentioning(parameter, _text(parameter, value), listing)
     if kind == "BOOLEAN":
         return _boolean(parameter, value)
     if kind == "COMBO":
@@ -128,6 +132,22 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _mentioning(parameter: Parameter, text: str, listing: Listing | None) -> str:
+    """Return ``text``. Raises `InputError` where it names a file that the folder does not have."""
+    if parameter.mentions and listing is not None:
+        names = listing(parameter.mentions)
+        endings = ("", *SHORT_NAMES.get(parameter.mentions, ()))
+        for name in named_files(text):
+            if not any(name.replace("\\", "/") + ending in names for ending in endings):
+                raise _wrong(
+                    parameter, name, f"the name of a file in the folder {parameter.mentions}", code="E-FILE",
+                    message=f"the text names {name!r}, which is not in the folder {parameter.mentions}",
+                    hint=did_you_mean(name, list(names))
+                    or f"put the file into models/{parameter.mentions}, or take it out of the text",
+                )  # fmt: skip
+    return text
 
 
 def _wrong(

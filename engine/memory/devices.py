@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
 import struct
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ import torch
 from engine.errors import InputError
 from engine.weights.recipe import Part
 
-__all__ = ["DeviceInfo", "DtypeName", "choose_dtype", "probe_device"]
+__all__ = ["DeviceInfo", "DtypeName", "choose_dtype", "free_bytes", "probe_device"]
 
 DeviceKind = Literal["cpu", "cpu_bf16", "cuda", "cuda_old", "mps", "xpu"]
 DtypeName = Literal["auto", "float32", "float16", "bfloat16"]
@@ -47,16 +48,54 @@ class DeviceInfo:
 # What each part computes in. The text encoder is small and its output steers every step, so on a CPU it keeps full
 # precision. The autoencoder loses nothing that 8 bits could show: decoding in bfloat16 is 59 dB (at most 2 of 255)
 # from float32 on a trained model, 52 dB on random weights, in a fifth of the time. In float16 some overflow. A
-# ControlNet computes in the format of the diffusion model that it steers.
+# ControlNet computes in the format of the diffusion model that it steers. What the
+# table leaves out (upscalers, whose rounding would show) computes in float32.
 DTYPES: Final[Mapping[DeviceKind, Mapping[Part, torch.dtype]]] = {
-    "cpu": {"diffusion": torch.float32, "control": torch.float32, "text": torch.float32, "vae": torch.float32},
-    "cpu_bf16": {"diffusion": torch.bfloat16, "control": torch.bfloat16, "text": torch.float32, "vae": torch.bfloat16},
-    "cuda": {"diffusion": torch.float16, "control": torch.float16, "text": torch.float16, "vae": torch.bfloat16},
-    "cuda_old": {"diffusion": torch.float16, "control": torch.float16, "text": torch.float16, "vae": torch.float32},
-    "mps": {"diffusion": torch.float16, "control": torch.float16, "text": torch.float32, "vae": torch.float32},
-    "xpu": {"diffusion": torch.bfloat16, "control": torch.bfloat16, "text": torch.bfloat16, "vae": torch.bfloat16},
+    "cpu": {
+        "diffusion": torch.float32,
+        "control": torch.float32,
+        "text": torch.float32,
+        "vae": torch.float32,
+        "upscale": torch.float32,
+    },
+    "cpu_bf16": {
+        "diffusion": torch.bfloat16,
+        "control": torch.bfloat16,
+        "text": torch.float32,
+        "vae": torch.bfloat16,
+        "upscale": torch.float32,
+    },
+    "cuda": {
+        "diffusion": torch.float16,
+        "control": torch.float16,
+        "text": torch.float16,
+        "vae": torch.bfloat16,
+        "upscale": torch.float32,
+    },
+    "cuda_old": {
+        "diffusion": torch.float16,
+        "control": torch.float16,
+        "text": torch.float16,
+        "vae": torch.float32,
+        "upscale": torch.float32,
+    },
+    "mps": {
+        "diffusion": torch.float16,
+        "control": torch.float16,
+        "text": torch.float32,
+        "vae": torch.float32,
+        "upscale": torch.float32,
+    },
+    "xpu": {
+        "diffusion": torch.bfloat16,
+        "control": torch.bfloat16,
+        "text": torch.bfloat16,
+        "vae": torch.bfloat16,
+        "upscale": torch.float32,
+    },
 }
 CONTAINER_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+MEMORY_FACTS: Final = Path("/proc/meminfo")
 FORCED: Final[Mapping[str, torch.dtype]] = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -96,9 +135,20 @@ def choose_dtype(device: DeviceInfo, part: Part, wanted: DtypeName = "auto", fil
     """
     if wanted == "auto":
         is_small = 0 < file_bytes < SMALL_FILE and device.kind.startswith("cpu")
-        return torch.float32 if is_small else DTYPES[device.kind][part]
+        return torch.float32 if is_small else DTYPES[device.kind].get(part, torch.float32)
     forced = FORCED[wanted]
     return torch.float32 if forced == torch.float16 and device.kind.startswith("cpu") else forced
+
+
+def free_bytes(device: DeviceInfo) -> int:
+    """Return the memory of a device that nobody uses now, or a quarter of all where nobody says."""
+    if device.device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device.device)[0])
+    if device.device.type == "cpu" and MEMORY_FACTS.is_file():
+        found = re.search(r"MemAvailable:\s+(\d+) kB", MEMORY_FACTS.read_text(encoding="ascii"))
+        if found:
+            return min(int(found[1]) << 10, device.total_bytes or sys.maxsize)
+    return device.total_bytes // 4
 
 
 def _is_there(family: str, index: int = 0) -> bool:

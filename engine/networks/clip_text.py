@@ -47,18 +47,21 @@ class ClipText(nn.Module):
         self.encoder = _Encoder(config)
         self.final_layer_norm = nn.LayerNorm(config.width, eps=1e-5)
 
-    def forward(self, tokens: Tensor, last_layer: int = -1, normalise: bool = True) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, last_layer: int = -1, normalise: bool = True, extra: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return hidden states [B, T, width] and the pooled state [B, width] of tokens [B, T].
 
         `last_layer` -1 is the last layer, -2 the one before it, and so on; the final normalisation is applied to
         whichever is taken, unless `normalise` is off. Numbers that go back further than there are layers mean the last
-        one, normalised in either case. The pooled state is that of the first end token (the largest id) after the last
-        layer.
+        one, normalised in either case. The pooled state is that of the first end token (the vocabulary's last) after
+        the last layer. Tokens from the vocabulary's size on are the rows of `extra` [N, width], which take the place of
+        token embeddings (textual inversion).
         """
         depth = len(self.encoder.layers)
         is_there = -depth <= last_layer < 0
         taken = depth + last_layer if is_there else depth - 1
-        hidden = self.embeddings(tokens, self.final_layer_norm.weight.dtype)
+        hidden = self.embeddings(tokens, extra, self.final_layer_norm.weight.dtype)
         chosen = hidden
         for index, layer in enumerate(self.encoder.layers):
             hidden = layer(hidden)
@@ -81,9 +84,11 @@ class ProjectedClipText(nn.Module):
         self.text_model = ClipText(config)
         self.text_projection = None if projected is None else _Linear(config.width, projected, bias=False)
 
-    def forward(self, tokens: Tensor, last_layer: int = -1, normalise: bool = True) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, last_layer: int = -1, normalise: bool = True, extra: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return hidden states as `ClipText` does, and the projected pooled state [B, projected]."""
-        hidden, pooled = self.text_model(tokens, last_layer, normalise)
+        hidden, pooled = self.text_model(tokens, last_layer, normalise, extra)
         return hidden, pooled if self.text_projection is None else self.text_projection(pooled)
 
 
@@ -109,9 +114,16 @@ class _Embeddings(nn.Module):
         self.token_embedding = nn.Embedding(config.vocabulary, config.width)
         self.position_embedding = nn.Embedding(config.positions, config.width)
 
-    def forward(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
-        positions = self.position_embedding.weight[: tokens.shape[1]].to(dtype)
-        result: Tensor = self.token_embedding(tokens).to(dtype) + positions
+    def forward(self, tokens: Tensor, extra: Tensor | None, dtype: torch.dtype) -> Tensor:
+        found: Tensor
+        if extra is None:
+            found = self.token_embedding(tokens).to(dtype)
+        else:
+            known = self.token_embedding.num_embeddings
+            found = self.token_embedding(tokens.clamp(max=known - 1)).to(dtype)
+            rows = extra.to(found)[(tokens - known).clamp(min=0)]
+            found = torch.where((tokens >= known)[..., None], rows, found)
+        result: Tensor = found + self.position_embedding.weight[: tokens.shape[1]].to(dtype)
         return result
 
 

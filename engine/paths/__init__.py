@@ -2,6 +2,7 @@
 
 from engine.paths.folders import (
     MODEL_FOLDERS,
+    SHORT_NAMES,
     USER_FOLDERS,
     WEIGHT_SUFFIXES,
     Folders,
@@ -14,6 +15,7 @@ from engine.paths.writing import OutputName, next_output_names, output_error, wr
 
 __all__ = [
     "MODEL_FOLDERS",
+    "SHORT_NAMES",
     "USER_FOLDERS",
     "WEIGHT_SUFFIXES",
     "Folders",

@@ -50,6 +50,9 @@ MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 OTHER_SUFFIXES: Mapping[str, frozenset[str]] = MappingProxyType({"configs": frozenset({".yaml", ".yml"})})
 """Suffixes of the model folders that do not hold weights."""
 
+SHORT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({"embeddings": (".safetensors", ".pt", ".bin")})
+"""Folders whose files may be named without these suffixes; the first that is there is meant."""
+
 WHOLE_FILE_BYTES = 64 << 20
 """Files up to this size are identified by all their bytes, larger ones by size, time and samples."""
 
@@ -102,10 +105,11 @@ class Folders:
         if key not in USER_FOLDERS and isinstance(name, str):
             name = name.replace("\\", "/")  # workflows saved on Windows name models so
         parts = check_name(name)
-        for root in roots:
-            found = _inside(root, parts)
-            if found is not None and found.exists():
-                return found
+        for ending in ("", *SHORT_NAMES.get(key, ())):
+            for root in roots:
+                found = _inside(root, (*parts[:-1], parts[-1] + ending))
+                if found is not None and (found.is_file() if key in SHORT_NAMES else found.exists()):
+                    return found
         near = difflib.get_close_matches(name, self.list_files(key), n=3, cutoff=0.4)
         raise PathError(
             f"there is no {name!r} in {key}",

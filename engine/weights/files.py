@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import WeightError
 from engine.weights.safetensors_format import DOWNLOAD_AGAIN, Header, parse_header, save_safetensors
@@ -32,7 +32,7 @@ SUFFIXES: Final = SAFETENSORS_SUFFIXES + PICKLE_SUFFIXES
 """Endings of the files that `open_weights` reads."""
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
-WRAPPERS: Final = ("state_dict", "model_state_dict")
+WRAPPERS: Final = ("state_dict", "model_state_dict", "string_to_param", "params_ema", "params")
 READ_AHEAD: Final = getattr(mmap, "MADV_WILLNEED", None)
 GIVE_BACK: Final = getattr(mmap, "MADV_DONTNEED", None)
 
@@ -235,7 +235,8 @@ def _load_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():  # torch warns of the pickle protocol; the outcome below says it better
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+            with torch.serialization.safe_globals([nn.ParameterDict]):  # how the first embeddings were saved
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         raise _unsafe(path, str(error)) from None
     except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, OSError) as error:
@@ -286,8 +287,11 @@ def _dense_tensors(loaded: Any, path: Path) -> tuple[dict[str, Tensor], dict[str
         raise _wrong_kind(path, "a table of tensors", type(loaded).__name__)
     metadata = {str(key): str(value) for key, value in loaded.items() if isinstance(value, str | int | float)}
     for wrapper in WRAPPERS:
-        if isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
+        inside = loaded.get(wrapper)
+        if isinstance(inside, nn.ParameterDict):
+            inside = vars(inside).get("_parameters")
+        if isinstance(inside, Mapping):
+            loaded = inside
             break
     tensors: dict[str, Tensor] = {}
     for key, value in loaded.items():

@@ -15,7 +15,7 @@ from engine.errors import WeightError
 
 __all__ = ["FileRef", "ModelRecipe", "Option", "Part", "Patch", "file_ref"]
 
-Part = Literal["diffusion", "text", "vae", "control"]
+Part = Literal["diffusion", "text", "vae", "control", "upscale"]
 Option = str | int | float | bool
 
 HEAD_BYTES: Final = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.families.text import encode_chunks, encode_clip
+from engine.families.text import CutPrompt, encode_chunks, encode_clip
 from engine.families.tokenizer import Token, clip_tokenizer, tokenize_prompt
 from engine.networks.clip_text import ClipText, ClipTextConfig
 
@@ -79,6 +79,6 @@ def test_long_prompts_are_chunks_side_by_side(network: ClipText) -> None:
 
 
 def test_result_is_a_plain_tensor(network: ClipText) -> None:
-    encoding = encode_chunks(network, [[Token(49406), Token(49407)]], [Token(49406), Token(49407)])
+    encoding = encode_chunks(network, CutPrompt([[Token(49406), Token(49407)]], [Token(49406), Token(49407)]))
     assert not encoding.embedding.is_inference() and not encoding.embedding.requires_grad
     assert encoding.embedding.dtype == torch.float32

@@ -60,14 +60,14 @@ def test_from_a_prompt_to_a_picture(family: TinyFamily, models: Residency, tmp_p
 
 def test_only_xl_takes_a_prompt_for_each_encoder(models: Residency, tmp_path: Path) -> None:
     _, xl, _ = load_checkpoint(file_ref(write_tiny_family(tmp_path / "xl.safetensors", "sdxl")))
-    same, both = encode_prompt_pair(models, xl, "apple", "apple")[0], encode_prompt(models, xl, "apple")[0]
+    same, both = encode_prompt_pair(models, xl, ("apple", "apple"))[0], encode_prompt(models, xl, "apple")[0]
     assert torch.equal(same.embedding, both.embedding)
-    other = encode_prompt_pair(models, xl, "pear", "apple")[0]
+    other = encode_prompt_pair(models, xl, ("pear", "apple"))[0]
     assert torch.equal(other.embedding[..., 32:], both.embedding[..., 32:])  # CLIP-G's part
     assert not torch.equal(other.embedding[..., :32], both.embedding[..., :32])
     _, single, _ = load_checkpoint(file_ref(write_tiny_family(tmp_path / "sd2.safetensors", "sd2")))
     with pytest.raises(InputError, match="a single text encoder"):
-        encode_prompt_pair(models, single, "apple", "apple")
+        encode_prompt_pair(models, single, ("apple", "apple"))
 
 
 def fourier(numbers: list[float], pooled: Tensor) -> Tensor:
