@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from engine.errors import SafelightError
@@ -32,7 +31,6 @@ CONTRACTIONS: Final = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 LARGE_PIECE: Final = 8
 WORD_CACHE: Final = 1 << 16
 MARK: Final = "\x00\x04"  # encloses the number of a mention while weights are read
-NOTHING_INSERTED: Final[Mapping[str, Sequence[int]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +104,14 @@ def tokenize_prompt(
     prompt: str,
     length: int = 77,
     padding: int | None = None,
-    inserted: Mapping[str, Sequence[int]] = NOTHING_INSERTED,
+    inserted: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[tuple[Token, ...], ...]:
     """Cut a weighted prompt into chunks of `length` tokens: start, up to ``length - 2`` of the prompt, end, padding.
 
     A weighted piece of fewer than 8 tokens that does not fit what is left of a chunk starts the next one; a larger
     piece is cut where the chunk ends. `padding` is the id to fill with; None repeats the end token, as CLIP-L was
     trained. `inserted` has the ids that stand for each embedding which the prompt names (`engine.graph.mentions`);
-    they are a piece of their own, and names that it lacks become nothing.
+    they are a piece of their own, and names that it lacks become nothing. None: names are text like any other.
     """
     room = length - 1  # the last place is the end token's
     chunks: list[list[Token]] = [[Token(tokenizer.start)]]
@@ -136,9 +134,12 @@ def tokenize_prompt(
 
 
 def _pieces(
-    tokenizer: ClipTokenizer, prompt: str, inserted: Mapping[str, Sequence[int]]
+    tokenizer: ClipTokenizer, prompt: str, inserted: Mapping[str, Sequence[int]] | None
 ) -> Iterator[tuple[Sequence[int], float]]:
     """Yield the ids and the weight of each piece: text of one weight, or an embedding."""
+    if inserted is None:
+        yield from ((tokenizer.encode(piece.text), piece.weight) for piece in parse_weights(prompt))
+        return
     names: list[str] = []
     parts: list[str] = []
     place = 0
