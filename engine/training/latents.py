@@ -78,6 +78,14 @@ class LatentBatches:
         self.weights = [weight * (2 if twice else 1) for weight, twice in zip(weights, named, strict=True)]
         self.backgrounds = tuple(BACKGROUNDS)
 
+    @classmethod
+    def scaled(cls, path: Path, concepts: Sequence[Concept]) -> LatentBatches:
+        """Open latents of a finished checkpoint, which have unit spread times `SCALE`; its means alone are drawn."""
+        batches = cls(path, concepts)
+        batches.offset, batches.scale = torch.zeros_like(batches.offset), torch.full_like(batches.scale, 1 / SCALE)
+        batches.spread = torch.zeros_like(batches.spread)
+        return batches
+
     def draw(self, generator: torch.Generator, count: int) -> Batch:
         """Return `count` latents, normalised to zero mean and unit spread, with captions."""
         choice = random.Random(int(torch.randint(2**62, (1,), generator=generator)))

@@ -43,6 +43,7 @@ from engine.weights.safetensors_format import save_safetensors
 
 __all__ = ["main"]
 
+TUNING_RATE = 4e-4
 SHIPPED = Path("models/checkpoints/safelight-emoji-128.safetensors")
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "vae": lambda: _train_autoencoder(place, options.minutes, compiled=options.compile),
         "latents": lambda: _encode(place),
         "unet": lambda: _train_unet(place, options.minutes, options.batch, options.missed, compiled=options.compile),
+        "tune": lambda: _tune(place, options.start, options.out, options.minutes, options.batch),
         "refine": lambda: _refine(place, options.start, options.out, options.minutes, compiled=options.compile),
         "preview": lambda: _preview(place, options.out),
         "export": lambda: _export(place, options.out),
@@ -101,7 +103,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of unpacked packages")
     parser.add_argument("--work", type=Path, required=True, help="folder for caches and resumable state")
     parser.add_argument(
-        "--stage", required=True, choices=["render", "vae", "latents", "unet", "preview", "export", "refine"]
+        "--stage", required=True, choices=["render", "vae", "latents", "unet", "preview", "export", "refine", "tune"]
     )
     parser.add_argument("--minutes", type=float, default=60.0, help="training time of the stage, over all its runs")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; 1 on a machine that others use too")
@@ -109,7 +111,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--missed", type=Path, help="concepts to draw twice as often, one a line (unet stage)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="torch.compile: minutes to start, then faster")
-    parser.add_argument("--start", type=Path, default=SHIPPED, help="checkpoint to begin with (refine stage)")
+    parser.add_argument("--start", type=Path, default=SHIPPED, help="checkpoint to begin with (refine, tune)")
     parser.add_argument("--out", type=Path, default=Path("safelight-emoji-128.safetensors"), help="file to write")
     return parser.parse_args(arguments)
 
@@ -138,6 +140,20 @@ def _refine(place: Workplace, start: Path, out: Path, minutes: float, *, compile
     averaged = refine_autoencoder(model, SCALE, batches, place.state("refine"), run)
     log.info("held-out PSNR %.2f dB", psnr(averaged, pixels[held_out(pictures)]))
     replace_autoencoder(start, averaged, out)
+
+
+def _tune(place: Workplace, start: Path, out: Path, minutes: float, batch: int) -> None:
+    """Train the U-Net and text encoder of a finished checkpoint on, after its autoencoder was refined."""
+    pictures, pixels = load_pictures(place.pictures)
+    prompted, autoencoder = load_checkpoint(start)
+    concepts = collect_concepts(pictures) + varied_pictures(pictures)
+    latents = place.work / "tune_latents.safetensors"
+    encode_latents(autoencoder, pixels, sorted(concept.picture for concept in concepts), latents)
+    run = DiffusionRun(minutes, peak_rate=TUNING_RATE, batch=batch)
+    averaged = train_diffusion(
+        prompted.train(), LatentBatches.scaled(latents, concepts), Tokenizer(), place.state("tune"), run
+    )
+    save_safetensors(out, checkpoint_tensors(averaged, autoencoder.state_dict()), checkpoint_metadata())
 
 
 def _encode(place: Workplace) -> None:
