@@ -11,12 +11,15 @@ from torch import nn
 from engine.errors import WeightError
 from engine.families.control_networks import CONTROL_PART, detect_control
 from engine.families.family import PartSpec
-from engine.families.registry import detect_family
+from engine.families.registry import detect_family, family_of
 from engine.families.sizes import NetworkHints, Shapes
+from engine.families.taesd import TINY_TITLES, tiny_layout, tiny_part
+from engine.families.text_files import pair_layout
 from engine.memory.devices import DeviceInfo
 from engine.weights.adapters.applying import merge_sets, patched_weight
 from engine.weights.adapters.reading import read_adapters
-from engine.weights.files import WeightFile, open_weights
+from engine.weights.files import WeightFile
+from engine.weights.joined import JoinedFile, open_all
 from engine.weights.layouts import Layout
 from engine.weights.loading import Change, Target, empty_construction, fill
 from engine.weights.recipe import ModelRecipe
@@ -30,7 +33,7 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
     Patches are added to each weight as it is converted, so that no second copy of the network is ever held.
     Raises `WeightError` where the file is damaged, incomplete, or does not hold the part.
     """
-    with open_weights(recipe.file.path) as file:
+    with _open(recipe) as file:
         found = _locate(recipe, file)
         sources = found.layout.part(found.spec.prefix)
         shapes = {name: source.shape for name, source in sources.items()}
@@ -50,7 +53,7 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
 
 def measure_module(recipe: ModelRecipe, dtype: torch.dtype) -> int:
     """Return the bytes that the weights of `recipe` take as `dtype`, from the file's header. Raises `WeightError`."""
-    with open_weights(recipe.file.path) as file:
+    with _open(recipe) as file:
         found = _locate(recipe, file)
         sources = found.layout.part(found.spec.prefix)
         return sum(math.prod(source.shape) for source in sources.values()) * dtype.itemsize
@@ -58,7 +61,7 @@ def measure_module(recipe: ModelRecipe, dtype: torch.dtype) -> int:
 
 def parameter_shapes(recipe: ModelRecipe) -> dict[str, tuple[int, ...]]:
     """Map the parameters of `recipe`'s network to their shapes, from the file's header. Raises `WeightError`."""
-    with open_weights(recipe.file.path) as file:
+    with _open(recipe) as file:
         found = _locate(recipe, file)
         return {name: source.shape for name, source in found.layout.part(found.spec.prefix).items()}
 
@@ -73,10 +76,21 @@ class _Located:
     hints: NetworkHints
 
 
+def _open(recipe: ModelRecipe) -> WeightFile:
+    return open_all([file.path for file in recipe.files])
+
+
 def _locate(recipe: ModelRecipe, file: WeightFile) -> _Located:
     if recipe.part == "control":
         control = detect_control(file.shapes, file.metadata, recipe.file.name)
         return _Located(control.title, CONTROL_PART, control.layout, control.hints)
+    if recipe.family in TINY_TITLES:
+        return _Located(
+            TINY_TITLES[recipe.family], tiny_part(recipe.family), tiny_layout(file, recipe.file.name), NetworkHints()
+        )
+    if isinstance(file, JoinedFile):
+        family = family_of(recipe.family)
+        return _Located(family.title, family.parts[recipe.part], pair_layout(file.members), NetworkHints())
     found = detect_family(file.shapes, file.metadata, recipe.file.name)
     return _Located(found.family.title, found.family.parts[recipe.part], found.layout, found.hints)
 
