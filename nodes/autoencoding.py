@@ -31,6 +31,61 @@ def encode(context: Any, *, pixels: Image, vae: Vae) -> Latent:
     return pipeline.encode_pixels(context.models, vae, pixels)
 
 
+TemporalSize = Annotated[int, Int(8, 4096, step=4)]
+TemporalOverlap = Annotated[int, Int(4, 4096, step=4)]
+Overlap = Annotated[int, Int(0, 4096, step=32)]
+
+
+@node("VAEDecodeTiled", display_name="VAE Decode (Tiled)", category="_for_testing", uses_model=("vae",))
+def decode_tiled(
+    context: Any,
+    *,
+    samples: Latent,
+    vae: Vae,
+    tile_size: Annotated[int, Int(64, 4096, step=32)] = 512,
+    overlap: Overlap = 64,
+    temporal_size: TemporalSize = 64,
+    temporal_overlap: TemporalOverlap = 8,
+) -> Image:
+    """Turn latents into pictures tile by tile: slower, with a tile's memory, and very nearly the same.
+
+    samples: the latents.
+    vae: the VAE that belongs to them.
+    tile_size: side of a tile in pixels.
+    overlap: pixels over which tiles fade into each other; at most a quarter of a tile counts.
+    temporal_size: frames at a time; only for VAEs of video.
+    temporal_overlap: frames that overlap; only for VAEs of video.
+    """
+    from engine.families import tiling
+
+    return tiling.decode_tiled(context.models, vae, samples, tiling.Tiling(tile_size, overlap), context.progress)
+
+
+@node("VAEEncodeTiled", display_name="VAE Encode (Tiled)", category="_for_testing", uses_model=("vae",))
+def encode_tiled(
+    context: Any,
+    *,
+    pixels: Image,
+    vae: Vae,
+    tile_size: Annotated[int, Int(64, 4096, step=64)] = 512,
+    overlap: Overlap = 64,
+    temporal_size: TemporalSize = 64,
+    temporal_overlap: TemporalOverlap = 8,
+) -> Latent:
+    """Turn pictures into latents tile by tile: slower, with a tile's memory, and very nearly the same.
+
+    pixels: the pictures; sides that are no multiple of 8 are cut.
+    vae: the VAE of the model that will sample.
+    tile_size: side of a tile in pixels.
+    overlap: pixels over which tiles fade into each other; at most a quarter of a tile counts.
+    temporal_size: frames at a time; only for VAEs of video.
+    temporal_overlap: frames that overlap; only for VAEs of video.
+    """
+    from engine.families import tiling
+
+    return tiling.encode_tiled(context.models, vae, pixels, tiling.Tiling(tile_size, overlap), context.progress)
+
+
 @node("VAEEncodeForInpaint", display_name="VAE Encode (for Inpainting)", category="latent/inpaint", uses_model=("vae",))
 def encode_for_inpaint(
     context: Any, *, pixels: Image, vae: Vae, mask: Mask, grow_mask_by: Annotated[int, Int(0, 64, step=1)] = 6

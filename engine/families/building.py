@@ -11,13 +11,16 @@ from torch import nn
 from engine.errors import WeightError
 from engine.families.control_networks import CONTROL_PART, detect_control
 from engine.families.family import PartSpec
-from engine.families.registry import detect_family
+from engine.families.registry import detect_family, family_of
 from engine.families.sizes import NetworkHints, Shapes
+from engine.families.taesd import TINY_TITLES, tiny_layout, tiny_part
+from engine.families.text_files import pair_layout
 from engine.families.upscalers import build_upscaler, measure_upscaler
 from engine.memory.devices import DeviceInfo
 from engine.weights.adapters.applying import merge_sets, patched_weight
 from engine.weights.adapters.reading import read_adapters
-from engine.weights.files import WeightFile, open_weights
+from engine.weights.files import WeightFile
+from engine.weights.joined import JoinedFile, open_all
 from engine.weights.layouts import Layout
 from engine.weights.loading import Change, Target, empty_construction, fill
 from engine.weights.recipe import ModelRecipe
@@ -33,7 +36,7 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
     """
     if recipe.part == "upscale":
         return build_upscaler(recipe, device, dtype)
-    with open_weights(recipe.file.path) as file:
+    with _open(recipe) as file:
         found = _locate(recipe, file)
         sources = found.layout.part(found.spec.prefix)
         shapes = {name: source.shape for name, source in sources.items()}
@@ -55,7 +58,7 @@ def measure_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) 
     """Return the bytes that the weights of `recipe` will take, from the file's header. Raises `WeightError`."""
     if recipe.part == "upscale":
         return measure_upscaler(recipe, dtype)
-    with open_weights(recipe.file.path) as file:
+    with _open(recipe) as file:
         found = _locate(recipe, file)
         target = _target(recipe, device, dtype)
         return sum(
@@ -66,7 +69,7 @@ def measure_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) 
 
 def parameter_shapes(recipe: ModelRecipe) -> dict[str, tuple[int, ...]]:
     """Map the parameters of `recipe`'s network to their shapes, from the file's header. Raises `WeightError`."""
-    with open_weights(recipe.file.path) as file:
+    with _open(recipe) as file:
         found = _locate(recipe, file)
         return {name: source.shape for name, source in found.layout.part(found.spec.prefix).items()}
 
@@ -81,10 +84,21 @@ class _Located:
     hints: NetworkHints
 
 
+def _open(recipe: ModelRecipe) -> WeightFile:
+    return open_all([file.path for file in recipe.files])
+
+
 def _locate(recipe: ModelRecipe, file: WeightFile) -> _Located:
     if recipe.part == "control":
         control = detect_control(file.shapes, file.metadata, recipe.file.name)
         return _Located(control.title, CONTROL_PART, control.layout, control.hints)
+    if recipe.family in TINY_TITLES:
+        return _Located(
+            TINY_TITLES[recipe.family], tiny_part(recipe.family), tiny_layout(file, recipe.file.name), NetworkHints()
+        )
+    if isinstance(file, JoinedFile):
+        family = family_of(recipe.family)
+        return _Located(family.title, family.parts[recipe.part], pair_layout(file.members), NetworkHints())
     found = detect_family(file.shapes, file.metadata, recipe.file.name)
     return _Located(found.family.title, found.family.parts[recipe.part], found.layout, found.hints)
 

@@ -85,11 +85,15 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class KnownFamily:
-    """Recognise files that are something definite but cannot be run (yet), so that the message can say what."""
+    """Recognise files that are something definite but cannot be run (yet), so that the message can say what.
+
+    `loader` is the node that takes such files, where there is one.
+    """
 
     name: str
     title: str
     matches: Callable[[Shapes], bool]
+    loader: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +138,13 @@ def detect(
             return Detected(family, layout, hints, frozenset(parts))
     for other in known:
         if other.matches(originals):
+            cannot = "no checkpoint" if other.loader else "not supported yet"
             raise WeightError(
-                f"{name} is known but not supported yet: family {other.name} ({other.title})",
+                f"{name} is known but {cannot}: family {other.name} ({other.title})",
                 code="E-WEIGHT-FAMILY",
                 expected=", ".join(family.title for family in families),
                 got=other.title,
-                hint="use a checkpoint of a supported family",
+                hint=f"load it with {other.loader}" if other.loader else "use a checkpoint of a supported family",
             )
     raise _unknown(originals, families, name)
 

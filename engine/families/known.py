@@ -8,6 +8,7 @@ from typing import Final
 from engine.families.family import KnownFamily
 from engine.families.sizes import Shapes
 from engine.weights.layouts import AUTOENCODER, DENOISER
+from engine.weights.tiny_layouts import tiny_names
 
 __all__ = ["KNOWN"]
 
@@ -61,6 +62,7 @@ KNOWN: Final = (
     KnownFamily("vae_16ch", "a 16-channel autoencoder of Stable Diffusion 3 or Flux", _is_sixteen_channel_vae),
     KnownFamily("t5", "a T5 text encoder", _has("encoder.block.0.layer.0.SelfAttention.q.weight")),
     KnownFamily("controlnet", "a ControlNet", _any_starts("control_model.", "controlnet_")),
+    KnownFamily("taesd", "a TAESD (a tiny autoencoder)", lambda shapes: tiny_names(shapes) is not None, "VAELoader"),
     KnownFamily("lora", "a LoRA", _any_starts("lora_unet_", "lora_te", "lora_transformer_")),
 )
 """In order: the first that matches names the file."""

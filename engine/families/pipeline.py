@@ -20,15 +20,16 @@ from engine.diffusion.latents import Latent, LatentFormat
 from engine.diffusion.model_calls import DiffusionModel, Predict
 from engine.diffusion.samplers import OnStep
 from engine.diffusion.sampling import KSamplerSettings, ksample
-from engine.errors import InputError, SafelightError, WeightError
+from engine.errors import InputError, WeightError
 from engine.families.building import build_module, measure_module
 from engine.families.control import lend_controls
 from engine.families.family import Detected
+from engine.families.picture_coding import check_channels, coder_of, crop_to_factor, decode_one, encode_one
 from engine.families.prompt_embeddings import NO_EMBEDDINGS, Embeddings
 from engine.families.registry import detect_family, family_of, sampling_of
+from engine.families.taesd import is_tiny, load_tiny
 from engine.memory.devices import DtypeName, probe_device
 from engine.memory.residency import Residency
-from engine.networks.autoencoder import Autoencoder
 from engine.networks.unet import UNet
 from engine.weights.files import open_weights
 from engine.weights.recipe import FileRef, ModelRecipe, Part
@@ -45,6 +46,7 @@ __all__ = [
     "encode_prompt_pair",
     "latent_format_of",
     "load_checkpoint",
+    "load_part",
     "load_vae",
     "make_models",
     "predict_with",
@@ -90,9 +92,16 @@ def load_checkpoint(file: FileRef) -> tuple[ModelRecipe, ModelRecipe, ModelRecip
     return _recipe(file, found, "diffusion"), _recipe(file, found, "text"), _recipe(file, found, "vae")
 
 
+def load_part(file: FileRef, part: Part) -> ModelRecipe:
+    """Return the recipe of one part of a file that may hold it alone. Raises `WeightError` where it is not there."""
+    return _recipe(file, detect_file(file), part)
+
+
 def load_vae(file: FileRef) -> ModelRecipe:
-    """Return the recipe of the VAE in a file, be it a VAE alone or a whole checkpoint. Raises `WeightError`."""
-    return _recipe(file, detect_file(file), "vae")
+    """Return the recipe of the VAE in a file: a VAE alone, a whole checkpoint, a TAESD. Raises `WeightError`."""
+    with open_weights(file.path) as opened:
+        tiny = is_tiny(opened.shapes)
+    return load_tiny([file]) if tiny else _recipe(file, detect_file(file), "vae")
 
 
 def encode_prompt(
@@ -178,9 +187,9 @@ def decode_latent(models: Residency, vae: ModelRecipe, latent: Latent) -> Tensor
     One picture at a time: the memory for a batch is that of one picture, and a picture does not depend on its company.
     """
     with models.use(vae) as network, torch.inference_mode():
-        assert isinstance(network, Autoencoder)
-        _check_channels(latent, network)
-        pictures = [_decode_one(network, samples) for samples in torch.split(latent.samples, 1)]
+        coder = coder_of(network)
+        check_channels(latent, coder)
+        pictures = [decode_one(coder, samples) for samples in torch.split(latent.samples, 1)]
     return torch.cat(pictures)  # outside: a plain tensor, not one that only inference may touch
 
 
@@ -191,9 +200,9 @@ def encode_pixels(models: Residency, vae: ModelRecipe, pixels: Tensor) -> Latent
     encoder gives, not a sample: the same picture always has the same latent.
     """
     with models.use(vae) as network, torch.inference_mode():
-        assert isinstance(network, Autoencoder)
-        cut = _crop(pixels[..., :3], network.config.downscale)
-        latents = [_encode_one(network, picture) for picture in torch.split(cut, 1)]
+        coder = coder_of(network)
+        cut = crop_to_factor(pixels[..., :3], coder.config.downscale)
+        latents = [encode_one(coder, picture) for picture in torch.split(cut, 1)]
     return Latent(torch.cat(latents))
 
 
@@ -236,56 +245,4 @@ def _check_context(context: Tensor, width: int) -> None:
             expected=f"{width} numbers a token",
             got=str(context.shape[-1]),
             hint="encode the prompt with the CLIP of the checkpoint that the model comes from",
-        )
-
-
-def _decode_one(network: Autoencoder, samples: Tensor) -> Tensor:
-    weight = next(network.parameters())
-    pixels = network.decode(samples.to(weight.device, weight.dtype)).float()
-    _check_finite(pixels, weight.dtype, "picture")
-    return ((pixels + 1) / 2).clamp(0, 1).movedim(1, -1).cpu()
-
-
-def _encode_one(network: Autoencoder, picture: Tensor) -> Tensor:
-    weight = next(network.parameters())
-    centred = (picture.movedim(-1, 1).to(weight.device, torch.float32) * 2 - 1).to(weight.dtype)
-    mean, _ = network.encode(centred)
-    _check_finite(mean, weight.dtype, "latent")
-    return mean.float().cpu()
-
-
-def _check_finite(made: Tensor, dtype: torch.dtype, what: str) -> None:
-    """Raise `SafelightError` where a network left the range of its number format, rather than give a black picture."""
-    if not torch.isfinite(made).all():
-        raise SafelightError(
-            f"the VAE made a {what} that is not made of numbers",
-            code="E-NOT-FINITE",
-            expected="finite values",
-            got=f"infinity or NaN in {str(dtype).removeprefix('torch.')}",
-            hint="run with --dtype float32 or bfloat16; if it persists, the latent or the file holds no numbers itself",
-        )
-
-
-def _crop(pixels: Tensor, factor: int) -> Tensor:
-    """Cut the middle of [B, H, W, C] to sides that are multiples of `factor`."""
-    height, width = pixels.shape[1] // factor * factor, pixels.shape[2] // factor * factor
-    if not height or not width:
-        raise InputError(
-            "the picture is too small to encode",
-            expected=f"at least {factor} x {factor} pixels",
-            got=f"{pixels.shape[2]} x {pixels.shape[1]}",
-            hint="scale the picture up first",
-        )
-    y, x = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
-    return pixels[:, y : y + height, x : x + width]
-
-
-def _check_channels(latent: Latent, network: Autoencoder) -> None:
-    expected = network.config.latent_channels
-    if latent.samples.ndim != 4 or latent.samples.shape[1] != expected:
-        raise InputError(
-            "the latent does not fit the VAE",
-            expected=f"[batch, {expected}, height, width]",
-            got=str(list(latent.samples.shape)),
-            hint="decode with the VAE of the checkpoint that made the latent",
         )

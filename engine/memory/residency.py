@@ -98,7 +98,7 @@ class Residency:
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
-        return choose_dtype(self.device, recipe.part, self._dtype, recipe.file.nbytes)
+        return choose_dtype(self.device, recipe.part, self._dtype, recipe.nbytes)
 
     @property
     def resident_bytes(self) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "CLIP_G",
     "CLIP_L",
     "CLIP_TEXT",
+    "CLIP_WRAPPER",
     "DENOISER",
     "TEXT_ENCODERS",
     "Layout",
@@ -76,8 +77,8 @@ def original_names(shapes: Shapes) -> Layout:
     """
     for layout, mark, absent, rename in _LAYOUTS:
         if mark in shapes and not any(name.startswith(absent) for name in shapes):
-            return Layout(layout, dict(_sources(shapes, rename(shapes))))
-    return Layout("original", dict(_sources(shapes, _original_name)))
+            return Layout(layout, _with_lone_encoder(dict(_sources(shapes, rename(shapes)))))
+    return Layout("original", _with_lone_encoder(dict(_sources(shapes, _original_name))))
 
 
 def _sources(shapes: Shapes, rename: Callable[[str], str | None]) -> Iterator[tuple[str, TensorSource]]:
@@ -103,8 +104,9 @@ def _original_name(name: str) -> str | None:
         return None
     if name.startswith("vae."):
         return AUTOENCODER + name[len("vae.") :]
-    if name.startswith(XL_CLIP_L):
-        return CLIP_L + name[len(XL_CLIP_L) :]
+    for wrapped, plain in _WRAPPED_ENCODERS:
+        if name.startswith(wrapped):
+            return plain + name[len(wrapped) :]
     is_old = name.startswith(
         (CLIP_WRAPPER + "embeddings.", CLIP_WRAPPER + "encoder.", CLIP_WRAPPER + "final_layer_norm.")
     )
@@ -114,6 +116,14 @@ def _original_name(name: str) -> str | None:
 # ---- OpenCLIP text encoders: the one of Stable Diffusion 2, and the larger one of XL and its refiner -----------------
 
 XL_CLIP_L: Final = "conditioner.embedders.0.transformer."
+_WRAPPED_ENCODERS: Final = (
+    (XL_CLIP_L, CLIP_L),
+    (CLIP_L + "transformer.", CLIP_L),
+    (CLIP_G + "transformer.", CLIP_G),
+    (TEXT_ENCODERS + "clip_h.transformer.", CLIP_WRAPPER),
+)
+LARGE_WIDTH: Final = 1280
+_TOKENS: Final = "text_model.embeddings.token_embedding.weight"
 _OPEN_CLIP: Final = re.compile(r"(cond_stage_model|conditioner\.embedders\.\d+)\.model\.(.+)")
 _OPEN_CLIP_OUTER: Final = {
     "token_embedding.weight": "embeddings.token_embedding.weight",
@@ -146,6 +156,26 @@ def _open_clip_sources(found: re.Match[str], source: TensorSource) -> Iterator[t
         for third, projection in enumerate(("q_proj", "k_proj", "v_proj")):
             target = f"{base}text_model.encoder.layers.{block[1]}.self_attn.{projection}.{block[3]}"
             yield target, TensorSource(source.name, (rows[0] // 3, *rest), third=third)
+
+
+def _with_lone_encoder(sources: dict[str, TensorSource]) -> dict[str, TensorSource]:
+    """Name the text encoder of a file without a denoiser as models that have it do, whatever it is called there.
+
+    OpenCLIP-G (1280 wide) is the one of XL and its refiner; any other is the single one of a model. Files with both
+    encoders of XL stay as they are.
+    """
+    if any(name.startswith(DENOISER) for name in sources):
+        return sources
+    single = sources.get(CLIP_WRAPPER + _TOKENS)
+    if single is not None and single.shape[1:] == (LARGE_WIDTH,):
+        return _moved(sources, CLIP_WRAPPER, CLIP_G)
+    if CLIP_L + _TOKENS in sources and CLIP_G + _TOKENS not in sources:
+        return _moved(sources, CLIP_L, CLIP_WRAPPER)
+    return sources
+
+
+def _moved(sources: Mapping[str, TensorSource], prefix: str, to: str) -> dict[str, TensorSource]:
+    return {to + name[len(prefix) :] if name.startswith(prefix) else name: source for name, source in sources.items()}
 
 
 def _prefixed(prefix: str) -> Callable[[Shapes], Callable[[str], str | None]]:
@@ -268,4 +298,5 @@ _LAYOUTS: Final[tuple[tuple[str, str, str, _Rename], ...]] = (
     ("bare vae", "decoder.mid.block_1.conv1.weight", DENOISER, _prefixed(AUTOENCODER)),
     ("bare clip", "text_model.embeddings.token_embedding.weight", DENOISER, _prefixed(CLIP_WRAPPER)),
     ("bare clip", "embeddings.token_embedding.weight", DENOISER, _prefixed(CLIP_TEXT)),
+    ("bare open clip", "transformer.resblocks.0.ln_1.weight", DENOISER, _prefixed("cond_stage_model.model.")),
 )

@@ -105,10 +105,11 @@ def fill(
 
 
 def _taken(stored: torch.Tensor, source: TensorSource) -> torch.Tensor:
-    """Return what `source` takes of a stored tensor: all of it, a third of its rows, or its transpose; no copy."""
+    """Return what `source` takes of a stored tensor: all of it, a third of its rows, or a transposed copy."""
     if source.third is not None:
         return stored.chunk(3)[source.third]
-    return stored.T if source.transposed else stored
+    # Made contiguous: matrices multiply to other last bits when they lie the other way round.
+    return stored.T.contiguous() if source.transposed else stored
 
 
 def _groups(file: WeightFile, sources: Mapping[str, TensorSource]) -> Iterator[list[str]]:

@@ -80,6 +80,7 @@ class ModelRecipe:
     `family` names an entry of `engine.families`. `options` change how the part is used, not its weights (such as
     ``("last_layer", -2)`` of a text encoder), so recipes that differ only there share one module. `patches` are added
     to the weights, in this order; recipes that differ only there share the tensors that none of them changes.
+    `more_files` hold the rest of a part that is kept in several files, such as two text encoders.
     """
 
     file: FileRef
@@ -87,12 +88,24 @@ class ModelRecipe:
     part: Part
     options: tuple[tuple[str, Option], ...] = ()
     patches: tuple[Patch, ...] = ()
+    more_files: tuple[FileRef, ...] = ()
+
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """Return all the files that the weights come from."""
+        return (self.file, *self.more_files)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all the files together; 0 where nobody looked."""
+        return sum(file.nbytes for file in self.files)
 
     @property
     def weights_key(self) -> str:
         """Return the key of the weights: equal for recipes that can share a module."""
         patches = "".join(f"+{patch.file.identity}*{float(patch.strength)!r}" for patch in self.patches)
-        return f"{self.file.identity}/{self.family}/{self.part}{patches}"
+        files = "&".join(file.identity for file in self.files)
+        return f"{files}/{self.family}/{self.part}{patches}"
 
     @property
     def unpatched(self) -> ModelRecipe:
