@@ -24,6 +24,7 @@ from engine.errors import InputError, SafelightError, WeightError
 from engine.families.building import build_module, measure_module
 from engine.families.control import lend_controls
 from engine.families.family import Detected
+from engine.families.guidance_options import combine_of
 from engine.families.registry import detect_family, family_of, sampling_of
 from engine.memory.devices import DtypeName, probe_device
 from engine.memory.residency import Residency
@@ -131,7 +132,7 @@ def sample_latent(
     with models.use(model) as network:
         bound, sides = bind_model(model, network), (guidance.positive, guidance.negative)
         with lend_controls(models, network, model.file.name, sides) as (positive, negative):
-            guider = CFGGuider(bound, positive, negative, guidance.cfg)
+            guider = CFGGuider(bound, positive, negative, guidance.cfg, combine_of(model))
             return ksample(settings, guider, latent, latent_format, on_step=on_step, device=device)
 
 
