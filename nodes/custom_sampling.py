@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from engine.graph.declare import Conditioning, Float, Guider, Int, Latent, Model, Noise, Sampler, Seed, Sigmas, node
+from engine.graph.declare import (
+    Boolean,
+    Choice,
+    Conditioning,
+    Float,
+    Guider,
+    Int,
+    Latent,
+    Model,
+    Noise,
+    Sampler,
+    Seed,
+    Sigmas,
+    node,
+)
 from nodes.sampling import Cfg, Denoise, SamplerName, Schedule, Steps, step_reporter
 
 SigmaLevel = Annotated[float, Float(0.0, 5000.0, step=0.01, round=False)]
@@ -53,6 +67,56 @@ def cfg_guider(*, model: Model, positive: Conditioning, negative: Conditioning, 
     from engine.families.custom_sampling import GuiderRecipe
 
     return GuiderRecipe(model, positive, negative, cfg)
+
+
+@node("DualCFGGuider", category="sampling/custom_sampling/guiders")
+def dual_cfg_guider(
+    *,
+    model: Model,
+    cond1: Conditioning,
+    cond2: Conditioning,
+    negative: Conditioning,
+    cfg_conds: Cfg = 8.0,
+    cfg_cond2_negative: Cfg = 8.0,
+    style: Annotated[str, Choice(("regular", "nested"))],
+) -> Guider:
+    """Guide in two stages: from the negative prompt to the second, and from there to the first.
+
+    model: the diffusion model.
+    cond1: what the picture should show.
+    cond2: what lies between the first prompt and the negative one.
+    negative: what the picture should not show.
+    cfg_conds: how strictly to go from the second prompt to the first.
+    cfg_cond2_negative: how strictly to go from the negative prompt to the second; nested: to the first stage's result.
+    style: add both stages up (regular) or apply one to the result of the other (nested).
+    """
+    from engine.families.custom_sampling import GuiderRecipe
+
+    return GuiderRecipe(model, cond1, negative, cfg_conds, cond2, cfg_cond2_negative, style)
+
+
+@node("PerpNegGuider", category="_for_testing")
+def perp_neg_guider(
+    *,
+    model: Model,
+    positive: Conditioning,
+    negative: Conditioning,
+    empty_conditioning: Conditioning,
+    cfg: Cfg = 8.0,
+    neg_scale: Annotated[float, Float(0.0, 100.0, step=0.01)] = 1.0,
+) -> Guider:
+    """Avoid only what the negative prompt does not share with the positive one (Armandpour et al. 2023).
+
+    model: the diffusion model.
+    positive: what the picture should show.
+    negative: what it should not show.
+    empty_conditioning: an empty prompt, to guide from.
+    cfg: how strictly to follow the prompts.
+    neg_scale: how strongly to avoid the negative one.
+    """
+    from engine.families.custom_sampling import GuiderRecipe
+
+    return GuiderRecipe(model, positive, empty_conditioning, cfg, negative, neg_scale, "perpendicular")
 
 
 @node("KSamplerSelect", category="sampling/custom_sampling/samplers")
@@ -110,6 +174,47 @@ def split_sigmas(*, sigmas: Sigmas, step: Annotated[int, Int(0, 10000)] = 0) -> 
     from engine.diffusion.schedules import split
 
     return split(sigmas, step)
+
+
+@node(
+    "SamplerCustom",
+    category="sampling/custom_sampling",
+    outputs=("output", "denoised_output"),
+    uses_model=("model",),
+)
+def sampler_custom(
+    context: Any,
+    *,
+    model: Model,
+    add_noise: Annotated[bool, Boolean()] = True,
+    noise_seed: Seed = 0,
+    cfg: Cfg = 8.0,
+    positive: Conditioning,
+    negative: Conditioning,
+    sampler: Sampler,
+    sigmas: Sigmas,
+    latent_image: Latent,
+) -> tuple[Latent, Latent]:
+    """Run a given sampler along given sigmas. The second output is the model's last guess at the clean picture.
+
+    model: the diffusion model.
+    add_noise: off when the latents already have noise.
+    noise_seed: number that the noise is drawn from, that of the sampler's steps included.
+    cfg: how strictly to follow the prompts; 1 ignores the negative one and is twice as fast.
+    positive: what the picture should show.
+    negative: what it should not show.
+    sampler: how a step is taken.
+    sigmas: how the steps are spaced.
+    latent_image: where to start: empty latents, or a picture to change.
+    """
+    from engine.families.custom_sampling import GuiderRecipe, Ingredients, NoiseRecipe, sample_custom
+    from engine.families.pipeline import latent_format_of
+
+    context.check_cancelled()
+    noise = NoiseRecipe(noise_seed if add_noise else None)
+    guider = GuiderRecipe(model, positive, negative, cfg)
+    given = Ingredients(noise, guider, sampler, sigmas, latent_image, noise_seed)
+    return sample_custom(context.models, given, step_reporter(context, latent_format_of(model)))
 
 
 @node(

@@ -119,8 +119,49 @@ class BoundBasic:
         return _denoise(self.model, self.pieces, x, sigma)["positive"]
 
 
-def _pieces(model: DiffusionModel, positive: Conditioning, negative: Conditioning, like: Tensor) -> tuple[Piece, ...]:
-    return make_pieces(resolve_regions(positive, negative, like, model.sampling), model, like)
+CombineThree = Callable[[GuidanceTerms, Tensor], Tensor]
+"""``combine(terms, third) -> guided``: what a guider with three conditions does with their predictions."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ThreeSidedGuider:
+    """Guide by three conditions; all three are always computed."""
+
+    model: DiffusionModel
+    positive: Conditioning
+    negative: Conditioning
+    third: Conditioning
+    cfg: float
+    combine: CombineThree
+
+    @property
+    def sampling(self) -> ModelSampling:
+        return self.model.sampling
+
+    def bind(self, like: Tensor) -> BoundThree:
+        return BoundThree(self, _pieces(self.model, self.positive, self.negative, like, self.third))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BoundThree:
+    """Denoise by three conditions; made by `ThreeSidedGuider.bind`."""
+
+    guider: ThreeSidedGuider
+    pieces: tuple[Piece, ...]
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return self.with_uncond(x, sigma)[0]
+
+    def with_uncond(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        sides = _denoise(self.guider.model, self.pieces, x, sigma)
+        cond, uncond = sides["positive"], sides["negative"]
+        return self.guider.combine(GuidanceTerms(cond, uncond, self.guider.cfg, x, sigma), sides["third"]), uncond
+
+
+def _pieces(
+    model: DiffusionModel, positive: Conditioning, negative: Conditioning, like: Tensor, third: Conditioning = ()
+) -> tuple[Piece, ...]:
+    return make_pieces(resolve_regions(positive, negative, like, model.sampling, third), model, like)
 
 
 def _on_side(pieces: Sequence[Piece], role: Role) -> tuple[Piece, ...]:
@@ -131,7 +172,7 @@ def _denoise(model: DiffusionModel, pieces: Sequence[Piece], x: Tensor, sigma: T
     """Average the predictions of each side's active pieces by weight; a side with none gives zeros."""
     level = float(sigma[0])
     active = [piece for piece in pieces if piece.region.acts_at(level)]
-    roles: tuple[Role, Role] = ("positive", "negative")
+    roles: tuple[Role, ...] = ("positive", "negative", "third")
     total = {role: torch.zeros_like(x) for role in roles}
     weight = {role: torch.full_like(x, _SMALLEST_WEIGHT) for role in roles}
     for piece, denoised in predictions(model, active, x, sigma):

@@ -101,12 +101,12 @@ def per_item(sigma: Tensor, x: Tensor) -> Tensor:
 class DiscreteSampling:
     """Describe a model trained on a table of ``steps`` noise levels; the defaults are Stable Diffusion's.
 
-    ``prediction``: what the network outputs, noise ("eps") or velocity ("v", Salimans & Ho 2022,
-    arXiv:2202.00512). ``zero_terminal_snr`` rescales the table so that its last level is (almost) pure noise
+    ``prediction``: what the network outputs, noise ("eps"), velocity ("v", Salimans & Ho 2022, arXiv:2202.00512) or
+    the clean latent ("x0"). ``zero_terminal_snr`` rescales the table so that its last level is (almost) pure noise
     (arXiv:2305.08891).
     """
 
-    prediction: Literal["eps", "v"] = "eps"
+    prediction: Literal["eps", "v", "x0"] = "eps"
     beta_start: float = 0.00085
     beta_end: float = 0.012
     steps: int = 1000
@@ -114,10 +114,10 @@ class DiscreteSampling:
     zero_terminal_snr: bool = False
 
     def __post_init__(self) -> None:
-        if self.prediction not in ("eps", "v"):
+        if self.prediction not in ("eps", "v", "x0"):
             raise InputError(
                 "the prediction kind is unknown",
-                expected='"eps" or "v"',
+                expected='"eps", "v" or "x0"',
                 got=repr(self.prediction),
                 hint="use the kind the model was trained with",
             )
@@ -171,6 +171,8 @@ class DiscreteSampling:
         s = per_item(sigma, x)
         if self.prediction == "eps":
             return x - output * s
+        if self.prediction == "x0":
+            return output
         return x / (s**2 + 1) - output * s * (s**2 + 1).rsqrt()
 
     def noise_scaling(self, sigma: Tensor, noise: Tensor, latent: Tensor, max_denoise: bool = False) -> Tensor:

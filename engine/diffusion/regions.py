@@ -14,7 +14,9 @@ from engine.diffusion.latents import repeat_to_batch
 from engine.diffusion.prediction import ModelSampling
 from engine.errors import InputError
 
-Role = Literal["positive", "negative"]
+Role = Literal["positive", "negative", "third"]
+"""Which side a condition is on; the third one is what guiders with three conditions add."""
+
 Box = tuple[int, int, int, int]
 """(height, width, y, x) in latent pixels."""
 
@@ -62,22 +64,27 @@ class _Placed:
 
 
 def resolve_regions(
-    positive: Conditioning, negative: Conditioning, like: Tensor, sampling: ModelSampling
+    positive: Conditioning,
+    negative: Conditioning,
+    like: Tensor,
+    sampling: ModelSampling,
+    third: Conditioning = (),
 ) -> tuple[Region, ...]:
     """Make all conditions ready for a latent shaped like ``like`` [B, C, H, W].
 
-    Every area of one side is also evaluated with the other side's prompt, so that guidance compares like with
-    like, and a control meant for both sides is given to the negative side.
+    Every area of one side is also evaluated with the other sides' prompts, so that guidance compares like with
+    like, and a control meant for all sides is given to the others than the positive one.
     """
-    placed_positive = [_place(entry, like) for entry in positive]
-    placed_negative = [_place(entry, like) for entry in negative]
-    mirrored_negative = _mirror_areas(placed_positive, placed_negative)
-    mirrored_positive = _mirror_areas(mirrored_negative, placed_positive)
-    mirrored_negative = _mirror_control(mirrored_positive, mirrored_negative)
-    return (
-        *(_region("positive", placed, like, sampling) for placed in mirrored_positive),
-        *(_region("negative", placed, like, sampling) for placed in mirrored_negative),
-    )
+    given: dict[Role, Conditioning] = {"positive": positive, "negative": negative, "third": third}
+    sides = {role: [_place(entry, like) for entry in entries] for role, entries in given.items()}
+    for role in sides:
+        for other in sides:
+            if other != role:
+                sides[other] = _mirror_areas(sides[role], sides[other])
+    for role in sides:
+        if role != "positive":
+            sides[role] = _mirror_control(sides["positive"], sides[role])
+    return tuple(_region(role, placed, like, sampling) for role, side in sides.items() for placed in side)
 
 
 def _place(entry: ConditioningEntry, like: Tensor) -> _Placed:

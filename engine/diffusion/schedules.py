@@ -76,6 +76,9 @@ def beta_sigmas(sampling: ModelSampling, steps: int, alpha: float = 0.6, beta: f
     from scipy.special import betaincinv  # type: ignore[import-untyped]
 
     _require_steps(steps)
+    if min(alpha, beta) <= 0:
+        got = f"alpha {alpha}, beta {beta}"
+        raise InputError("there is no such beta distribution", expected="alpha and beta above 0", got=got)
     table = sampling.table
     quantiles = [1.0 - index / steps for index in range(steps)]
     indices = [round(float(betaincinv(alpha, beta, q)) * (len(table) - 1)) for q in quantiles]

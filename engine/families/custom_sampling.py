@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.conditioning import Conditioning
-from engine.diffusion.guidance import BasicGuider, CFGGuider, Guider
+from engine.diffusion.guidance import BasicGuider, CFGGuider, Guider, ThreeSidedGuider
+from engine.diffusion.guidance_rules import nested_guidances, perpendicular_negative, two_guidances
 from engine.diffusion.latents import Latent
 from engine.diffusion.model_calls import DiffusionModel
 from engine.diffusion.noise import prepare_noise
@@ -23,12 +26,20 @@ from engine.diffusion.sampling import SampleRequest, fit_channels, sample
 from engine.diffusion.schedules import denoise_sigmas
 from engine.errors import InputError
 from engine.families.control import lend_controls
+from engine.families.guidance_options import combine_of
 from engine.families.pipeline import bind_model, differential_of
 from engine.families.registry import family_of, sampling_of
 from engine.memory.residency import Residency
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["GuiderRecipe", "NoiseRecipe", "SamplerRecipe", "model_sigmas", "sample_custom"]
+__all__ = ["GuiderRecipe", "Ingredients", "NoiseRecipe", "SamplerRecipe", "add_noise", "model_sigmas", "sample_custom"]
+
+
+_THREE_SIDED: Final[Mapping[str, Callable[..., Tensor]]] = {
+    "regular": two_guidances,
+    "nested": nested_guidances,
+    "perpendicular": perpendicular_negative,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,18 +59,35 @@ class SamplerRecipe:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GuiderRecipe:
-    """Say what to follow: ``negative`` None follows ``positive`` without guidance."""
+    """Say what to follow: ``negative`` None follows ``positive`` without guidance.
+
+    With ``style`` "regular", "nested" or "perpendicular" there are three sides. The first two guide from ``negative``
+    to ``third`` by ``second_cfg`` and from there to ``positive`` by ``cfg``; regular adds the two up, nested guides
+    towards what the first gave. Perpendicular guides from ``negative``, which is then the empty prompt, and away from
+    what ``third`` does not share with ``positive``, by ``second_cfg``.
+    """
 
     model: ModelRecipe
     positive: Conditioning
     negative: Conditioning | None = None
     cfg: float = 1.0
+    third: Conditioning | None = None
+    second_cfg: float = 1.0
+    style: str = ""
+
+    @property
+    def sides(self) -> tuple[Conditioning, ...]:
+        """Return the conditions that are there: positive, negative, third."""
+        return tuple(side for side in (self.positive, self.negative, self.third) if side is not None)
 
     def bind_model(self, model: DiffusionModel) -> Guider:
         """Return the guider that computes with ``model``."""
         if self.negative is None:
             return BasicGuider(model, self.positive)
-        return CFGGuider(model, self.positive, self.negative, self.cfg)
+        if self.third is None:
+            return CFGGuider(model, self.positive, self.negative, self.cfg, combine_of(self.model))
+        rule = functools.partial(_THREE_SIDED[self.style], scale=self.second_cfg)
+        return ThreeSidedGuider(model, self.positive, self.negative, self.third, self.cfg, rule)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +99,8 @@ class Ingredients:
     sampler: SamplerRecipe
     sigmas: Tensor
     latent: Latent
+    sampler_seed: int | None = None
+    """What stochastic samplers draw from; None takes the seed of the noise."""
 
 
 def model_sigmas(model: ModelRecipe, schedule: str, steps: int, denoise: float) -> Tensor:
@@ -108,7 +138,7 @@ def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None 
             noise=noise,
             sigmas=given.sigmas,
             sampler=given.sampler.name,
-            seed=given.noise.seed or 0,
+            seed=(given.noise.seed or 0) if given.sampler_seed is None else given.sampler_seed,
             options=given.sampler.options,
             noise_mask=given.latent.noise_mask,
             differential=differential_of(model),
@@ -122,14 +152,30 @@ def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None 
     return made, dataclasses.replace(made, samples=clean)
 
 
+def add_noise(model: ModelRecipe, noise: NoiseRecipe, sigmas: Tensor, latent: Latent) -> Latent:
+    """Return the latent with noise of as much as ``sigmas`` spans: its first minus its last, or its only one."""
+    if not len(sigmas):
+        return latent
+    family, sampling = family_of(model.family), sampling_of(model)
+    samples = fit_channels(latent.samples, family.latent_format).float()
+    drawn = torch.zeros_like(samples)
+    if noise.seed is not None:
+        drawn = prepare_noise(samples, noise.seed, latent.batch_index)
+    scale = (sigmas[0] - sigmas[-1]).abs() if len(sigmas) > 1 else sigmas[0]
+    if torch.count_nonzero(samples):
+        samples = family.latent_format.process_in(samples)
+    noisy = sampling.noise_scaling(scale, drawn, samples)
+    return dataclasses.replace(latent, samples=family.latent_format.process_out(noisy))
+
+
 @contextlib.contextmanager
 def _lend_guider(models: Residency, recipe: GuiderRecipe) -> Iterator[Guider]:
     """Borrow the network of a guider and the ControlNets of its conditions, for as long as the block runs."""
-    sides = (recipe.positive,) if recipe.negative is None else (recipe.positive, recipe.negative)
     with (
         models.use(recipe.model) as network,
-        lend_controls(models, network, recipe.model.file.name, sides) as bound,
+        lend_controls(models, network, recipe.model.file.name, recipe.sides) as bound,
     ):
-        negative = bound[1] if len(bound) > 1 else None
-        ready = dataclasses.replace(recipe, positive=bound[0], negative=negative)
+        positive, negative, third = (*bound, None, None)[:3]
+        assert positive is not None
+        ready = dataclasses.replace(recipe, positive=positive, negative=negative, third=third)
         yield ready.bind_model(bind_model(recipe.model, network))

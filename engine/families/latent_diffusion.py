@@ -8,13 +8,16 @@ from typing import Final
 
 from torch import nn
 
-from engine.diffusion.prediction import DiscreteSampling
+from engine.diffusion.distilled import DistilledSampling
+from engine.diffusion.prediction import DiscreteSampling, ModelSampling
+from engine.errors import InputError
 from engine.families.family import Options, PartSpec
 from engine.families.sizes import NetworkHints, Shapes, autoencoder_config, unet_config
 from engine.networks.autoencoder import Autoencoder
 from engine.networks.unet import UNet, UNetConfig
 from engine.weights.files import WeightFile
 from engine.weights.layouts import AUTOENCODER, CLIP_G, CLIP_L, CLIP_TEXT, DENOISER
+from engine.weights.recipe import ModelRecipe
 
 __all__ = [
     "AUTOENCODER_MARKS",
@@ -31,6 +34,7 @@ __all__ = [
     "ZERO_SNR",
     "Denoiser",
     "has_denoiser",
+    "predicting",
     "prediction_in_metadata",
     "read_denoiser",
     "sampling_with",
@@ -59,12 +63,14 @@ DENOISER_MARKS: Final = (
 AUTOENCODER_MARKS: Final = (AUTOENCODER + "encoder.conv_in.weight", LATENT_IN, AUTOENCODER + "quant_conv.weight")
 
 PREDICTION: Final = "prediction"
-"""The option of a diffusion recipe that says what the network predicts: "eps" (noise) or "v" (velocity)."""
+"""The option of a diffusion recipe that says what the network predicts: "eps" (noise), "v" (velocity), "x0" (the clean
+latent) or "lcm" (noise, at the time steps of a latent consistency model)."""
 
 ZERO_SNR: Final = "zero_terminal_snr"
 """The option of a diffusion recipe that makes the last noise level pure noise."""
 
-PREDICTIONS: Final = {"epsilon": "eps", "eps": "eps", "v": "v", "v_prediction": "v"}
+PREDICTIONS: Final = {"eps": "eps", "v_prediction": "v", "x0": "x0", "lcm": "lcm"}
+METADATA_PREDICTIONS: Final = {"epsilon": "eps", "eps": "eps", "v": "v", "v_prediction": "v"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,14 +133,32 @@ AUTOENCODER_PART: Final = PartSpec(AUTOENCODER, _autoencoder)
 
 def prediction_in_metadata(file: WeightFile) -> Options:
     """Return what the file's ``modelspec.prediction_type`` says of its prediction, or nothing."""
-    said = PREDICTIONS.get(file.metadata.get("modelspec.prediction_type", "").lower())
+    said = METADATA_PREDICTIONS.get(file.metadata.get("modelspec.prediction_type", "").lower())
     return () if said is None else ((PREDICTION, said),)
 
 
-def sampling_with(sampling: DiscreteSampling, option: Callable[[str, str | bool], object]) -> DiscreteSampling:
+def sampling_with(sampling: DiscreteSampling, option: Callable[[str, str | bool], object]) -> ModelSampling:
     """Return `sampling` changed as the options of a recipe say; `option` looks one up, or gives its second argument."""
-    return dataclasses.replace(
+    said = option(PREDICTION, sampling.prediction)
+    changed = dataclasses.replace(
         sampling,
-        prediction="v" if option(PREDICTION, sampling.prediction) == "v" else "eps",
+        prediction="v" if said == "v" else "x0" if said == "x0" else "eps",
         zero_terminal_snr=bool(option(ZERO_SNR, sampling.zero_terminal_snr)),
     )
+    return DistilledSampling(changed) if said == "lcm" else changed
+
+
+def predicting(model: ModelRecipe, kind: str, zero_terminal_snr: bool) -> ModelRecipe:
+    """Return the recipe of a model that is told what its network predicts, in the ecosystem's words.
+
+    Raises `InputError` for a kind that is not here.
+    """
+    if kind not in PREDICTIONS:
+        raise InputError(
+            f'models that predict "{kind}" are not supported',
+            input="sampling",
+            expected=", ".join(PREDICTIONS),
+            got=kind,
+            hint="choose the kind that the model was trained with",
+        )
+    return model.with_option(PREDICTION, PREDICTIONS[kind]).with_option(ZERO_SNR, zero_terminal_snr)

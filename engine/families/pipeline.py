@@ -24,6 +24,7 @@ from engine.errors import InputError, WeightError
 from engine.families.building import build_module, measure_module
 from engine.families.control import lend_controls
 from engine.families.family import Detected
+from engine.families.guidance_options import combine_of
 from engine.families.picture_coding import check_channels, coder_of, crop_to_factor, decode_one, encode_one
 from engine.families.prompt_embeddings import NO_EMBEDDINGS, Embeddings
 from engine.families.registry import detect_family, family_of, sampling_of
@@ -156,7 +157,7 @@ def sample_latent(
     with models.use(model) as network:
         bound, sides = bind_model(model, network), (guidance.positive, guidance.negative)
         with lend_controls(models, network, model.file.name, sides) as (positive, negative):
-            guider = CFGGuider(bound, positive, negative, guidance.cfg)
+            guider = CFGGuider(bound, positive, negative, guidance.cfg, combine_of(model))
             return ksample(
                 settings,
                 guider,

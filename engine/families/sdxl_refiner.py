@@ -39,7 +39,7 @@ __all__ = ["SDXL_REFINER"]
 
 CONTEXT_WIDTH: Final = 1280
 LABEL_WIDTH: Final = 1280 + 5 * EMBEDDED_WIDTH
-SCORES: Final[MappingProxyType[Role, float]] = MappingProxyType({"positive": 6.0, "negative": 2.5})
+SCORES: Final[MappingProxyType[Role, float]] = MappingProxyType({"positive": 6.0, "negative": 2.5, "third": 6.0})
 
 
 def _matches(shapes: Shapes, hints: NetworkHints) -> bool:

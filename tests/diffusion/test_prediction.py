@@ -94,4 +94,4 @@ def test_zero_terminal_snr_ends_in_noise() -> None:
 
 def test_unknown_predictions_are_refused() -> None:
     with pytest.raises(InputError, match="prediction"):
-        DiscreteSampling("x0")  # type: ignore[arg-type]
+        DiscreteSampling("z")  # type: ignore[arg-type]

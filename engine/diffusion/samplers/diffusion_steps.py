@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -32,8 +36,23 @@ def lcm(run: Trajectory, x: Tensor) -> Tensor:
     return x
 
 
-def er_sde(run: Trajectory, x: Tensor, *, s_noise: float = 1.0, max_stage: int = 3) -> Tensor:
-    """Take extended reverse-time SDE steps of up to third order (Cui et al. 2023, arXiv:2309.06169)."""
+def er_sde(
+    run: Trajectory,
+    x: Tensor,
+    *,
+    s_noise: float = 1.0,
+    max_stage: int = 3,
+    solver_type: Literal["ER-SDE", "Reverse-time SDE", "ODE"] = "ER-SDE",
+    eta: float = 1.0,
+) -> Tensor:
+    """Take extended reverse-time SDE steps of up to third order (Cui et al. 2023, arXiv:2309.06169).
+
+    ``solver_type`` chooses the noise scale function of table 2: the paper's ER-SDE-5, that of the reverse-time SDE
+    with ``eta`` of its noise (1: all; the exponent of lambda is eta + 1), or none ("ODE").
+    """
+    if solver_type == "ODE" or (solver_type == "Reverse-time SDE" and eta == 0):
+        eta = s_noise = 0.0
+    scale = _er_scale if solver_type == "ER-SDE" else functools.partial(torch.pow, exponent=eta + 1)
     sigmas = run.snr_sigmas()
     ratios = run.sampling.half_log_snr(sigmas).neg().exp()  # the paper's lambda: sigma / alpha
     history: list[Tensor] = []  # the last prediction, then the last first difference
@@ -43,18 +62,18 @@ def er_sde(run: Trajectory, x: Tensor, *, s_noise: float = 1.0, max_stage: int =
             return denoised
         here, there = ratios[i], ratios[i + 1]
         alpha_next = step.sigma_next / there
-        kept = _er_scale(there) / _er_scale(here)
+        kept = scale(there) / scale(here)
         x = alpha_next / (step.sigma / here) * kept * x + alpha_next * (1 - kept) * denoised
         differences: list[Tensor] = []
         if min(max_stage, i + 1) >= 2:
-            integral, moment = _er_integrals(here, there)
+            integral, moment = _er_integrals(scale, here, there)
             dt = there - here
             first = (denoised - history[0]) / (here - ratios[i - 1])
             differences = [first]
-            x = x + alpha_next * (dt + integral * _er_scale(there)) * first
+            x = x + alpha_next * (dt + integral * scale(there)) * first
             if len(history) == 2 and max_stage >= 3:
                 second = (first - history[1]) / ((here - ratios[i - 2]) / 2)
-                x = x + alpha_next * (dt**2 / 2 + moment * _er_scale(there)) * second
+                x = x + alpha_next * (dt**2 / 2 + moment * scale(there)) * second
         if s_noise > 0:
             deviation = (there**2 - here**2 * kept**2).clamp(min=0).sqrt()
             x = x + alpha_next * run.gaussian() * s_noise * deviation
@@ -67,11 +86,13 @@ def _er_scale(ratio: Tensor) -> Tensor:
     return ratio * ((ratio**0.3).exp() + 10.0)
 
 
-def _er_integrals(here: Tensor, there: Tensor, points: int = 200) -> tuple[Tensor, Tensor]:
+def _er_integrals(
+    scale: Callable[[Tensor], Tensor], here: Tensor, there: Tensor, points: int = 200
+) -> tuple[Tensor, Tensor]:
     """Return the integrals of 1 / phi and (ratio - here) / phi over the step, as left sums over ``points``."""
     width = (here - there) / points
     positions = there + torch.arange(points) * width
-    scales = _er_scale(positions)
+    scales = scale(positions)
     return (1 / scales).sum() * width, ((positions - here) / scales).sum() * width
 
 

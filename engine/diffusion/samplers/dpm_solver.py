@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.samplers.trajectory import Trajectory
 from engine.errors import InputError
+
+_MOST_REJECTED: Final = 100
+"""Where one step is rejected so often, none will ever be accepted."""
 
 
 class _NoiseEstimates:
@@ -111,12 +115,14 @@ def dpm_adaptive(
     """Choose the steps by comparing two orders (arXiv:2206.00927, appendix C); the schedule gives only its ends."""
     if order not in (2, 3):
         raise InputError("dpm_adaptive has no such order", input="order", expected="2 or 3", got=str(order))
+    if h_init <= 0:
+        raise InputError("the first step has no length", input="h_init", expected="more than 0", got=str(h_init))
     here, t_end = _ends(run)
     if here == t_end:
         return _jump(run, x)
     weights = ((pcoeff + icoeff + dcoeff) / order, -(pcoeff + 2 * dcoeff) / order, dcoeff / order)
     size = _StepSize(h_init, weights, accept_safety)
-    before, accepted_steps = x, 0
+    before, accepted_steps, rejected = x, 0, 0
     while here < t_end - 1e-5:
         there = torch.minimum(t_end, here + size.h)
         down, up = _split(here, there, t_end, eta)
@@ -132,7 +138,16 @@ def dpm_adaptive(
         if size.accepts(float(error)):
             before = low
             x = high + up * s_noise * run.gaussian() if eta > 0 else high
-            here, accepted_steps = there, accepted_steps + 1
+            here, accepted_steps, rejected = there, accepted_steps + 1, 0
+        else:
+            rejected += 1
+            if rejected > _MOST_REJECTED:
+                raise InputError(
+                    f"dpm_adaptive found no step to take in {_MOST_REJECTED} attempts",
+                    expected="tolerances above 0 and accept_safety below 1",
+                    got=f"rtol {rtol}, atol {atol}, accept_safety {accept_safety}",
+                    hint="raise rtol or atol, or lower accept_safety",
+                )
     return x
 
 

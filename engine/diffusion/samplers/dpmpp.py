@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from engine.diffusion.samplers.trajectory import Step, Trajectory, ancestral_split
+from engine.errors import InputError
 
 
 def dpmpp_2m(run: Trajectory, x: Tensor) -> Tensor:
@@ -27,6 +28,8 @@ def dpmpp_2m(run: Trajectory, x: Tensor) -> Tensor:
 
 def dpmpp_sde(run: Trajectory, x: Tensor, *, eta: float = 1.0, s_noise: float = 1.0, r: float = 0.5) -> Tensor:
     """Take stochastic DPM-Solver++ steps with one intermediate model call at the share ``r`` of the step."""
+    if r <= 0:
+        raise InputError("the middle of a step lies at its start", input="r", expected="more than 0", got=str(r))
     sampling = run.sampling
     for step in run.steps_along(run.snr_sigmas()):
         denoised = run.begin(step, x)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from engine.diffusion.samplers.quadrature import gauss_legendre
 from engine.diffusion.samplers.trajectory import Trajectory, slope
 
 ADAMS_BASHFORTH: tuple[tuple[float, ...], ...] = (
@@ -144,15 +145,11 @@ def _lagrange(nodes: Sequence[float], j: int, t: Tensor) -> Tensor:
 
 
 def _polynomial_weights(nodes: Sequence[float], start: float, end: float) -> list[float]:
-    """Integrate each node's Lagrange polynomial from ``start`` to ``end``, by Gauss-Legendre (exact up to order 8)."""
+    """Integrate each node's Lagrange polynomial from ``start`` to ``end``, exactly, by Gauss-Legendre."""
     half, middle = (end - start) / 2, (end + start) / 2
-    points = torch.tensor([middle + half * root for root in _GAUSS_ROOTS], dtype=torch.float64)
-    shares = torch.tensor(_GAUSS_WEIGHTS, dtype=torch.float64)
+    roots, shares = gauss_legendre(len(nodes) // 2 + 1)
+    points = middle + half * roots
     return [float((_lagrange(nodes, j, points) * shares).sum()) * half for j in range(len(nodes))]
-
-
-_GAUSS_ROOTS = (-0.8611363115940526, -0.3399810435848563, 0.3399810435848563, 0.8611363115940526)
-_GAUSS_WEIGHTS = (0.3478548451374538, 0.6521451548625461, 0.6521451548625461, 0.3478548451374538)
 
 
 def _weighted(history: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

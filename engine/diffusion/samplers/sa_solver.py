@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from engine.diffusion.samplers.quadrature import gauss_legendre
 from engine.diffusion.samplers.trajectory import Step, Trajectory
 
 _INTEGRATION_POINTS = 64
@@ -145,7 +146,7 @@ def _adams_weights(nodes: list[float], start: float, end: float, tau: float) -> 
     """Integrate exp(-tau^2 (end - l)) (1 + tau^2) exp(l) times each Lagrange polynomial over lambda."""
     rate = 1 + tau**2
     width = (end - start) / 2
-    roots, shares = _gauss_legendre(_INTEGRATION_POINTS)
+    roots, shares = gauss_legendre(_INTEGRATION_POINTS)
     points = (end + start) / 2 + width * roots
     density = rate * (rate * points - tau**2 * end).exp() * shares * width
     weights = []
@@ -167,11 +168,3 @@ def _simple_weights(nodes: list[float], start: float, end: float, tau: float) ->
         return [newest, total - newest]
     older = math.exp(end) * rate * h**2 / 2 / (nodes[1] - nodes[0])
     return [total - older, older]
-
-
-def _gauss_legendre(count: int) -> tuple[Tensor, Tensor]:
-    """Return roots and weights on [-1, 1] by the eigenvalues of the Jacobi matrix (Golub & Welsch 1969)."""
-    k = torch.arange(1, count, dtype=torch.float64)
-    beta = k / (4 * k**2 - 1).sqrt()
-    values, vectors = torch.linalg.eigh(torch.diag(beta, 1) + torch.diag(beta, -1))
-    return values, 2 * vectors[0] ** 2
