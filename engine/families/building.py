@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from engine.errors import WeightError
-from engine.families.control_networks import CONTROL_PART, detect_control
+from engine.families.control_networks import detect_control
 from engine.families.family import PartSpec
 from engine.families.registry import detect_family
 from engine.families.sizes import NetworkHints, Shapes
@@ -76,7 +76,7 @@ class _Located:
 def _locate(recipe: ModelRecipe, file: WeightFile) -> _Located:
     if recipe.part == "control":
         control = detect_control(file.shapes, file.metadata, recipe.file.name)
-        return _Located(control.title, CONTROL_PART, control.layout, control.hints)
+        return _Located(control.title, control.part, control.layout, control.hints)
     found = detect_family(file.shapes, file.metadata, recipe.file.name)
     return _Located(found.family.title, found.family.parts[recipe.part], found.layout, found.hints)
 
