@@ -15,7 +15,7 @@ Moment = Annotated[float, Float(0.0, 1.0, step=0.001)]
 def load_controlnet(
     context: Any, *, control_net_name: Annotated[str, Choice(FolderChoices("controlnet"))]
 ) -> ControlNet:
-    """Load a ControlNet, which steers a model of the family it was trained for.
+    """Load a ControlNet or a T2I-Adapter, which steers a model of the family it was trained for.
 
     control_net_name: a file of models/controlnet.
     """

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from engine.errors import WeightError
-from engine.families.control_networks import CONTROL_PART, detect_control
+from engine.families.control_networks import detect_control
 from engine.families.family import PartSpec
 from engine.families.registry import detect_family, family_of
 from engine.families.sizes import NetworkHints, Shapes
@@ -91,7 +91,7 @@ def _open(recipe: ModelRecipe) -> WeightFile:
 def _locate(recipe: ModelRecipe, file: WeightFile) -> _Located:
     if recipe.part == "control":
         control = detect_control(file.shapes, file.metadata, recipe.file.name)
-        return _Located(control.title, CONTROL_PART, control.layout, control.hints)
+        return _Located(control.title, control.part, control.layout, control.hints)
     if recipe.family in TINY_TITLES:
         return _Located(
             TINY_TITLES[recipe.family], tiny_part(recipe.family), tiny_layout(file, recipe.file.name), NetworkHints()

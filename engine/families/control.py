@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from engine.diffusion.conditioning import Conditioning, ConditioningEntry
 from engine.diffusion.latents import repeat_to_batch, resize_latent
@@ -21,22 +22,53 @@ from engine.errors import InputError
 from engine.families.control_networks import detect_control
 from engine.memory.residency import Residency
 from engine.networks.controlnet import ControlNet
+from engine.networks.t2i_adapter import T2IAdapter, feature_places
 from engine.networks.unet import UNetEncoder
 from engine.weights.files import open_weights
 from engine.weights.recipe import FileRef, ModelRecipe
 
-__all__ = ["Control", "ControlNetRecipe", "apply_control", "lend_controls", "load_controlnet"]
+__all__ = ["Control", "ControlNetRecipe", "Steering", "apply_control", "lend_controls", "load_controlnet"]
 
 COLOURS: Final = 3
+PICTURE_PIXELS: Final = 8
+"""How many picture pixels make a latent pixel, each way."""
+PROMPT_KINDS: Final[Mapping[int, str]] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+"""Which models read tokens of this width; of other widths nothing is known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Steering:
+    """Hold what is added to the U-Net in a step, as `UNet.forward` takes it: residuals past it, features inside it."""
+
+    residuals: list[Tensor] | None = None
+    features: Mapping[int, Tensor] = dataclasses.field(default_factory=dict)
+
+    def __add__(self, other: Steering) -> Steering:
+        """Return the sum of both."""
+        residuals = self.residuals or other.residuals
+        if self.residuals and other.residuals:
+            residuals = [a + b.to(a) for a, b in zip(self.residuals, other.residuals, strict=True)]
+        features = dict(self.features)
+        for place, tensor in other.features.items():
+            features[place] = features[place] + tensor.to(features[place]) if place in features else tensor
+        return Steering(residuals, features)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ControlNetRecipe:
-    """Name a ControlNet: its file, the kind of model it steers (sd1, sd2, sdxl), the width of tokens it listens to."""
+    """Name a ControlNet: its file, the kind of model it steers (sd1, sd2, sdxl), the width of tokens it listens to.
+
+    A T2I-Adapter is one that listens to none: its `context_dim` is None.
+    """
 
     file: FileRef
     kind: str
-    context_dim: int
+    context_dim: int | None
+
+    @property
+    def title(self) -> str:
+        """Return what it is called in messages."""
+        return "T2I-Adapter" if self.context_dim is None else "ControlNet"
 
     @property
     def model(self) -> ModelRecipe:
@@ -65,7 +97,7 @@ class Control:
 
 
 def load_controlnet(file: FileRef) -> ControlNetRecipe:
-    """Return the recipe of a ControlNet; only the file's header is read. Raises `WeightError`."""
+    """Return the recipe of a ControlNet or a T2I-Adapter; only the file's header is read. Raises `WeightError`."""
     with open_weights(file.path) as opened:
         found = detect_control(opened.shapes, opened.metadata, file.name)
     return ControlNetRecipe(file, found.kind, found.context_dim)
@@ -107,8 +139,10 @@ def lend_controls(
     with contextlib.ExitStack() as stack:
         signals: dict[Any, _Signal] = {}
 
-        def bind(control: Control) -> _BoundControl:
+        def bind(control: Control) -> _Bound:
             steering = stack.enter_context(models.use(control.network.model))
+            if isinstance(steering, T2IAdapter):
+                return _BoundAdapter(control, steering, _check_places(control.network, steering, unet, model_name))
             assert isinstance(steering, ControlNet)
             _check_model(control.network, steering, unet, model_name)
             return _BoundControl(control, steering)
@@ -129,29 +163,26 @@ def lend_controls(
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Signal:
-    """The `ControlSignal` of one or more ControlNets: the sum of what those add that act at a noise level."""
+    """The `ControlSignal` of one or more controls: the sum of what those add that act at a noise level."""
 
-    controls: tuple[_BoundControl, ...]
+    controls: tuple[_Bound, ...]
 
-    def residuals(self, request: ControlInput) -> list[Tensor] | None:
+    def residuals(self, request: ControlInput) -> Steering | None:
         sigma = float(request.sigma[0])
-        total: list[Tensor] | None = None
+        total: Steering | None = None
         for control in self.controls:
-            if not control.acts_at(sigma, request):
-                continue
-            made = control.residuals(request)
-            total = made if total is None else [a + b.to(a) for a, b in zip(total, made, strict=True)]
+            if control.acts_at(sigma, request):
+                made = control.steer(request)
+                total = made if total is None else total + made
         return total
 
 
-class _BoundControl:
-    """A control with its network for one run; remembers the encoded picture, which is the same in every step."""
+class _Bound:
+    """A control with its network for one run."""
 
-    def __init__(self, control: Control, network: ControlNet) -> None:
+    def __init__(self, control: Control, network: nn.Module) -> None:
         self._control = control
-        self._network = network
         self._weight = next(network.parameters())
-        self._encoded: dict[tuple[int, int], Tensor] = {}
 
     def acts_at(self, sigma: float, request: ControlInput) -> bool:
         start, end = (
@@ -160,8 +191,59 @@ class _BoundControl:
         )
         return end <= sigma <= start
 
-    def residuals(self, request: ControlInput) -> list[Tensor]:
-        """Return the residuals for N = repeats * batch latents; every picture of the batch has its own hint."""
+    def steer(self, request: ControlInput) -> Steering:
+        """Return what is added for N = repeats * batch latents; every picture of the batch has its own hint."""
+        raise NotImplementedError
+
+    def _fitted(self, height: int, width: int, factor: int) -> Tensor:
+        """Return the hint [B, 3, H, W] for latents of this size: stretched to it, its middle cut to its shape."""
+        picture = _three_channels(self._control.hint).movedim(-1, 1)
+        return resize_latent(picture, width * factor, height * factor, "nearest-exact", "center")
+
+    def _cast(self, value: Tensor) -> Tensor:
+        return value.to(self._weight.device, self._weight.dtype)
+
+
+class _BoundAdapter(_Bound):
+    """A T2I-Adapter, whose features are the same in every step: it runs once for each size of latents."""
+
+    def __init__(self, control: Control, network: T2IAdapter, places: Sequence[int]) -> None:
+        super().__init__(control, network)
+        self._network = network
+        self._places = places
+        self._made: dict[tuple[int, int], list[Tensor]] = {}
+
+    def steer(self, request: ControlInput) -> Steering:
+        count, repeats = request.scaled.shape[0], request.repeats
+        made = self._features(*request.scaled.shape[-2:])
+        spread = (repeat_to_batch(one, count // repeats).repeat(repeats, 1, 1, 1) for one in made)
+        return Steering(
+            features={at: one * self._control.strength for at, one in zip(self._places, spread, strict=True)}
+        )
+
+    def _features(self, height: int, width: int) -> list[Tensor]:
+        if (height, width) not in self._made:
+            config = self._network.config
+            picture = self._fitted(height, width, PICTURE_PIXELS)
+            if config.picture_channels == 1:
+                picture = picture.mean(dim=1, keepdim=True)
+            # Sides that the adapter cannot fold are continued: the U-Net rounds its halvings up, too.
+            right, below = (-side % config.factor for side in (picture.shape[-1], picture.shape[-2]))
+            picture = pad(picture, (0, right, 0, below), mode="replicate")
+            made = [self._network(self._cast(one)) for one in torch.split(picture, 1)]
+            self._made[height, width] = [torch.cat(level) for level in zip(*made, strict=True)]
+        return self._made[height, width]
+
+
+class _BoundControl(_Bound):
+    """A ControlNet; remembers the encoded picture, which is the same in every step."""
+
+    def __init__(self, control: Control, network: ControlNet) -> None:
+        super().__init__(control, network)
+        self._network = network
+        self._encoded: dict[tuple[int, int], Tensor] = {}
+
+    def steer(self, request: ControlInput) -> Steering:
         count = request.scaled.shape[0]
         height, width = request.scaled.shape[-2:]
         hint = repeat_to_batch(self._encode(height, width), count // request.repeats)
@@ -174,21 +256,15 @@ class _BoundControl:
             hint.repeat(request.repeats, 1, 1, 1),
             self._cast(request.y) if takes_y and request.y is not None else None,
         )
-        return [residual * self._control.strength for residual in made]
+        return Steering([residual * self._control.strength for residual in made])
 
     def _encode(self, height: int, width: int) -> Tensor:
-        """Return the features of the hint for latents of this size: stretched to it, its middle cut to its shape."""
-        size = (height, width)
-        if size not in self._encoded:
-            factor = self._network.control_config.hint_factor
-            picture = _three_channels(self._control.hint).movedim(-1, 1)
-            fitted = resize_latent(picture, width * factor, height * factor, "nearest-exact", "center")
+        """Return the features of the hint for latents of this size."""
+        if (height, width) not in self._encoded:
+            fitted = self._fitted(height, width, self._network.control_config.hint_factor)
             encoded = [self._network.encode_hint(self._cast(one)) for one in torch.split(fitted, 1)]
-            self._encoded[size] = torch.cat(encoded)
-        return self._encoded[size]
-
-    def _cast(self, value: Tensor) -> Tensor:
-        return value.to(self._weight.device, self._weight.dtype)
+            self._encoded[height, width] = torch.cat(encoded)
+        return self._encoded[height, width]
 
 
 def _three_channels(hint: Tensor) -> Tensor:
@@ -209,7 +285,12 @@ def _check_hint(hint: Tensor) -> None:
 
 def _check_prompt(network: ControlNetRecipe, entry: ConditioningEntry) -> None:
     width = entry.embedding.shape[-1]
-    if width != network.context_dim:
+    if network.context_dim is None:
+        kind = PROMPT_KINDS.get(width)  # adapters for Stable Diffusion 1 fit 2 as well, whose U-Net is as wide
+        fits = kind is None or (kind == "sdxl") == (network.kind == "sdxl")
+    else:
+        fits = width == network.context_dim
+    if not fits:
         raise _other_kind(network, f"prompts encoded in {width} numbers a token", "control_net")
 
 
@@ -227,11 +308,24 @@ def _check_model(recipe: ControlNetRecipe, network: ControlNet, unet: UNetEncode
         raise _other_kind(recipe, f"{model_name}, which takes another pooled vector", "model")
 
 
+def _check_places(recipe: ControlNetRecipe, network: T2IAdapter, unet: UNetEncoder, model_name: str) -> tuple[int, ...]:
+    """Return where the features of `network` go in `unet`; raise `InputError` unless they are as wide."""
+    widths = (*unet.skip_channels, unet.skip_channels[-1])
+    try:
+        places = feature_places(network.config, unet.config)
+    except ValueError as error:
+        raise _other_kind(recipe, f"{model_name}: {error}", "model") from error
+    if tuple(widths[place] for place in places) != network.config.channels:
+        raise _other_kind(recipe, f"{model_name}, whose U-Net has other layers", "model")
+    return places
+
+
 def _other_kind(recipe: ControlNetRecipe, got: str, input: str) -> InputError:
     return InputError(
-        f"the ControlNet {recipe.file.name} was made for another kind of model",
+        f"the {recipe.title} {recipe.file.name} was made for another kind of model",
         input=input,
-        expected=f"a model and prompts of {recipe.context_dim} numbers a token, kind {recipe.kind}",
+        expected=f"a model of kind {recipe.kind}"
+        + (f" and prompts of {recipe.context_dim} numbers a token" if recipe.context_dim else ""),
         got=got,
-        hint="use a ControlNet of the checkpoint's family",
+        hint=f"use a {recipe.title} of the checkpoint's family",
     )

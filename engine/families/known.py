@@ -61,7 +61,15 @@ KNOWN: Final = (
     KnownFamily("flux_schnell", "Flux.1 schnell", _has("double_blocks.0.img_attn.norm.key_norm.scale")),
     KnownFamily("vae_16ch", "a 16-channel autoencoder of Stable Diffusion 3 or Flux", _is_sixteen_channel_vae),
     KnownFamily("t5", "a T5 text encoder", _has("encoder.block.0.layer.0.SelfAttention.q.weight")),
-    KnownFamily("controlnet", "a ControlNet", _any_starts("control_model.", "controlnet_")),
+    KnownFamily(
+        "controlnet", "a ControlNet", _any_starts("control_model.", "controlnet_", "zero_convs."), "ControlNetLoader"
+    ),
+    KnownFamily(
+        "t2i_adapter",
+        "a T2I-Adapter",
+        _any_starts("adapter.body.", "body.0.in_conv.", "body.0.block1."),
+        "ControlNetLoader",
+    ),
     KnownFamily("taesd", "a TAESD (a tiny autoencoder)", lambda shapes: tiny_names(shapes) is not None, "VAELoader"),
     KnownFamily("lora", "a LoRA", _any_starts("lora_unet_", "lora_te", "lora_transformer_")),
 )

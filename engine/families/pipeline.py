@@ -22,7 +22,7 @@ from engine.diffusion.samplers import OnStep
 from engine.diffusion.sampling import KSamplerSettings, ksample
 from engine.errors import InputError, WeightError
 from engine.families.building import build_module, measure_module
-from engine.families.control import lend_controls
+from engine.families.control import Steering, lend_controls
 from engine.families.family import Detected
 from engine.families.guidance_options import combine_of
 from engine.families.picture_coding import check_channels, coder_of, crop_to_factor, decode_one, encode_one
@@ -232,8 +232,10 @@ def predict_with(network: UNet) -> Predict:
         _check_context(context, network.config.context_dim)
         network_x, network_context = cast(x), cast(context)
         assert network_x is not None and network_context is not None
-        residuals = None if control is None else [residual.to(network_x) for residual in control]
-        result: Tensor = network(network_x, timestep.to(weight.device), network_context, cast(y), residuals)
+        steering = control or Steering()
+        residuals = None if steering.residuals is None else [one.to(network_x) for one in steering.residuals]
+        features = {place: one.to(network_x) for place, one in steering.features.items()}
+        result: Tensor = network(network_x, timestep.to(weight.device), network_context, cast(y), residuals, features)
         return result
 
     return predict

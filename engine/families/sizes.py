@@ -16,7 +16,16 @@ from engine.networks.autoencoder import AutoencoderConfig
 from engine.networks.clip_text import Activation, ClipTextConfig
 from engine.networks.unet import UNetConfig
 
-__all__ = ["METADATA_KEY", "NetworkHints", "Shapes", "autoencoder_config", "clip_config", "read_hints", "unet_config"]
+__all__ = [
+    "METADATA_KEY",
+    "NetworkHints",
+    "Shapes",
+    "autoencoder_config",
+    "clip_config",
+    "count_numbers",
+    "read_hints",
+    "unet_config",
+]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -102,7 +111,7 @@ def unet_config(shapes: Shapes, defaults: UNetConfig, hints: NetworkHints) -> UN
     blocks: list[int] = []
     depths: list[int] = []
     starts_level = True
-    for index in range(1, _count(shapes, "input_blocks.")):
+    for index in range(1, count_numbers(shapes, "input_blocks.")):
         if f"input_blocks.{index}.0.op.weight" in shapes:
             starts_level = True
             continue
@@ -112,7 +121,7 @@ def unet_config(shapes: Shapes, defaults: UNetConfig, hints: NetworkHints) -> UN
             starts_level = False
         blocks[-1] += 1
         depths.append(_depth(shapes, f"input_blocks.{index}.1."))
-    outputs = _count(shapes, "output_blocks.")
+    outputs = count_numbers(shapes, "output_blocks.")
     projections = [shape for name, shape in shapes.items() if name.endswith(".1.proj_in.weight")]
     contexts = {shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")}
     adm = shapes.get("label_emb.0.0.weight")
@@ -138,7 +147,7 @@ def autoencoder_config(shapes: Shapes, hints: NetworkHints) -> AutoencoderConfig
     """Return the sizes of an autoencoder from shapes named as in the original, without the prefix."""
     first = _shape(shapes, "encoder.conv_in.weight")
     latent = _shape(shapes, "decoder.conv_in.weight")[1]
-    levels = _count(shapes, "encoder.down.")
+    levels = count_numbers(shapes, "encoder.down.")
     return AutoencoderConfig(
         in_channels=first[1],
         out_channels=_shape(shapes, "decoder.conv_out.weight")[0],
@@ -146,7 +155,7 @@ def autoencoder_config(shapes: Shapes, hints: NetworkHints) -> AutoencoderConfig
         channel_mult=tuple(
             _shape(shapes, f"encoder.down.{level}.block.0.conv1.weight")[0] // first[0] for level in range(levels)
         ),
-        num_res_blocks=_count(shapes, "encoder.down.0.block."),
+        num_res_blocks=count_numbers(shapes, "encoder.down.0.block."),
         latent_channels=latent,
         norm_groups=hints.vae_groups or AutoencoderConfig().norm_groups,
         double_z=_shape(shapes, "encoder.conv_out.weight")[0] == 2 * latent,
@@ -161,7 +170,7 @@ def clip_config(shapes: Shapes, hints: NetworkHints, activation: Activation = "q
     return ClipTextConfig(
         vocabulary=vocabulary,
         width=width,
-        layers=_count(shapes, "encoder.layers."),
+        layers=count_numbers(shapes, "encoder.layers."),
         heads=hints.clip_heads or max(1, width // CLIP_HEAD_WIDTH),
         hidden=_shape(shapes, "encoder.layers.0.mlp.fc1.weight")[0],
         positions=_shape(shapes, "embeddings.position_embedding.weight")[0],
@@ -182,7 +191,7 @@ def _shape(shapes: Shapes, name: str) -> tuple[int, ...]:
     return shape
 
 
-def _count(shapes: Shapes, prefix: str) -> int:
+def count_numbers(shapes: Shapes, prefix: str) -> int:
     """Return how many numbers follow `prefix`, which must be 0, 1, 2 ...: what is built is bounded by what is there.
 
     Raises `WeightError` where one is left out.
@@ -200,4 +209,4 @@ def _count(shapes: Shapes, prefix: str) -> int:
 
 
 def _depth(shapes: Shapes, prefix: str) -> int:
-    return _count(shapes, prefix + "transformer_blocks.")
+    return count_numbers(shapes, prefix + "transformer_blocks.")

@@ -5,7 +5,7 @@ Sizes come from `UNetConfig`; parameter names are those of the original single f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -151,12 +151,15 @@ class UNet(UNetEncoder):
         context: Tensor,
         y: Tensor | None = None,
         control: Sequence[Tensor] | None = None,
+        features: Mapping[int, Tensor] | None = None,
     ) -> Tensor:
         """Map x [B, C_in, H, W], timesteps [B], context [B, T, D] (and y [B, A]) to [B, C_out, H, W].
 
         Timesteps are on the training scale (0 to 999) and may be fractional. `control` holds one residual per input
-        block, in order, and a last one for the middle (Zhang et al., 2023). Raises ValueError if `y` is missing where
-        the model takes one, or given where it takes none.
+        block, in order, and a last one for the middle (Zhang et al., 2023); they pass by the reading half. `features`
+        are added inside it, to the outputs of the input blocks with these numbers (one past the last is the middle), so
+        that all that follows sees them (Mou et al., 2023). Raises ValueError if `y` is missing where the model takes
+        one, or given where it takes none.
         """
         stages = len(self.input_blocks)
         if control is not None and len(control) != stages + 1:
@@ -166,11 +169,13 @@ class UNet(UNetEncoder):
         context = context.to(x.dtype)
         embedding = self.embed(x, timesteps, y)
         skips: list[Tensor] = []
-        hidden = x
-        for stage in self.input_blocks:
+        hidden, inside = x, features or {}
+        for index, stage in enumerate((*self.input_blocks, self.middle_block)):
             hidden = stage(hidden, embedding, context)
+            if index in inside:
+                hidden = hidden + inside[index]
             skips.append(hidden)
-        hidden = self.middle_block(hidden, embedding, context)
+        skips.pop()  # the middle has none
         if control is not None:
             hidden = hidden + control[-1]
             skips = [skip + residual for skip, residual in zip(skips, control, strict=False)]

@@ -1,7 +1,8 @@
-"""Key layouts of ControlNets, mapped to the names of the original single files: ``control_model.`` and what follows.
+"""Key layouts of ControlNets and T2I-Adapters, mapped to the names of the original files.
 
-Three kinds are about: the original files, the same without their prefix, and those of diffusers, whose U-Net half is
-named as any U-Net of diffusers is.
+ControlNets (``control_model.`` and what follows) come in three kinds: the original files, the same without their
+prefix, and those of diffusers, whose U-Net half is named as any U-Net of diffusers is. T2I-Adapters (``adapter.`` here,
+no prefix in the original files) have the residual blocks of all levels in one row, where diffusers has them by level.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Final
 
 from engine.weights.layouts import DENOISER, Layout, TensorSource, original_names
 
-__all__ = ["CONTROL", "control_names"]
+__all__ = ["ADAPTER", "CONTROL", "adapter_names", "control_names"]
 
 CONTROL: Final = "control_model."
+ADAPTER: Final = "adapter."
 BARE_MARK: Final = "zero_convs.0.0.weight"
 DIFFUSERS_MARK: Final = "controlnet_cond_embedding.conv_in.weight"
 _OWN: Final = "controlnet_"
@@ -22,6 +24,30 @@ _PLACE: Final = re.compile(
     r"controlnet_(?:(mid_block)|(cond_embedding\.conv_in)|(cond_embedding\.conv_out)"
     r"|down_blocks\.(?P<down>\d+)|cond_embedding\.blocks\.(?P<hint>\d+))\.(?P<leaf>\w+)"
 )
+
+_RESNET: Final = re.compile(r"body\.(?P<level>\d{1,4})\.resnets\.(?P<block>\d{1,4})\.(?P<rest>.+)")
+_LEVEL_OWN: Final = re.compile(r"body\.(?P<level>\d{1,4})\.(?P<rest>in_conv\..+)")
+
+
+def adapter_names(shapes: Mapping[str, tuple[int, ...]]) -> Layout:
+    """Recognise the key layout of a T2I-Adapter's file and map it to original names with `ADAPTER` before them."""
+    bare = {key.removeprefix(ADAPTER): TensorSource(key, tuple(shape)) for key, shape in shapes.items()}
+    found = [match for match in map(_RESNET.fullmatch, bare) if match]
+    if not found:
+        return Layout("original T2I-Adapter", {ADAPTER + key: source for key, source in bare.items()})
+    is_light = "body.0.out_conv.weight" in bare
+    blocks = 1 + max(int(match["block"]) for match in found)
+
+    def original(key: str) -> str:
+        match = _RESNET.fullmatch(key)
+        if match is not None and is_light:
+            return f"body.{match['level']}.body.{match['block']}.{match['rest']}"
+        if match is not None:
+            return f"body.{int(match['level']) * blocks + int(match['block'])}.{match['rest']}"
+        own = _LEVEL_OWN.fullmatch(key)
+        return key if own is None or is_light else f"body.{int(own['level']) * blocks}.{own['rest']}"
+
+    return Layout("diffusers T2I-Adapter", {ADAPTER + original(key): source for key, source in bare.items()})
 
 
 def control_names(shapes: Mapping[str, tuple[int, ...]]) -> Layout:

@@ -83,7 +83,7 @@ def test_files_that_hold_the_steered_model_too(reference: Path) -> None:
         ({"lora_controlnet": (0,), "input_hint_block.0.weight": (16, 3, 3, 3)}, "a Control-LoRA"),
         ({"control_add_embedding.linear_1.weight": (1280, 1536)}, "a union ControlNet"),
         ({"controlnet_blocks.0.weight": (3072, 3072)}, "a ControlNet for a transformer model"),
-        ({"adapter.body.0.resnets.0.block1.weight": (320, 320, 3, 3)}, "a T2I-Adapter"),
+        ({"style_embedding": (1, 8, 1024)}, "a T2I style adapter"),
         ({"difference": (0,), CONTROL + "zero_convs.0.0.weight": (320, 320, 1, 1)}, "stored as the difference"),
         ({"something.else": (1, 2)}, "1 tensors such as something.else"),
         ({}, "0 tensors"),

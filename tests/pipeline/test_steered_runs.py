@@ -300,7 +300,7 @@ def test_a_pooled_vector_reaches_the_networks_that_take_one(tiny: SimpleNamespac
     for recipe, vector in ((pooled, y), (tiny.edges, None)):
         (steered,) = apply_control(Control(recipe, hints, 0.5), tiny.positive)
         with torch.no_grad(), lend_controls(tiny.models, unet, "xl", (steered,)) as ((entry,),):
-            got = entry.control.residuals(seen)
+            got = entry.control.residuals(seen).residuals
             with tiny.models.use(recipe.model) as network:
                 picture = network.encode_hint(torch.cat([hints, hints]).movedim(-1, 1))
                 expected = network(x, time, context, picture, vector)
