@@ -71,6 +71,6 @@ KNOWN: Final = (
         "ControlNetLoader",
     ),
     KnownFamily("taesd", "a TAESD (a tiny autoencoder)", lambda shapes: tiny_names(shapes) is not None, "VAELoader"),
-    KnownFamily("lora", "a LoRA", _any_starts("lora_unet_", "lora_te", "lora_transformer_")),
+    KnownFamily("lora", "a LoRA", _any_starts("lora_unet_", "lora_te", "lora_transformer_"), "LoraLoader"),
 )
 """In order: the first that matches names the file."""

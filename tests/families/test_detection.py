@@ -123,10 +123,12 @@ def test_known_but_unsupported_families_are_named(name: str, reference: Path) ->
     with pytest.raises(WeightError) as caught:
         detect_family(load(reference, name), {}, f"{name}.safetensors")
     problem = caught.value.problem
-    title = {known.name: known.title for known in KNOWN}[UNSUPPORTED[name]]
+    known = next(one for one in KNOWN if one.name == UNSUPPORTED[name])
+    cannot = "no checkpoint" if known.loader else "not supported yet"
     assert problem.code == "E-WEIGHT-FAMILY"
-    assert f"{name}.safetensors is known but not supported yet: family {UNSUPPORTED[name]} ({title})" in problem.message
-    assert problem.got == title
+    assert f"{name}.safetensors is known but {cannot}: family {known.name} ({known.title})" in problem.message
+    assert problem.got == known.title
+    assert (known.loader or "supported family") in str(problem.hint)
 
 
 @pytest.mark.parametrize(("prefix", "part"), [(DENOISER, "diffusion"), (AUTOENCODER, "vae"), (CLIP_TEXT, "text")])
