@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from engine.graph.declare import Choice, Clip, Float, FolderChoices, Model, node
+from engine.graph.node_types import NodeResult
 
 LoraName = Annotated[str, Choice(FolderChoices("loras"))]
 Strength = Annotated[float, Float(-100.0, 100.0, step=0.01)]
@@ -31,9 +32,9 @@ def load_lora(
     from engine.families.lora import add_lora
     from engine.weights.recipe import file_ref
 
-    file = file_ref(context.folders.resolve("loras", lora_name), lora_name)
-    changed_model, changed_clip = add_lora([(model, strength_model), (clip, strength_clip)], file)
-    return changed_model, changed_clip
+    file, notes = file_ref(context.folders.resolve("loras", lora_name), lora_name), []
+    changed = add_lora([(model, strength_model), (clip, strength_clip)], file, notes.append)
+    return NodeResult(changed, {"text": notes} if notes else {})
 
 
 @node("LoraLoaderModelOnly", display_name="LoraLoaderModelOnly", category="loaders")
@@ -47,4 +48,6 @@ def load_lora_model_only(context: Any, *, model: Model, lora_name: LoraName, str
     from engine.families.lora import add_lora
     from engine.weights.recipe import file_ref
 
-    return add_lora([(model, strength_model)], file_ref(context.folders.resolve("loras", lora_name), lora_name))[0]
+    file, notes = file_ref(context.folders.resolve("loras", lora_name), lora_name), []
+    changed = add_lora([(model, strength_model)], file, notes.append)
+    return NodeResult(changed, {"text": notes} if notes else {})

@@ -76,6 +76,7 @@ def report(result: Result) -> dict[str, Any]:
                 "type": nodes[id].type,
                 "state": str(outcome.state),
                 "seconds": round(outcome.seconds, 4),
+                "notes": list(outcome.ui.get("text", ())),
             }
             for id, outcome in made.nodes.items()
         ],
@@ -165,6 +166,9 @@ def _show(result: Result) -> None:
         else:
             for file in result.files:
                 print(file.path)
+    for id, outcome in result.made.nodes.items():
+        for note in outcome.ui.get("text", ()):
+            print(f"note: {result.graph.nodes[id].title or result.graph.nodes[id].type}: {note}", file=sys.stderr)
     print_problems([problem for error in result.made.errors for problem in error.problems])
     if result.made.cancelled:
         print_problems(Cancelled().problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from engine.errors import WeightError
@@ -33,10 +33,13 @@ NAMED: Final = 3
 log = logging.getLogger(__name__)
 
 
-def add_lora(recipes: Sequence[tuple[ModelRecipe, float]], file: FileRef) -> tuple[ModelRecipe, ...]:
+def add_lora(
+    recipes: Sequence[tuple[ModelRecipe, float]], file: FileRef, tell: Callable[[str], None] = log.warning
+) -> tuple[ModelRecipe, ...]:
     """Return the recipes with the adapters of `file` added, each at its strength; only headers are read.
 
-    A recipe comes back as it was where its strength is 0 or the file holds nothing for it. What fits nothing is logged.
+    A recipe comes back as it was where its strength is 0 or the file holds nothing for it. `tell` hears of
+    tensors that fit nothing.
     Raises `WeightError` where the file is for another family of models, of a kind that is not supported, or changes
     none of the recipes.
     """
@@ -54,7 +57,9 @@ def add_lora(recipes: Sequence[tuple[ModelRecipe, float]], file: FileRef) -> tup
         ]
         if not any(match.matched for match in matches):
             raise _fits_nothing(file, lora, [recipe for recipe, _ in recipes])
-        _log_leftovers(file, lora, matches)
+        left = _leftovers(file, lora, matches)
+    if left:
+        tell(left)
     pairs = zip(recipes, matches, strict=True)
     return tuple(
         recipe.with_patch(Patch(file, float(strength))) if strength and match.matched else recipe
@@ -79,14 +84,14 @@ def _check_context(file: FileRef, lora: WeightFile, networks: Sequence[tuple[Mod
             )
 
 
-def _log_leftovers(file: FileRef, lora: WeightFile, matches: Sequence[Match]) -> None:
+def _leftovers(file: FileRef, lora: WeightFile, matches: Sequence[Match]) -> str | None:
+    """Count and name the tensors that fit nothing; None where there are none."""
     strange = [key for key in lora.shapes if read_key(key) is None]
     left = [key for match in matches for key in (*match.unknown, *match.misfits)] + strange
-    if left:
-        named = ", ".join(left[:NAMED]) + (" ..." if len(left) > NAMED else "")
-        log.warning(
-            "%s: %d of %d tensors fit nothing here and are left out: %s", file.name, len(left), len(lora.shapes), named
-        )
+    if not left:
+        return None
+    named = ", ".join(left[:NAMED]) + (" ..." if len(left) > NAMED else "")
+    return f"{file.name}: {len(left)} of {len(lora.shapes)} tensors fit nothing here and are left out: {named}"
 
 
 def _fits_nothing(file: FileRef, lora: WeightFile, recipes: Sequence[ModelRecipe]) -> WeightError:

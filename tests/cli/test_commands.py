@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from tiny_checkpoint import text_to_image
 
 from engine.cli import main
+from engine.weights.files import open_weights, save_safetensors
+
+ATTENTION = "input_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"
 
 
 class Cli:
@@ -77,6 +81,26 @@ def test_run_with_json_prints_one_object(cli: Cli) -> None:
     assert all(node["seconds"] >= 0 for node in report["nodes"])
     assert report["peak_memory_bytes"] > 10 << 20
     assert cli.err == ""
+
+
+def test_what_fits_nothing_of_a_lora_is_shown(cli: Cli, base: Path) -> None:
+    path = base / "models/loras/mixed.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    stem = "lora_unet_" + ATTENTION.removesuffix(".weight").replace(".", "_")
+    file = Path(base / "models/checkpoints/tiny.safetensors")
+    with open_weights(file) as opened:
+        rows, columns = opened.shapes["model.diffusion_model." + ATTENTION]
+    tensors = {f"{stem}.lora_up.weight": torch.ones(rows, 1), f"{stem}.lora_down.weight": torch.ones(1, columns)}
+    save_safetensors(path, tensors | {"lora_unet_nowhere.lora_up.weight": torch.ones(4, 1)})
+    prompt = text_to_image(Sampler__model=["20", 0])
+    inputs = {"model": ["4", 0], "lora_name": "mixed.safetensors", "strength_model": 1.0}
+    prompt["20"] = {"class_type": "LoraLoaderModelOnly", "inputs": inputs, "_meta": {"title": "Style"}}
+    said = "mixed.safetensors: 1 of 3 tensors fit nothing here and are left out: lora_unet_nowhere"
+    assert cli("run", cli.workflow(prompt)) == 0
+    assert cli.err.startswith(f"note: Style: {said}")
+    assert cli("run", cli.workflow(prompt), "--json") == 0
+    (notes,) = [node["notes"] for node in cli.report()["nodes"] if node["title"] == "Style"]
+    assert notes[0].startswith(said)
 
 
 def test_a_picture_runs_again_to_the_same_bytes(cli: Cli) -> None:
