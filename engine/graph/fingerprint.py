@@ -26,7 +26,7 @@ from typing import Any
 from engine.errors import InputError, SafelightError
 from engine.graph.mentions import named_files
 from engine.graph.model import Graph, Link, Node
-from engine.graph.node_types import MISSING, FolderChoices, NodeType
+from engine.graph.node_types import MISSING, FileSet, FolderChoices, NodeType
 from engine.graph.registry import Registry
 
 FileIdentity = Callable[[str, str], str]
@@ -119,10 +119,24 @@ class Fingerprints:
         """Spell the content of the files that the value of input ``name`` stands for or mentions; "" for no files."""
         choices = kind.folders.get(name)
         if choices is not None:
-            is_file = isinstance(value, str) and value not in choices.extra
-            return self._file_token(choices.folder, value) if is_file else "-;"
+            if not isinstance(value, str) or value in choices.extra:
+                return "-;"
+            wanted = choices.set_named(value)
+            return self._set_token(wanted) if wanted else self._file_token(choices.folder, value)
         folder = kind.mentions.get(name)
         return "" if folder is None else "".join(self._file_token(folder, one) for one in named_files(value))
+
+    def _set_token(self, wanted: FileSet) -> str:
+        """Spell the content of a set's files. Raises what identifying the last possible name of a missing one does."""
+        return "".join(self._first_token(wanted.folder, wanted.candidates(stem)) for stem in wanted.stems)
+
+    def _first_token(self, folder: str, names: Sequence[str]) -> str:
+        for name in names[:-1]:
+            try:
+                return self._file_token(folder, name)
+            except (SafelightError, OSError):
+                continue  # not there under this name
+        return self._file_token(folder, names[-1])
 
     def _file_token(self, folder: str, name: str) -> str:
         identity = self._file_identity(folder, name)
