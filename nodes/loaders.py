@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from engine.errors import InputError
-from engine.graph.declare import Choice, Clip, FolderChoices, Model, Vae, node
+from engine.graph.declare import Choice, Clip, FileSet, FolderChoices, Model, Vae, node
 
 
 @node("CheckpointLoaderSimple", display_name="Load Checkpoint", category="loaders")
@@ -22,15 +22,23 @@ def load_checkpoint(
     return pipeline.load_checkpoint(file_ref(context.folders.resolve("checkpoints", ckpt_name), ckpt_name))
 
 
+TINY_VAES = tuple(FileSet(name, "vae_approx", (f"{name}_encoder", f"{name}_decoder")) for name in ("taesd", "taesdxl"))
+
+
 @node("VAELoader", display_name="Load VAE", category="loaders")
-def load_vae(context: Any, *, vae_name: Annotated[str, Choice(FolderChoices("vae"))]) -> Vae:
+def load_vae(context: Any, *, vae_name: Annotated[str, Choice(FolderChoices("vae", sets=TINY_VAES))]) -> Vae:
     """Load a VAE of its own, in place of the checkpoint's.
 
-    vae_name: a file of models/vae.
+    vae_name: a file of models/vae; taesd and taesdxl are the tiny ones of Stable Diffusion 1 and XL, whose two halves
+        are in models/vae_approx.
     """
-    from engine.families import pipeline
+    from engine.families import pipeline, taesd
     from engine.weights.recipe import file_ref
 
+    tiny = next((one for one in TINY_VAES if one.name == vae_name), None)
+    halves = tiny and tiny.found_in(context.folders.list_files(tiny.folder))
+    if tiny and halves:
+        return taesd.load_tiny([_file(context, tiny.folder, half) for half in halves], tiny.name)
     return pipeline.load_vae(file_ref(context.folders.resolve("vae", vae_name), vae_name))
 
 

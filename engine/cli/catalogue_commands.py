@@ -105,7 +105,7 @@ def _description(node_type: NodeType, session: Session) -> Iterator[str]:
         if parameter.help:
             yield f"      {parameter.help}"
         if isinstance(parameter.choices, FolderChoices):
-            names = parameter.choices.offered(_files(session, parameter.choices.folder))
+            names = parameter.choices.offered_in(lambda folder: _files(session, folder))
             yield f"      there: {', '.join(names) if names else 'no files yet'}"
         elif parameter.choices is not None and len(parameter.choices) > 8:
             yield f"      all: {', '.join(str(choice) for choice in parameter.choices)}"

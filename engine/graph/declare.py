@@ -25,7 +25,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from engine.graph.node_types import MISSING, Choices, FolderChoices, NodeResult, NodeType, Output, Parameter
+from engine.graph.node_types import MISSING, Choices, FileSet, FolderChoices, NodeResult, NodeType, Output, Parameter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -279,4 +279,4 @@ def _code_version(function: Callable[..., Any], version: int) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-__all__ = ["DeclarationError", "FolderChoices", "node"]
+__all__ = ["DeclarationError", "FileSet", "FolderChoices", "node"]

@@ -25,7 +25,7 @@ from typing import Any
 
 from engine.errors import InputError, SafelightError
 from engine.graph.model import Graph, Link, Node
-from engine.graph.node_types import MISSING, FolderChoices, NodeType
+from engine.graph.node_types import MISSING, FileSet, FolderChoices, NodeType
 from engine.graph.registry import Registry
 
 FileIdentity = Callable[[str, str], str]
@@ -116,10 +116,23 @@ class Fingerprints:
             kind = self._kinds[type_id] = _describe(node_type, self._salt)
         return kind
 
+    def _set_identity(self, wanted: FileSet) -> str:
+        """Identify all files of a set. Raises what identifying the last possible name of a missing one raises."""
+        return "&".join(self._first_identity(wanted.folder, wanted.candidates(stem)) for stem in wanted.stems)
+
+    def _first_identity(self, folder: str, names: Sequence[str]) -> str:
+        for name in names[:-1]:
+            try:
+                return self._file_identity(folder, name)
+            except (SafelightError, OSError):
+                continue  # not there under this name
+        return self._file_identity(folder, names[-1])
+
     def _file_token(self, choices: FolderChoices, name: Any) -> str:
         if not isinstance(name, str) or name in choices.extra:
             return "-;"
-        identity = self._file_identity(choices.folder, name)
+        wanted = choices.set_named(name)
+        identity = self._set_identity(wanted) if wanted else self._file_identity(choices.folder, name)
         return f"{len(identity)}:{identity}"
 
 

@@ -31,18 +31,55 @@ def _no_options() -> Mapping[str, Any]:
     return NO_OPTIONS
 
 
+SET_SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".ckpt", ".bin")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileSet:
+    """A choice that stands for several files of a folder; offered when all of them are there.
+
+    ``stems`` are their names without the ending, which may be any of `SET_SUFFIXES` (the first that is there counts).
+    """
+
+    name: str
+    folder: str
+    stems: tuple[str, ...]
+
+    def found_in(self, names: Iterable[str]) -> tuple[str, ...] | None:
+        """Return the files when the folder holds ``names``; None where one is missing."""
+        there = frozenset(names)
+        found = [next((c for c in self.candidates(stem) if c in there), None) for stem in self.stems]
+        files = tuple(name for name in found if name is not None)
+        return files if len(files) == len(self.stems) else None
+
+    @staticmethod
+    def candidates(stem: str) -> tuple[str, ...]:
+        """Return the names that a file may have, best first."""
+        return tuple(stem + suffix for suffix in SET_SUFFIXES)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class FolderChoices:
     """Choices that are the files of a model or input folder, listed when asked for.
 
     ``folder`` is a key of `engine.paths.Folders` (``checkpoints``, ``loras``, ``vae``, ``input`` …);
     ``extra`` are names that are always offered beside the files; ``suffixes`` narrow what is offered (not what is
-    accepted) to files that end so.
+    accepted) to files that end so; ``sets`` are choices that stand for several files.
     """
 
     folder: str
     extra: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
+    sets: tuple[FileSet, ...] = ()
+
+    def offered_in(self, listing: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
+        """Return what to offer, sets included, when ``listing(folder)`` are the files of a folder."""
+        whole = (one.name for one in self.sets if one.found_in(listing(one.folder)))
+        return (*self.offered(listing(self.folder)), *whole)
+
+    def set_named(self, name: object) -> FileSet | None:
+        """Return the set of this name, or None."""
+        return next((one for one in self.sets if one.name == name), None)
 
     def offered(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return what to offer when the folder holds ``names``."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import InputError
 from engine.graph.api_prompt import VALUE_KEY
-from engine.graph.node_types import FolderChoices, Parameter
+from engine.graph.node_types import SET_SUFFIXES, FileSet, FolderChoices, Parameter
 from engine.graph.sockets import WIDGET_TYPES, is_wildcard, members
 
 Listing = Callable[[str], Collection[str]]
@@ -224,6 +224,9 @@ def _file(parameter: Parameter, choices: FolderChoices, value: Any, listing: Lis
         raise _wrong(parameter, value, described(parameter), code="E-TYPE")
     if value in choices.extra:
         return value
+    wanted = choices.set_named(value)
+    if wanted is not None:
+        return _set(parameter, wanted, value, listing)
     name, folder = _annotated(value, choices.folder)
     names = listing(folder)
     if name in names:
@@ -231,7 +234,7 @@ def _file(parameter: Parameter, choices: FolderChoices, value: Any, listing: Lis
     slashed = name.replace("\\", "/")  # as systems with other slashes save it
     if slashed in names:
         return value.replace("\\", "/")
-    offered = choices.offered(names)
+    offered = choices.offered_in(listing)
     if offered:
         hint = did_you_mean(slashed, offered) or f"put the file into the folder {folder}, or choose: {listed(offered)}"
     else:
@@ -239,6 +242,17 @@ def _file(parameter: Parameter, choices: FolderChoices, value: Any, listing: Lis
     raise _wrong(
         parameter, value, f"a file in the folder {folder}", code="E-FILE",
         message=f"there is no such file in the folder {folder}", hint=hint,
+    )  # fmt: skip
+
+
+def _set(parameter: Parameter, wanted: FileSet, value: str, listing: Listing) -> str:
+    if wanted.found_in(listing(wanted.folder)) is not None:
+        return value
+    files = " and ".join(f"{stem}{SET_SUFFIXES[0]}" for stem in wanted.stems)
+    raise _wrong(
+        parameter, value, f"{files} in the folder {wanted.folder}", code="E-FILE",
+        message=f"not all files of {value} are in the folder {wanted.folder}",
+        hint=f"put {files} into the folder {wanted.folder}",
     )  # fmt: skip
 
 
