@@ -76,7 +76,7 @@ def load_text_encoder(
     *,
     clip_name: TextEncoderName,
     type: Annotated[str, Choice(CLIP_TYPES)],
-    device: Placement = "default",
+    device: Placement | None = None,
 ) -> Clip:
     """Load a text encoder from a file of its own: CLIP-L, OpenCLIP-H or OpenCLIP-G (of XL's refiner).
 
@@ -97,7 +97,7 @@ def load_text_encoder_pair(
     clip_name1: TextEncoderName,
     clip_name2: TextEncoderName,
     type: Annotated[str, Choice(PAIR_TYPES)],
-    device: Placement = "default",
+    device: Placement | None = None,
 ) -> Clip:
     """Load the two text encoders of Stable Diffusion XL, CLIP-L and OpenCLIP-G, from files of their own.
 
