@@ -7,10 +7,10 @@ by a linear ramp, as the ecosystem has it.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -88,7 +88,7 @@ def decode_tiled(
 
         feather = tiling.cells_of_overlap(factor) * factor
         pictures = [
-            to_unit(_average(passes, functools.partial(decode, samples), (height, width), factor, feather))
+            to_unit(_average(passes, partial(decode, samples), (height, width), factor, feather))
             for samples in torch.split(latent.samples, 1)
         ]
     return torch.cat(pictures).clone()
@@ -117,8 +117,7 @@ def encode_tiled(
 
         feather = tiling.cells_of_overlap(factor)
         latents = [
-            _average(passes, functools.partial(encode, picture), (height, width), 1, feather)
-            for picture in torch.split(cut, 1)
+            _average(passes, partial(encode, picture), (height, width), 1, feather) for picture in torch.split(cut, 1)
         ]
     return Latent(torch.cat(latents).clone())
 

@@ -36,7 +36,11 @@ def test_tiles_make_nearly_the_same(vae: ModelRecipe, picture: torch.Tensor, mod
     heard: list[tuple[int, int]] = []
     made = decode_tiled(models, vae, whole, Tiling(128, 32), lambda *step: heard.append(step))
     assert made.shape == wanted.shape and made.dtype == torch.float32
-    assert (made - wanted).abs().mean() < 2 / 255
+    # What remains is the tiles' own normalisation, a slow change of tone; without the ramp it would be seams.
+    assert (made - wanted).abs().mean() < 8 / 255
+    hard = decode_tiled(models, vae, whole, Tiling(128, 0))
+    soft_jump, hard_jump = ((one - wanted).diff(dim=1).abs().max() for one in (made, hard))
+    assert soft_jump < 0.7 * hard_jump
     assert heard == [(index, len(heard)) for index in range(len(heard))] and len(heard) > 6
 
 
