@@ -21,6 +21,10 @@ EXPECTED = {
     "image_to_image.json": (1, 128),
     "inpaint.json": (1, 128),
     "inpaint_hole.json": (1, 128),
+    "inpaint_region.json": (1, 256),
+    "outpaint.json": (1, 128),
+    "controlnet_edges.json": (1, 128),
+    "lora.json": (1, 128),
     "hires_two_pass.json": (1, 192),
     "batch.json": (4, 128),
     "custom_sampler.json": (1, 128),
@@ -68,12 +72,42 @@ def test_both_forms_of_one_workflow_draw_the_same(examples: Session, root: Path)
     assert np.array_equal(np.asarray(editor), np.asarray(api))
 
 
-def test_inpainting_keeps_what_the_mask_leaves(examples: Session, root: Path) -> None:
+def test_inpainting_keeps_what_the_mask_leaves_and_adds_what_is_asked(examples: Session, root: Path) -> None:
     made = np.asarray(picture(examples, root, "inpaint.json"), np.float32)
-    source = np.asarray(Image.open(root / "input/red_circle.png"), np.float32)
-    outside = np.abs(made - source)[:, :16].mean()
-    inside = np.abs(made - source)[48:80, 48:80].mean()
-    assert inside > 2 * outside
+    source = np.asarray(Image.open(root / "input/red_circle_left.png"), np.float32)
+    assert np.abs(made - source)[:, :56].mean() < 6
+    assert np.abs(made - source)[48:80, 80:104].mean() > 40, "there is a star now"
+
+
+def test_painting_a_region_leaves_the_rest_exactly(examples: Session, root: Path) -> None:
+    made = np.asarray(picture(examples, root, "inpaint_region.json"), int)
+    source = np.asarray(Image.open(root / "input/landscape.png").convert("RGB"), int)
+    mask = np.asarray(Image.open(root / "input/landscape_mask.png").convert("L")) > 127
+    assert np.array_equal(made[~mask], source[~mask])
+    assert np.abs(made - source)[mask].mean() > 20
+
+
+def test_outpainting_joins_without_a_line(examples: Session, root: Path) -> None:
+    """The step across the old edge is no larger than the steps inside the old picture."""
+    made = np.asarray(picture(examples, root, "outpaint.json"), np.float32)
+    edge = 80
+    sky = made[[*range(4, 12), *range(116, 124)]]  # plain background above and below the dog
+    steps = np.abs(np.diff(sky, axis=1)).mean((0, 2))
+    assert steps[edge - 9 : edge + 8].max() < 8
+    assert np.abs(sky[:, edge + 8 :].mean((0, 1)) - sky[:, : edge - 8].mean((0, 1))).max() < 20
+
+
+def test_strength_0_of_the_control_is_no_control(examples: Session, root: Path) -> None:
+    name = root / "workflows/controlnet_edges.json"
+    without = graph_to_api(examples.load(name))
+    (sampler,) = (entry for entry in without.values() if entry["class_type"] == "KSampler")
+    ids = {entry["_meta"]["title"]: id for id, entry in without.items()}
+    sampler["inputs"] |= {"positive": [ids["Prompt"], 0], "negative": [ids["Negative prompt"], 0]}
+    (plain,) = examples.open(without).run().images["Save Image"]
+    (at_zero,) = examples.open(name).set("Apply ControlNet.strength", 0.0).run().images["Save Image"]
+    (steered,) = examples.open(name).run().images["Save Image"]
+    assert np.array_equal(np.asarray(plain), np.asarray(at_zero))
+    assert np.abs(np.asarray(plain, int) - np.asarray(steered, int)).mean() > 10
 
 
 def test_the_seed_of_the_primitive_reaches_the_sampler(examples: Session, root: Path) -> None:
