@@ -83,7 +83,7 @@ class ControlNetRecipe:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Control:
-    """Say which ControlNet acts with which picture `hint` [B, H, W, 3] in 0..1, how strongly, and when.
+    """Say which ControlNet acts with which picture `hint` [B, H, W, C] in 0..1 (-1: to paint), how strongly, and when.
 
     It acts from `start_percent` to `end_percent` (0..1) of the way from noise to picture. A condition's `control` is a
     tuple of these; what they add to the model adds up.
