@@ -12,7 +12,10 @@ Size = Annotated[int, Int(8, 16384, step=8)]
 
 
 @node(
-    "InpaintCrop", display_name="Inpaint Crop", category="image/inpaint", outputs=("stitch", "cropped", "cropped_mask")
+    "InpaintRegionCrop",
+    display_name="Crop Region (for Inpainting)",
+    category="image/inpaint",
+    outputs=("stitch", "cropped", "cropped_mask"),
 )
 def crop_region(
     *,
@@ -26,7 +29,7 @@ def crop_region(
 ) -> tuple[StitchInfo, Image, Mask]:
     """Cut the masked region out of pictures and scale it to the size that the model was trained at.
 
-    Inpaint the cropped picture with the cropped mask, then give the result to Inpaint Stitch.
+    Inpaint the cropped picture with the cropped mask, then give the result to Put Region Back.
 
     image: the pictures.
     mask: 1 where to paint; a mask of another size is scaled. All pictures of a batch are cut at the same place.
@@ -46,11 +49,11 @@ def crop_region(
     return crop_region(image, mask, Margins(grow, feather, context), (height, width))
 
 
-@node("InpaintStitch", display_name="Inpaint Stitch", category="image/inpaint")
+@node("InpaintRegionStitch", display_name="Put Region Back", category="image/inpaint")
 def stitch_region(*, stitch: StitchInfo, image: Image) -> Image:
-    """Put an inpainted region back where Inpaint Crop cut it out; every pixel outside the grown mask stays as it was.
+    """Put an inpainted region back where Crop Region cut it out; every pixel outside the grown mask stays as it was.
 
-    stitch: what Inpaint Crop gave.
+    stitch: what Crop Region gave.
     image: the inpainted region, of any size; several make several pictures.
     """
     from engine.imaging.regions import stitch_region

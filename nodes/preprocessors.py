@@ -7,7 +7,7 @@ from typing import Annotated
 from engine.graph.declare import Boolean, Float, Image, Int, Mask, node
 
 
-@node("SoftEdgePreprocessor", display_name="Soft Edges", category="image/preprocessors")
+@node("SoftEdgeHint", display_name="Soft Edge Hint", category="image/preprocessors")
 def soft_edges(*, image: Image, smoothing: Annotated[float, Float(0.25, 8.0, step=0.25)] = 1.0) -> Image:
     """Draw edges as bright as they are strong, for soft-edge (HED) ControlNets.
 
@@ -19,7 +19,7 @@ def soft_edges(*, image: Image, smoothing: Annotated[float, Float(0.25, 8.0, ste
     return soft_edges(image, smoothing)
 
 
-@node("ScribblePreprocessor", display_name="Scribble", category="image/preprocessors")
+@node("ScribbleHint", display_name="Scribble Hint", category="image/preprocessors")
 def scribble(*, image: Image, thickness: Annotated[int, Int(1, 32)] = 3) -> Image:
     """Draw the strong edges as thick white lines, as if by hand, for scribble ControlNets.
 
@@ -31,7 +31,7 @@ def scribble(*, image: Image, thickness: Annotated[int, Int(1, 32)] = 3) -> Imag
     return scribble(image, thickness)
 
 
-@node("TilePreprocessor", display_name="Tile (Blur)", category="image/preprocessors")
+@node("TileHint", display_name="Tile Hint", category="image/preprocessors")
 def tile(*, image: Image, factor: Annotated[float, Float(1.0, 64.0, step=0.5)] = 4.0) -> Image:
     """Leave the colours and take the detail away, for tile and blur ControlNets, which put new detail in.
 
@@ -43,7 +43,7 @@ def tile(*, image: Image, factor: Annotated[float, Float(1.0, 64.0, step=0.5)] =
     return coarse(image, factor)
 
 
-@node("ThresholdPreprocessor", display_name="Threshold", category="image/preprocessors")
+@node("ThresholdHint", display_name="Threshold Hint", category="image/preprocessors")
 def threshold(
     *,
     image: Image,
@@ -61,7 +61,7 @@ def threshold(
     return threshold(image, level, invert=invert)
 
 
-@node("InpaintPreprocessor", display_name="Inpaint Hint", category="image/preprocessors")
+@node("InpaintHint", display_name="Inpaint Hint", category="image/preprocessors")
 def inpaint(*, image: Image, mask: Mask) -> Image:
     """Mark what an inpainting ControlNet is to paint: masked pixels become -1, which no picture has.
 

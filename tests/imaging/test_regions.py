@@ -89,7 +89,7 @@ def test_the_stitch_has_a_key_of_its_content() -> None:
 
 def test_the_nodes_and_a_size_that_fits_no_latent() -> None:
     types = Session().registry.types
-    crop, stitch = types["InpaintCrop"].run, types["InpaintStitch"].run
+    crop, stitch = types["InpaintRegionCrop"].run, types["InpaintRegionStitch"].run
     assert crop is not None and stitch is not None
     made, region, _ = crop(image=pictures(), mask=mask_of(40, 50, 60, 90), width=128, height=128)
     assert stitch(stitch=made, image=region).shape == (1, HEIGHT, WIDTH, 3)
