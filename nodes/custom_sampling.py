@@ -208,13 +208,12 @@ def sampler_custom(
     latent_image: where to start: empty latents, or a picture to change.
     """
     from engine.families.custom_sampling import GuiderRecipe, Ingredients, NoiseRecipe, sample_custom
-    from engine.families.pipeline import latent_format_of
 
     context.check_cancelled()
     noise = NoiseRecipe(noise_seed if add_noise else None)
     guider = GuiderRecipe(model, positive, negative, cfg)
     given = Ingredients(noise, guider, sampler, sigmas, latent_image, noise_seed)
-    return sample_custom(context.models, given, step_reporter(context, latent_format_of(model)))
+    return sample_custom(context.models, given, step_reporter(context, model))
 
 
 @node(
@@ -235,8 +234,7 @@ def sampler_custom_advanced(
     latent_image: where to start: empty latents, or a picture to change.
     """
     from engine.families.custom_sampling import Ingredients, sample_custom
-    from engine.families.pipeline import latent_format_of
 
     context.check_cancelled()
-    on_step = step_reporter(context, latent_format_of(guider.model))
+    on_step = step_reporter(context, guider.model)
     return sample_custom(context.models, Ingredients(noise, guider, sampler, sigmas, latent_image), on_step)

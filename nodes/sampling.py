@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from engine.diffusion.names import SAMPLERS, SCHEDULES
-from engine.graph.declare import Choice, Conditioning, Float, Int, Latent, Model, Seed, node
+from engine.graph.declare import Choice, Conditioning, FileSet, Float, Int, Latent, Model, Seed, node
 
 Steps = Annotated[int, Int(1, 10000)]
 Cfg = Annotated[float, Float(0.0, 100.0, step=0.1, round=0.01)]
@@ -102,14 +102,29 @@ def _ksample(context: Any, model: Any, settings: Any, guidance: tuple[Any, Any, 
     from engine.families import pipeline
 
     context.check_cancelled()
-    on_step = step_reporter(context, pipeline.latent_format_of(model))
+    on_step = step_reporter(context, model)
     return pipeline.sample_latent(context.models, model, settings, pipeline.Guidance(*guidance), latent, on_step)
 
 
-def step_reporter(context: Any, latent_format: Any) -> Any:
+def step_reporter(context: Any, model: Any) -> Any:
     """Return the observer that reports each step, with a way to make its preview if anybody looks."""
+    from functools import cache
+
+    from engine.families.pipeline import latent_format_of
+    from engine.families.previews import preview_with, tiny_decoder_of
+    from engine.weights.recipe import file_ref
+
+    latent_format = latent_format_of(model)
+
+    @cache  # looked for when the first preview is made, if any is
+    def preview() -> Any:
+        stem = tiny_decoder_of(latent_format)
+        decoder = FileSet("", "vae_approx", (stem,)) if stem else None
+        names = (decoder and decoder.found_in(context.folders.list_files(decoder.folder))) or ()
+        files = [file_ref(context.folders.resolve("vae_approx", name), name) for name in names]
+        return preview_with(context.models, latent_format, files)
 
     def report(info: Any) -> None:
-        context.progress(info.index + 1, info.total, lambda: latent_format.preview(info.denoised))
+        context.progress(info.index + 1, info.total, lambda: preview()(info.denoised))
 
     return report

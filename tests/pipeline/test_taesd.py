@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_checkpoint import make_base_directory, text_to_image
 from tiny_families import tiny_tensors
 
 from engine.diffusion.latents import SD15, SDXL, Latent
 from engine.errors import SafelightError, WeightError
+from engine.execution.events import NodeProgress
 from engine.families.pipeline import decode_latent, detect_file, encode_pixels, load_vae
 from engine.families.taesd import load_tiny
 from engine.memory.residency import Residency
 from engine.paths.folders import make_folders
+from engine.session import Session
+from engine.settings import Settings
 from engine.weights.files import save_safetensors
 from engine.weights.layouts import AUTOENCODER
 from engine.weights.recipe import file_ref
@@ -98,3 +102,33 @@ def test_the_choice_is_there_when_both_halves_are(tmp_path: Path) -> None:
         "taesd_encoder.pth",
         "taesd_decoder.safetensors",
     )
+
+
+def test_previews_come_from_the_decoder_where_it_is_there(
+    root: Path, halves: dict[str, dict[str, torch.Tensor]], models: Residency, tmp_path: Path
+) -> None:
+    base = make_base_directory(tmp_path / "base", root)
+    session = Session(Settings(base, output_directory=tmp_path / "out", temp_directory=tmp_path / "temp", device="cpu"))
+
+    def last_preview() -> torch.Tensor:
+        made: list[torch.Tensor] = []
+
+        def listen(event: object) -> None:
+            if isinstance(event, NodeProgress) and event.preview is not None:
+                made.append(event.preview())
+
+        session.open(text_to_image()).run(listener=listen)
+        session.cache.clear()
+        return made[-1]
+
+    assert last_preview().shape == (1, 8, 8, 3), "the colours of the latents"
+    path = base / "models/vae_approx/taesd_decoder.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    save_safetensors(path, halves["decoder"])
+    latent = session.open(text_to_image()).run(["3"]).values["3"][0]
+    session.cache.clear()
+    made = last_preview()
+    assert made.shape == (1, 64, 64, 3)
+    torch.testing.assert_close(made, decode_latent(models, load_tiny([file_ref(path)]), latent), atol=1e-4, rtol=0)
+    path.write_text("not a weight file")
+    assert last_preview().shape == (1, 8, 8, 3), "a broken decoder never ends a run"
