@@ -40,6 +40,7 @@ from engine.families.pipeline import (
 from engine.families.sizes import METADATA_KEY
 from engine.graph.fingerprint import content_key
 from engine.graph.registry import load_package
+from engine.imaging.preprocessing import inpaint_hint
 from engine.memory.residency import Residency
 from engine.networks.controlnet import ControlNet, ControlNetConfig
 from engine.networks.unet import UNet, UNetConfig
@@ -164,6 +165,19 @@ def test_two_controlnets_equal_a_sum_made_by_hand(tiny: SimpleNamespace) -> None
     assert_close(draw(tiny, sides(tiny, second, first)), expected)
     for less in ((), (first,), (second,)):
         assert float((draw(tiny, sides(tiny, *less)) - expected).abs().max() / expected.abs().max()) > 1e-3
+
+
+def test_the_mark_of_an_inpainting_hint_and_any_strength_reach_the_network(tiny: SimpleNamespace) -> None:
+    marked = inpaint_hint(tiny.picture, (tiny.other[..., 0] > 0.5).float())
+    assert float(marked.min()) == -1
+    for strength in (1.0, -1.0, 10.0):
+
+        def residuals(scaled: Tensor, time: Tensor, context: Tensor, is_positive: bool) -> list[Tensor]:
+            made = residuals_of(tiny, tiny.edges, marked, scaled, time, context)
+            return [strength * one for one in made]  # noqa: B023 (called within the same round)
+
+        got = draw(tiny, sides(tiny, Control(tiny.edges, marked, strength)))
+        assert_close(got, by_hand(tiny, residuals, empty_latent(64, 64)))
 
 
 def test_a_batch_of_hints_goes_picture_by_picture(tiny: SimpleNamespace) -> None:
