@@ -97,6 +97,7 @@ class Parameter:
 
     ``type`` is a socket type or one of INT FLOAT STRING BOOLEAN COMBO. ``minimum``/``maximum`` are inclusive.
     ``mentions`` is a folder whose files the text may name, see `engine.graph.mentions`.
+    A ``lazy`` input is only computed when the node asks for it; a ``raw_link`` input is given the `Link` itself.
     ``options`` keeps what the ecosystem's files say about the input and the engine has no use for.
     """
 
@@ -116,6 +117,7 @@ class Parameter:
     image_upload: bool = False
     force_input: bool = False
     lazy: bool = False
+    raw_link: bool = False
     help: str = ""
     options: Mapping[str, Any] = dataclasses.field(default_factory=_no_options)
 
@@ -145,17 +147,49 @@ class SavedFile:
     sha256: str
 
 
+class Many(tuple[Any, ...]):
+    """The items of a list output: nodes that take one item are called once for each."""
+
+    __slots__ = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blocked:
+    """Stand in for a value that is not to be used: whoever would receive it is passed over, and all below.
+
+    ``message`` says why, for the user; None means that this is in order.
+    """
+
+    message: str | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeResult:
     """What a node returns when it has more to say than its output values.
 
     ``ui`` is shown to clients as it is; ``files`` are what it wrote (a cached result whose files are gone is
-    computed again).
+    computed again). ``expand`` holds nodes, as an API prompt with ids that are new, that run in this node's place;
+    ``values`` may then hold `Link`s to them.
     """
 
     values: tuple[Any, ...] = ()
     ui: Mapping[str, Any] = dataclasses.field(default_factory=_no_options)
     files: tuple[SavedFile, ...] = ()
+    expand: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputCheck:
+    """A node's own check of its inputs before anything runs.
+
+    ``call(values, types)`` gets the constants by name (None for what comes by link) and the types of the outputs that
+    feed the linked ones. It returns True, or False, or a text that says what is wrong. What it looks at is not checked
+    by the engine's rules: the inputs in ``names`` (all, when ``names`` is None), and the types of links when ``types``.
+    """
+
+    call: Callable[[Mapping[str, Any], Mapping[str, str]], bool | str]
+    names: frozenset[str] | None = frozenset()
+    types: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,9 +198,17 @@ class NodeType:
 
     ``run`` is called as ``run(context, **inputs)`` when ``wants_context`` else ``run(**inputs)``, and returns the
     value of its one output (as it is, also when that is a tuple), a tuple with one value for each of several
-    outputs, or a `NodeResult`. ``version`` is part of every result's key: it changes when the node's code
-    changes. ``uses_model`` names the inputs whose weights the node computes with, so that work can be grouped by
-    model.
+    outputs, or a `NodeResult`, or an awaitable of any of these. ``version`` is part of every result's key: it changes
+    when the node's code changes. ``uses_model`` names the inputs whose weights the node computes with, so that work
+    can be grouped by model.
+
+    With ``input_is_list`` the node is called once with a list for each input, instead of once for each item of a
+    `Many`. With ``open_inputs`` it also receives linked inputs that it does not declare. ``per_node`` makes the node's
+    id a part of its key, so that equal nodes are not merged. ``needs(context, inputs)`` names the lazy inputs that are
+    to be computed, given those that are there (None for the others); it is asked again after each, until it names
+    nothing new. ``changed(values)`` gives a value that joins the key, from the constants (None for what comes by
+    link); NaN or an exception make the result unlike any other. ``inputs_for(values)`` gives the inputs of a node
+    whose constants are ``values``, where those depend on them.
     """
 
     id: str
@@ -183,6 +225,13 @@ class NodeType:
     deprecated: bool = False
     experimental: bool = False
     uses_model: tuple[str, ...] = ()
+    input_is_list: bool = False
+    open_inputs: bool = False
+    per_node: bool = False
+    needs: Callable[..., Iterable[str]] | None = None
+    changed: Callable[[Mapping[str, Any]], Any] | None = None
+    check: InputCheck | None = None
+    inputs_for: Callable[[Mapping[str, Any]], tuple[Parameter, ...]] | None = None
     module: str = ""
     by_name: Mapping[str, Parameter] = dataclasses.field(
         default_factory=_no_options, init=False, compare=False, repr=False
