@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 class Agenda:
     """Hold the steps of a run that are not finished. ``eager(node_id)`` says which to start before all others."""
 
-    def __init__(self, eager: Callable[[str], bool]) -> None:
+    def __init__(self, eager: Callable[[str], bool] | None = None) -> None:
         self._eager = eager
         self._waiting: dict[str, int] = {}  # unfinished steps, with how many others each still waits for
         self._users: dict[str, list[str]] = {}
@@ -86,7 +86,7 @@ class Agenda:
             self._release(node_id)
 
     def _release(self, node_id: str) -> None:
-        if self._eager(node_id):
+        if self._eager is not None and self._eager(node_id):
             self._soon.append(node_id)
         else:
             heapq.heappush(self._ready, (self._ranks[node_id], node_id))

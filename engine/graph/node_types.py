@@ -275,9 +275,11 @@ class NodeType:
     by_name: Mapping[str, Parameter] = dataclasses.field(
         default_factory=_no_options, init=False, compare=False, repr=False
     )
+    gives_lists: bool = dataclasses.field(default=False, init=False, compare=False, repr=False)
     awaits: bool = dataclasses.field(default=False, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Looked up once per input of every node of a graph: a dict beats scanning the tuple.
         object.__setattr__(self, "by_name", MappingProxyType({p.name: p for p in self.inputs}))
+        object.__setattr__(self, "gives_lists", any(output.is_list for output in self.outputs))
         object.__setattr__(self, "awaits", inspect.iscoroutinefunction(self.run))
