@@ -163,7 +163,7 @@ class _Run:
         absent = state.unasked(node.id, self._asked.get(node.id, ()))
         job.inputs.update(state.gather(node, node_type, absent))
         job.calls = calls_for(node_type, job.inputs)
-        if absent and self._asks_for_more(job, absent):
+        if node_type.needs is not None and self._asks_for_more(job, absent):
             return
         job.origin = state.origin(node, job.inputs, absent)
         if node_type.cacheable and self._cached_by_content(node.id, job.origin):
