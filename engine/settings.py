@@ -31,6 +31,7 @@ class Settings:
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    ``debug`` looks after every node whether it changed what it was given.
     """
 
     base_directory: Path
@@ -45,6 +46,7 @@ class Settings:
     cache_bytes: int = 1 << 30
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
+    debug: bool = False
 
     def __post_init__(self) -> None:
         if self.device.split(":")[0] not in DEVICES:
@@ -95,6 +97,8 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         return tuple(Path(part).expanduser() for part in parts if str(part))
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
+    if annotation == "bool":
+        return value if isinstance(value, bool) else str(value).strip().lower() in ("1", "true", "yes", "on")
     if annotation.startswith("int"):
         try:
             return int(value)
