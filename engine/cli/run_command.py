@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _cancel_on_interrupt(cancel), _display(workflow, quiet=arguments.json) as display:
         listeners = [one for one in (display, _logger(workflow.graph) if arguments.verbose else None) if one]
         result = session.run(workflow.graph, listener=broadcast(*listeners), cancel=cancel)
+    _close_cache(session)
     if arguments.json:
         print_json(report(result))
     else:
@@ -154,6 +155,15 @@ def _display(workflow: Workflow, *, quiet: bool) -> contextlib.AbstractContextMa
     from engine.cli.progress import Display
 
     return Display(workflow.graph)
+
+
+def _close_cache(session: Session) -> None:
+    """Finish storing what was made; say when that failed, which is no failure of the run."""
+    session.cache.flush()
+    disk = session.cache.facts().disk
+    session.cache.close()
+    if disk is not None and disk.problem is not None:
+        print(f"note: nothing was stored for later runs: {disk.problem}", file=sys.stderr)
 
 
 def _show(result: Result) -> None:

@@ -229,9 +229,7 @@ class ResultCache:
     def facts(self) -> CacheFacts:
         """Return how full the cache is and how it has done."""
         with self._lock:
-            return CacheFacts(
-                self._size, self._max_size, len(self._entries), self._hits, self._misses, self._evictions
-            )
+            return CacheFacts(self._size, self._max_size, len(self._entries), self._hits, self._misses, self._evictions)
 
     def _keep(self, result: Result, wanted: list[str]) -> int:
         """Keep ``result`` under ``wanted``; return its estimated bytes."""
