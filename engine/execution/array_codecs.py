@@ -85,6 +85,8 @@ class ArrayWriter:
         named = value.dtype in DTYPES.values()
         if number is None:
             plain = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
+            if plain.numel() == 1:  # any stride counts as contiguous then, but not for `view`
+                plain = plain.clone(memory_format=torch.contiguous_format)
             number = self._append(plain if named else plain.reshape(-1).view(torch.uint8))
             self._numbers[id(value)] = number
             self._held.append(value)

@@ -127,6 +127,7 @@ class DiskCache:
                 self._recent.append(lambda: self._store(result, keys, label, ()))
             return
         stamps = stamp_files(result.files)
+        self._known.update((self._scope + key, None) for key in keys)  # so that `link` knows them while they wait
         self._jobs.submit(lambda: self._store(result, keys, label, stamps), nbytes)
 
     def link(self, known: str, key: str) -> None:

@@ -141,6 +141,8 @@ def write_safetensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: M
 def _write_tensor(file: BinaryIO, tensor: Tensor) -> None:
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
     if flat.numel():
+        if flat.stride(0) != 1:  # of a single element any stride counts as contiguous, but not for `view`
+            flat = flat.clone(memory_format=torch.contiguous_format)
         file.write(flat.view(torch.uint8).numpy().data)
 
 
