@@ -156,10 +156,13 @@ def _read_tensors(data: bytearray) -> dict[str, Tensor]:
             found[name] = torch.empty(entry.shape, dtype=entry.dtype)
             continue
         raw = torch.frombuffer(data, dtype=torch.uint8, count=entry.nbytes, offset=entry.start)
-        if entry.start % entry.dtype.itemsize:  # written by somebody else; no processor likes it
-            raw = raw.clone()
-        found[name] = raw.view(entry.dtype).reshape(entry.shape)
+        found[name] = _seen_as(raw, entry.dtype).reshape(entry.shape)
     return found
+
+
+def _seen_as(raw: Tensor, dtype: Any) -> Tensor:
+    """Return the bytes of ``raw`` as numbers, moved where no number would lie across an address that it may not."""
+    return (raw.clone() if raw.data_ptr() % dtype.itemsize else raw).view(dtype)
 
 
 def _tensor(reader: ArrayReader, number: int, dtype: str = "", shape: Any = (), device: str = "cpu") -> Any:
@@ -167,7 +170,7 @@ def _tensor(reader: ArrayReader, number: int, dtype: str = "", shape: Any = (), 
     if not dtype:
         return found
     wanted = _dtype(reader, dtype)
-    found = found if found.dtype is wanted else found.view(wanted).reshape(shape)
+    found = found if found.dtype is wanted else _seen_as(found, wanted).reshape(shape)
     if device == "cpu":
         return found
     try:

@@ -90,8 +90,10 @@ class _Encoder:
         if depth > MAX_DEPTH or self._items > MAX_ITEMS:
             raise NotStorable("the value is too deep, has too many parts, or holds itself")
         kind = type(value)
-        if value is None or kind is bool or kind is str:
+        if value is None or kind is bool or (kind is str and value.isascii()):
             return value
+        if kind is str:
+            return _text(value)
         if kind is int:
             return value if -_LARGEST_INT < value < _LARGEST_INT else ["i", f"{value:x}"]
         if kind is float:
@@ -133,6 +135,15 @@ class _Encoder:
         if len(data) <= INLINE_BYTES:
             return [tag, base64.b64encode(data).decode("ascii")]
         return [tag, self._arrays.add_bytes(data)]
+
+
+def _text(value: str) -> Any:
+    """Return text as it is, or its bytes where it holds halves of characters: JSON would join them."""
+    try:
+        value.encode("utf-8")
+        return value
+    except UnicodeEncodeError:
+        return ["u", value.encode("utf-8", "surrogatepass").hex()]
 
 
 def _decode(stored: Any, arrays: StoredArrays) -> Any:
@@ -234,6 +245,7 @@ _MAKERS: Mapping[str, _Maker] = MappingProxyType(
         "mp": lambda rest, arrays: MappingProxyType(_decode_pairs(rest, arrays)),
         "b": _decode_bytes,
         "ba": lambda rest, arrays: bytearray(_decode_bytes(rest, arrays)),
+        "u": lambda rest, arrays: bytes.fromhex(rest[0]).decode("utf-8", "surrogatepass"),
         "i": lambda rest, arrays: int(rest[0], 16),
         "f": lambda rest, arrays: float(rest[0]),
         "p": lambda rest, arrays: Path(rest[0]),

@@ -331,9 +331,9 @@ def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Cal
     finished: set[int] = set()
 
     def write_on(first: int, pipe: int) -> None:
-        disk = open_disk()
+        disk = open_disk(1 << 30)
         for number in range(first, first + per_round):
-            result = result_of(made(number, 10 if number % 3 else 40_000), number)
+            result = result_of(made(number, 10 if number % 3 else 20_000), number)
             disk.put(result, [f"k{number}"], "Node", 1000)
             if number % 2:
                 disk.flush()
@@ -349,7 +349,7 @@ def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Cal
         with os.fdopen(reading, "rb") as pipe:
             told = pipe.read()
         finished |= {int.from_bytes(told[at : at + 4], "little") for at in range(0, len(told) - 3, 4)}
-    disk = open_disk()
+    disk = open_disk(1 << 30)
     stored = {int(one.keys[0][1:]) for one in disk.listed().values()}
     assert finished <= stored
     assert len(finished) > rounds
@@ -357,7 +357,7 @@ def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Cal
         found = disk.find(f"k{number}")
         assert found is not None
         assert found.values[1] == number
-        assert torch.equal(found.values[0], made(number, 10 if number % 3 else 40_000))
+        assert torch.equal(found.values[0], made(number, 10 if number % 3 else 20_000))
     assert disk.facts().damaged == 0
     store(disk, result_of(1), "x")
     assert len(files_of(disk)) == sum(number % 3 == 0 for number in stored), "nothing is left that no result needs"
