@@ -302,8 +302,8 @@ class ResultCache:
 def size_bytes(value: Any) -> int:
     """Estimate the bytes that ``value`` holds, each part counted once.
 
-    Arrays, tensors and whatever else says ``nbytes`` are believed; containers, dataclasses and pictures are looked
-    into; any other object counts as itself alone.
+    Arrays, tensors and whatever else says ``nbytes`` are believed; containers, dataclasses (whose ``nbytes`` may be
+    those of a file that they name) and pictures are looked into; any other object counts as itself alone.
     """
     if value is None or type(value) in _SMALL:
         return 32
@@ -332,7 +332,7 @@ def size_bytes(value: Any) -> int:
 def _bulk(value: Any) -> int | None:
     """Return the bytes of an array's or a picture's data, or None for any other value."""
     nbytes = getattr(value, "nbytes", None)
-    if isinstance(nbytes, int):
+    if isinstance(nbytes, int) and not dataclasses.is_dataclass(value):
         return nbytes
     pil = sys.modules.get("PIL.Image")  # never imported here: a picture can only exist when it is
     if pil is not None and isinstance(value, pil.Image):
