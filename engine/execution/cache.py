@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from engine.execution.kept_files import Stamps, files_unchanged, stamp_files
-from engine.graph.fingerprint import content_key, link_token
+from engine.graph.content import content_key
+from engine.graph.fingerprint import link_token
 from engine.graph.model import EMPTY
 from engine.graph.node_types import SavedFile
 
@@ -37,12 +38,23 @@ _PARTIAL = "partial:"
 Tier = Literal["memory", "disk"]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """What a node inside another's work (a loop, an expansion) showed and wrote, to be told again from the cache."""
+
+    node_id: str
+    display_id: str | None
+    ui: Mapping[str, Any]
+    files: tuple[SavedFile, ...]
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """What a node made: its output values, what it shows, what it wrote. Never changes.
 
-    ``origin`` is the key of what made it; it names values whose content cannot be told. ``_tokens`` only remembers
-    what `token` found, because hashing a video takes a while and most slots are never asked for.
+    ``origin`` is the key of what made it; it names values whose content cannot be told. ``shown`` is what the output
+    nodes inside its work showed. ``_tokens`` only remembers what `token` found, because hashing a video takes a while
+    and most slots are never asked for.
     """
 
     values: tuple[Any, ...]
@@ -50,6 +62,7 @@ class Result:
     ui: Mapping[str, Any] = dataclasses.field(default_factory=lambda: EMPTY)
     files: tuple[SavedFile, ...] = ()
     seconds: float = 0.0
+    shown: tuple[Shown, ...] = ()
     _tokens: dict[int, str] = dataclasses.field(default_factory=dict, repr=False)
 
     def token(self, slot: int) -> str:
@@ -59,6 +72,10 @@ class Result:
             token = content_key(self.values[slot]) or link_token(self.origin, slot)
             self._tokens[slot] = token
         return token
+
+    def written(self) -> tuple[SavedFile, ...]:
+        """Return every file that the node and the nodes inside its work wrote."""
+        return (*self.files, *(file for one in self.shown for file in one.files)) if self.shown else self.files
 
 
 class Hit(NamedTuple):
@@ -149,7 +166,9 @@ class ResultCache:
             self._hits += 1
             entry.uses += 1
             self._rank(entry)
-        if not entry.stamps or files_unchanged(entry.result.files, entry.stamps):  # outside the lock: disks are slow
+        if not entry.stamps or files_unchanged(
+            entry.result.written(), entry.stamps
+        ):  # outside the lock: disks are slow
             return entry.result
         with self._lock:
             self._hits -= 1
@@ -234,7 +253,8 @@ class ResultCache:
     def _keep(self, result: Result, wanted: list[str]) -> int:
         """Keep ``result`` under ``wanted``; return its estimated bytes."""
         size = RESULT_OVERHEAD + sum(map(size_bytes, result.values)) + (size_bytes(result.ui) if result.ui else 0)
-        stamps = stamp_files(result.files) if result.files else ()
+        written = result.written()
+        stamps = stamp_files(written) if written else ()
         with self._lock:
             for key in wanted:
                 self._forget(key)

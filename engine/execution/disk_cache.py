@@ -1,6 +1,6 @@
 """Results on disk: they survive restarts and kill -9, and processes that run at once share them.
 
-A result is stored as plain JSON and safetensors (`engine.execution.value_codec`, `array_codecs`), never as a pickle.
+A result is stored as plain JSON and safetensors (`engine.execution.stored_form`), never as a pickle.
 Only what is worth its write is stored: results that took longer to make than writing and reading them does, those that
 stand for files, and the last few small ones, which are where a rerun begins to look. Storing happens in a thread beside
 the run; kill -9 loses what that had not finished, and nothing else. What is read back is checked against its digests;
@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
 import io
-import json
 import logging
 import os
 import sqlite3
@@ -25,14 +23,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.execution.array_codecs import ArrayReader, ArrayWriter
+from engine.execution.array_codecs import ArrayWriter
 from engine.execution.background import Job, JobQueue
 from engine.execution.cache import DiskFacts, Result, size_bytes
 from engine.execution.disk_blobs import BlobFolder, discard
 from engine.execution.disk_index import ROW_OVERHEAD, DiskIndex, Listed, NewRow, StoredRow
 from engine.execution.kept_files import Stamps, files_unchanged, stamp_files
-from engine.execution.value_codec import NotStorable, Outdated, Unreadable, decode, encode
-from engine.graph.model import EMPTY
+from engine.execution.stored_form import checksum, read_result, write_result
+from engine.execution.value_codec import NotStorable, Outdated, Unreadable
 from engine.graph.node_types import SavedFile
 
 _log = logging.getLogger("safelight.cache")
@@ -77,6 +75,7 @@ class DiskCache:
         self._looked = 0.0
         self._uses: dict[int, int] = {}
         self._recent: deque[Job] = deque(maxlen=RECENT)
+        self._recent_links: deque[tuple[str, str]] = deque(maxlen=RECENT)
         self._failures = self._hits = self._stored = self._not_worth = self._not_storable = self._damaged = 0
         self._jobs = JobQueue(PENDING_BYTES)
         self.problem: str | None = None
@@ -121,21 +120,26 @@ class DiskCache:
         """Store ``result``, of about ``nbytes``, under ``keys``, soon and if that is worth it."""
         if self.problem is not None or not keys or self._process != os.getpid():
             return
-        if not result.files and result.seconds < WORTH_SECONDS + nbytes / BYTES_PER_SECOND:
+        written = result.written()
+        if not written and result.seconds < WORTH_SECONDS + nbytes / BYTES_PER_SECOND:
             self._not_worth += 1
             if nbytes <= SMALL_BYTES:
                 self._recent.append(lambda: self._store(result, keys, label, ()))
             return
-        stamps = stamp_files(result.files)
+        stamps = stamp_files(written)
         self._known.update((self._scope + key, None) for key in keys)  # so that `link` knows them while they wait
         self._jobs.submit(lambda: self._store(result, keys, label, stamps), nbytes)
 
     def link(self, known: str, key: str) -> None:
         """Let ``key`` lead to what ``known`` leads to, if that is stored."""
         first, second = self._scope + known, self._scope + key
-        if first in self._known and second not in self._known:
+        if second in self._known:
+            return
+        if first in self._known:
             self._known[second] = None
             self._submit(lambda index: index.link(first, second))
+        else:
+            self._recent_links.append((first, second))
 
     def keep_partial(self, key: str, state: Any, seconds: float) -> None:
         """Store what a node that is at work could go on from, in place of what was stored for it before."""
@@ -157,6 +161,8 @@ class DiskCache:
         """Wait until everything that was put is stored."""
         while self._recent:
             self._jobs.submit(self._recent.popleft())
+        while self._recent_links:
+            self._submit(functools.partial(_link, *self._recent_links.popleft()))
         if self._uses:
             uses, self._uses = list(self._uses.items()), {}
             self._submit(lambda index: index.touch(uses))
@@ -281,7 +287,7 @@ class DiskCache:
             if not self._tidied:
                 self._tidy(index)
             arrays = ArrayWriter()
-            record = _written(result, stamps, arrays)
+            record = write_result(result, stamps, arrays)
             if arrays.nbytes + len(record) + ROW_OVERHEAD > self._budget:
                 self._not_worth += 1
                 return
@@ -294,8 +300,8 @@ class DiskCache:
                 held = io.BytesIO()
                 arrays.write(held)
                 data, nbytes = held.getvalue(), held.tell()
-            checksum, nbytes = _checksum(record, digest, data), len(record) + nbytes + ROW_OVERHEAD
-            row = NewRow(record, digest, data, checksum, nbytes, result.seconds, label)
+            digested, nbytes = checksum(record, digest, data), len(record) + nbytes + ROW_OVERHEAD
+            row = NewRow(record, digest, data, digested, nbytes, result.seconds, label)
             names = [self._scope + key for key in keys]
             if index.store(row, names, self._budget, place):
                 self._known.update(dict.fromkeys(names))
@@ -312,24 +318,14 @@ class DiskCache:
 
     def _restore(self, row: StoredRow) -> Result:
         """Read a stored result. Raises `Unreadable` or `Outdated`."""
-        if _checksum(row.record, row.blob, row.data) != row.checksum:
+        if checksum(row.record, row.blob, row.data) != row.checksum:
             raise Unreadable("its record is damaged")
         data = bytearray(row.data) if row.data is not None else None
         if row.blob is not None:
             data = self._blobs.read(row.blob)
-        try:
-            found = json.loads(row.record)
-            files = tuple(SavedFile(*one[:4]) for one in found["files"])
-            stamps = tuple((int(one[4]), int(one[5])) for one in found["files"])
-            self._check_files(files, stamps)
-            arrays = ArrayReader(data)
-            values = tuple(decode(value, arrays) for value in found["values"])
-            ui = decode(found["ui"], arrays) if found["ui"] else EMPTY
-            return Result(values, found["origin"], ui, files, found["seconds"])
-        except (Outdated, Unreadable):
-            raise
-        except Exception as error:  # whatever reading it raises, it is not there
-            raise Unreadable(f"{type(error).__name__}: {error}") from error
+        result, stamps = read_result(row.record, data)
+        self._check_files(result.written(), stamps)
+        return result
 
     def _check_files(self, files: tuple[SavedFile, ...], stamps: Stamps) -> None:
         for file in files:
@@ -349,31 +345,8 @@ class DiskCache:
             _log.warning("the disk cache in %s %s: %s", self.directory, what, error)
 
 
-def _written(result: Result, stamps: Stamps, arrays: ArrayWriter) -> str:
-    """Return the JSON of a result. Raises `NotStorable`."""
-    files = [
-        [file.path, file.folder, file.subfolder, file.sha256, *stamp]
-        for file, stamp in zip(result.files, stamps, strict=True)
-    ]
-    try:
-        document = {
-            "values": [encode(value, arrays) for value in result.values],
-            "ui": encode(result.ui, arrays) if result.ui else None,
-            "origin": result.origin,
-            "files": files,
-            "seconds": result.seconds,
-        }
-        return json.dumps(document, separators=(",", ":"), allow_nan=False)
-    except NotStorable:
-        raise
-    except Exception as error:  # a value that fails at being looked at, or changes meanwhile
-        raise NotStorable(f"{type(error).__name__}: {error}") from error
-
-
-def _checksum(record: str, blob: str | None, data: bytes | None) -> str:
-    hasher = hashlib.sha256(f"{len(record)}:{record}:{blob}:".encode())
-    hasher.update(data or b"")
-    return hasher.hexdigest()
+def _link(known: str, key: str, index: DiskIndex) -> None:
+    index.link(known, key)
 
 
 def _nothing() -> None:

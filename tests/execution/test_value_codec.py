@@ -22,7 +22,7 @@ from engine.execution.array_codecs import ArrayReader, ArrayWriter
 from engine.execution.outcome import State
 from engine.execution.value_codec import NotStorable, Outdated, Unreadable, decode, encode
 from engine.families.custom_sampling import GuiderRecipe, NoiseRecipe, SamplerRecipe
-from engine.graph.fingerprint import content_key
+from engine.graph.content import content_key
 from engine.graph.node_types import Blocked, Many
 from engine.weights.recipe import FileRef, ModelRecipe, Patch, file_ref
 

@@ -19,7 +19,7 @@ from engine.execution.array_codecs import ArrayReader, ArrayWriter
 from engine.execution.cache import Result, ResultCache
 from engine.execution.tiered_cache import TieredCache, code_digest, open_cache
 from engine.execution.value_codec import decode, encode
-from engine.graph.fingerprint import content_key
+from engine.graph.content import content_key
 from engine.session import Session
 from engine.settings import Settings, read_settings
 
