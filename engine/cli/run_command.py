@@ -159,6 +159,8 @@ def _display(workflow: Workflow, *, quiet: bool) -> contextlib.AbstractContextMa
 
 def _close_cache(session: Session) -> None:
     """Finish storing what was made; say when that failed, which is no failure of the run."""
+    if "cache" not in vars(session):  # nothing ran here
+        return
     session.cache.flush()
     disk = session.cache.facts().disk
     session.cache.close()

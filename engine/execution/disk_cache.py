@@ -47,6 +47,7 @@ RECENT = 64
 PENDING_BYTES = 256 << 20
 REFRESH_SECONDS = 0.05
 FAILURES = 3
+INDEX = "index.sqlite"
 PARTIAL = "partial:"
 PARTIAL_LABEL = "(unfinished)"
 
@@ -218,7 +219,7 @@ class DiskCache:
 
     def _open(self) -> None:
         """Open the index; one that is no database is begun anew."""
-        path = self.directory / "index.sqlite"
+        path = self.directory / INDEX
         for attempt in (0, 1):
             try:
                 self._blobs.make()
@@ -228,12 +229,16 @@ class DiskCache:
                 return
             except (sqlite3.Error, OSError) as error:
                 self._reader = None
-                if attempt or isinstance(error, (sqlite3.OperationalError, OSError)):
+                if attempt or not _is_damage(error):
                     self._fail("cannot be opened", error, for_good=True)
                     return
                 _log.warning("the index of the disk cache is damaged (%s) and is begun anew", error)
-                for suffix in ("", "-wal", "-shm"):
-                    discard(path.with_name(path.name + suffix))
+                self._discard_index()
+
+    def _discard_index(self) -> None:
+        """Remove the index; processes that have it open keep what they have, the next to open it begins anew."""
+        for suffix in ("", "-wal", "-shm"):
+            discard(self.directory / (INDEX + suffix))
 
     def _tidy(self, index: DiskIndex) -> None:
         """Bring the cache within its budget, once in a process. Raises OSError, `sqlite3.Error`."""
@@ -338,11 +343,19 @@ class DiskCache:
     def _fail(self, what: str, error: Exception, *, for_good: bool = False) -> None:
         """Warn that the disk says no; turn the tier off when it says so again and again."""
         self._failures += 1
+        if _is_damage(error):
+            self._discard_index()
+            for_good = True
         if self.problem is None and (for_good or self._failures >= FAILURES):
             self.problem = f"the disk cache in {self.directory} {what}: {getattr(error, 'strerror', None) or error}"
             _log.warning("%s; it is turned off", self.problem)
         elif self.problem is None:
             _log.warning("the disk cache in %s %s: %s", self.directory, what, error)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Say whether SQLite found its file to be none of its own, or broken inside."""
+    return type(error) is sqlite3.DatabaseError  # its subclasses speak of locks, space and permissions
 
 
 def _link(known: str, key: str, index: DiskIndex) -> None:

@@ -183,6 +183,29 @@ def test_an_index_that_is_none_is_begun_anew(open_disk: Callable[..., DiskCache]
     assert len(files_of(again)) == 1, "files that the new index does not know are removed"
 
 
+def test_an_index_that_is_broken_inside_is_off_for_this_process_and_anew_for_the_next(
+    open_disk: Callable[..., DiskCache],
+) -> None:
+    disk = open_disk()
+    for number in range(300):
+        disk.put(result_of(number), [f"k{number}"], "Node", 1000)
+    disk.close()
+    path = disk.directory / "index.sqlite"
+    data = bytearray(path.read_bytes())
+    data[8192:] = os.urandom(len(data) - 8192)
+    path.write_bytes(data)
+    broken = open_disk()
+    for number in range(300):
+        assert broken.find(f"k{number}") is None
+        broken.put(result_of(number), [f"k{number}"], "Node", 1000)
+    broken.flush()
+    broken.close()
+    again = open_disk()
+    store(again, result_of(7), "k7")
+    assert again.problem is None
+    assert again.find("k7") is not None
+
+
 def test_a_database_of_another_layout_is_emptied(open_disk: Callable[..., DiskCache]) -> None:
     disk = open_disk()
     store(disk, result_of(1), "a")
