@@ -38,6 +38,7 @@ class Settings:
     `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
     memory, "none" none; ``cache_lru`` keeps that many results in memory (0: no such bound).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    ``debug`` looks after every node whether it changed what it was given.
     """
 
     base_directory: Path
@@ -56,6 +57,7 @@ class Settings:
     cache_lru: int = 0
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
+    debug: bool = False
 
     def __post_init__(self) -> None:
         if self.device.split(":")[0] not in DEVICES:
@@ -110,6 +112,8 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         return tuple(Path(part).expanduser() for part in parts if str(part))
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
+    if annotation == "bool":
+        return value if isinstance(value, bool) else str(value).strip().lower() in ("1", "true", "yes", "on")
     if annotation.startswith("int"):
         try:
             return int(value)

@@ -69,6 +69,16 @@ def flow_switch(
     What follows does not run when the chosen input is not connected.
 
     index: the number of the input to take.
+    value_0: handed on when the index is 0.
+    value_1: handed on when the index is 1.
+    value_2: handed on when the index is 2.
+    value_3: handed on when the index is 3.
+    value_4: handed on when the index is 4.
+    value_5: handed on when the index is 5.
+    value_6: handed on when the index is 6.
+    value_7: handed on when the index is 7.
+    value_8: handed on when the index is 8.
+    value_9: handed on when the index is 9.
     """
     values = (value_0, value_1, value_2, value_3, value_4, value_5, value_6, value_7, value_8, value_9)
     return _NOT_CONNECTED if values[index] is None else values[index]
@@ -82,6 +92,7 @@ def _needs_open(context: Context, inputs: Mapping[str, Any]) -> list[str]:
 def flow_gate(*, value: LazyAnything, open: YesNo = True, message: Annotated[str, Text()] = "") -> Anything:
     """Hand on a value, or stop: when closed, nothing above is computed for it and nothing below runs.
 
+    value: what to hand on.
     open: whether to hand the value on.
     message: when closed with a message, what follows counts as failed and says this; without one it is just left out.
     """
@@ -128,6 +139,8 @@ def flow_compare(
 ) -> YesNo:
     """Compare two numbers.
 
+    a: the first number.
+    b: the second number.
     operation: how to compare them.
     """
     return bool(_COMPARISONS[operation](a, b))
@@ -139,6 +152,8 @@ def flow_arithmetic(
 ) -> tuple[Number, Annotated[int, Int(-(2**63), 2**63 - 1)]]:
     """Compute with two numbers; the result comes as it is and cut to a whole number.
 
+    a: the first number.
+    b: the second number.
     operation: what to compute.
     """
     try:
@@ -157,6 +172,8 @@ def flow_logic(
 ) -> YesNo:
     """Combine two yes-or-no values.
 
+    a: the first value.
+    b: the second value.
     operation: how to combine them; "not a" looks at the first alone.
     """
     return bool(_LOGIC[operation](bool(a), bool(b)))

@@ -26,7 +26,19 @@ def list_make(
     value_8: Anything | None = None,
     value_9: Anything | None = None,
 ) -> list[Anything]:
-    """Make one list of all inputs, in order; the items of lists among them follow one another."""
+    """Make one list of all inputs, in order; the items of lists among them follow one another.
+
+    value_0: the first value or list.
+    value_1: the second value or list.
+    value_2: the third value or list.
+    value_3: the fourth value or list.
+    value_4: the fifth value or list.
+    value_5: the sixth value or list.
+    value_6: the seventh value or list.
+    value_7: the eighth value or list.
+    value_8: the ninth value or list.
+    value_9: the tenth value or list.
+    """
     given = (value_0, value_1, value_2, value_3, value_4, value_5, value_6, value_7, value_8, value_9)
     return list(itertools.chain.from_iterable(one for one in given if one is not None))
 
@@ -35,6 +47,8 @@ def list_make(
 def list_range(*, start: Whole = 0, stop: Whole = 4, step: Whole = 1) -> list[Whole]:
     """List whole numbers from start up to, and without, stop.
 
+    start: the first number.
+    stop: where to stop; it is not in the list.
     step: how far each is from the one before; negative counts down.
     """
     if step == 0:
@@ -64,6 +78,9 @@ def list_zip(
 ) -> tuple[list[Anything], list[Anything], list[Anything]]:
     """Put lists side by side, so that they are gone through together.
 
+    a: the first list.
+    b: the second list.
+    c: a third list.
     lengths: for lists of different lengths: cut to the shortest, repeat last items up to the longest, or refuse.
     """
     lists = [one for one in (a, b, c) if one is not None]
@@ -86,6 +103,10 @@ def list_product(
     """Combine each item of one list with each of the others; the last list changes fastest.
 
     With an empty list there are no combinations.
+
+    a: the list that changes slowest.
+    b: the second list.
+    c: a third list.
     """
     lists = [one for one in (a, b, c) if one is not None]
     count = 1
@@ -139,13 +160,19 @@ def list_length(*, items: Anything) -> Whole:
 
 @node("BatchToList", category="flow/lists", display_name="Batch To List", outputs=["images"])
 def batch_to_list(*, images: Image) -> list[Image]:
-    """Take a batch of pictures apart, so that what follows runs once for each of them."""
+    """Take a batch of pictures apart, so that what follows runs once for each of them.
+
+    images: the batch.
+    """
     return [images[place : place + 1] for place in range(len(images))]
 
 
 @node("ListToBatch", category="flow/lists", display_name="List To Batch", outputs=["images"], input_is_list=True)
 def list_to_batch(*, images: Image) -> Image:
-    """Put the pictures of a list, all of one size, into one batch."""
+    """Put the pictures of a list, all of one size, into one batch.
+
+    images: the list; batches in it are joined in order.
+    """
     import torch
 
     sizes = sorted({tuple(one.shape[1:]) for one in images})

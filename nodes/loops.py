@@ -46,6 +46,8 @@ def for_each_start(
 
     items: a list output; a picture batch is one item (see Batch To List).
     carried: what the first round is given; the later ones get what the end was given.
+    carried_2: a second value to carry.
+    carried_3: a third value to carry.
     """
     state = {"carried": carried, "carried_2": carried_2, "carried_3": carried_3}
     all_items = _items(items)
@@ -86,6 +88,8 @@ def repeat_start(
     stop: where to stop; from 0 this is the number of rounds.
     step: how far the index goes from round to round; negative counts down.
     carried: what the first round is given; the later ones get what the end was given.
+    carried_2: a second value to carry.
+    carried_3: a third value to carry.
     """
     state = {"carried": carried, "carried_2": carried_2, "carried_3": carried_3}
     for index in _numbers(start, stop, step):
@@ -113,6 +117,8 @@ def while_start(
     begin: whether to run the first round.
     max_rounds: more rounds than this are taken for a mistake, and the loop fails.
     carried: what the first round is given; the later ones get what the end was given.
+    carried_2: a second value to carry.
+    carried_3: a third value to carry.
     """
     state = {"carried": carried, "carried_2": carried_2, "carried_3": carried_3}
     if not begin:
@@ -149,6 +155,8 @@ def loop_end(
     loop: the start of the loop.
     result: gathered from each round; a round whose result is blocked (see Gate) is left out.
     carried: what the next round is given.
+    carried_2: a second value for the next round.
+    carried_3: a third value for the next round.
     again: false ends the loop after this round.
     """
     return list(result or ()), carried, carried_2, carried_3
