@@ -19,6 +19,9 @@ Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 MetadataLevel = Literal["none", "recipe", "full"]
 DTYPES: tuple[str, ...] = get_args(Dtype)
 METADATA_LEVELS: tuple[str, ...] = get_args(MetadataLevel)
+CacheMode = Literal["tiered", "classic", "none"]
+CACHE_MODES: tuple[str, ...] = get_args(CacheMode)
+DISK_CACHE_BYTES = 8 << 30
 PREFIX = "SAFELIGHT_"
 
 
@@ -30,6 +33,10 @@ class Settings:
     be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like. ``dtype`` is what weights are computed in.
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
+    ``disk_cache_bytes`` bounds the results kept in ``cache_directory`` (None: ``cache`` in the user's directory); 0
+    keeps none. A bare `Settings` leaves nothing on disk; `read_settings`, which people's own choices go through, allows
+    `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
+    memory, "none" none; ``cache_lru`` keeps that many results in memory (0: no such bound).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
     ``debug`` looks after every node whether it changed what it was given.
     """
@@ -44,6 +51,10 @@ class Settings:
     dtype: Dtype = "auto"
     threads: int | None = None
     cache_bytes: int = 1 << 30
+    disk_cache_bytes: int = 0
+    cache_directory: Path | None = None
+    cache_mode: CacheMode = "tiered"
+    cache_lru: int = 0
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
     debug: bool = False
@@ -56,7 +67,10 @@ class Settings:
         if self.metadata not in METADATA_LEVELS:
             expected = ", ".join(METADATA_LEVELS)
             raise InputError("the metadata level is not known", expected=expected, got=repr(self.metadata))
-        for name in ("threads", "cache_bytes", "memory_bytes"):
+        if self.cache_mode not in CACHE_MODES:
+            expected = ", ".join(CACHE_MODES)
+            raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
+        for name in ("threads", "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes"):
             value = getattr(self, name)
             if value is not None and value < (1 if name == "threads" else 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
@@ -85,6 +99,7 @@ def read_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
             values[name] = _read(name, str(annotation), given[name])
         elif environ.get(PREFIX + name.upper()):
             values[name] = _read(name, str(annotation), environ[PREFIX + name.upper()])
+    values.setdefault("disk_cache_bytes", DISK_CACHE_BYTES)
     base = values.setdefault("base_directory", default_base_directory())
     if not base.is_dir():
         raise InputError("the base directory is not there", got=str(base), hint="give a folder that holds models/")

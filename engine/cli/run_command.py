@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         listeners = [one for one in (display, logger, trace) if one]
         measure = arguments.json or trace is not None
         result = session.run(workflow.graph, listener=broadcast(*listeners), cancel=cancel, measure=measure)
+    _close_cache(session)
     if trace is not None:
         trace.write(arguments.profile)
     if arguments.json:
@@ -163,6 +164,17 @@ def _display(workflow: Workflow, *, quiet: bool) -> contextlib.AbstractContextMa
     from engine.cli.progress import Display
 
     return Display(workflow.graph)
+
+
+def _close_cache(session: Session) -> None:
+    """Finish storing what was made; say when that failed, which is no failure of the run."""
+    if "cache" not in vars(session):  # nothing ran here
+        return
+    session.cache.flush()
+    disk = session.cache.facts().disk
+    session.cache.close()
+    if disk is not None and disk.problem is not None:
+        print(f"note: nothing was stored for later runs: {disk.problem}", file=sys.stderr)
 
 
 def _show(result: Result) -> None:
