@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,6 +32,8 @@ class Settings:
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    ``max_ram_bytes`` bounds what a worker process may hold (None: no limit); ``cancel_grace_s`` is how long a cancelled
+    job has to stop by itself before its worker is ended. Numbers of bytes can be written like ``8GiB``.
     """
 
     base_directory: Path
@@ -45,6 +48,8 @@ class Settings:
     cache_bytes: int = 1 << 30
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
+    max_ram_bytes: int | None = None
+    cancel_grace_s: float = 0.3
 
     def __post_init__(self) -> None:
         if self.device.split(":")[0] not in DEVICES:
@@ -54,9 +59,9 @@ class Settings:
         if self.metadata not in METADATA_LEVELS:
             expected = ", ".join(METADATA_LEVELS)
             raise InputError("the metadata level is not known", expected=expected, got=repr(self.metadata))
-        for name in ("threads", "cache_bytes", "memory_bytes"):
+        for name in ("threads", "cache_bytes", "memory_bytes", "max_ram_bytes", "cancel_grace_s"):
             value = getattr(self, name)
-            if value is not None and value < (1 if name == "threads" else 0):
+            if value is not None and value < (1 if name in ("threads", "max_ram_bytes") else 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
 
 
@@ -95,9 +100,23 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         return tuple(Path(part).expanduser() for part in parts if str(part))
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
-    if annotation.startswith("int"):
+    if annotation.startswith(("int", "float")):
+        if name.endswith("_bytes") and isinstance(value, str):
+            return parse_bytes(value, name)
+        kind = int if annotation.startswith("int") else float
         try:
-            return int(value)
-        except (TypeError, ValueError):
-            raise InputError(f"{name} is not a number", expected="a whole number", got=repr(value)) from None
+            return kind(value)
+        except (TypeError, ValueError, OverflowError):
+            expected = "a whole number" if kind is int else "a number"
+            raise InputError(f"{name} is not a number", expected=expected, got=repr(value)) from None
     return str(value)
+
+
+def parse_bytes(text: str, name: str = "the size") -> int:
+    """Read a number of bytes: ``8GiB``, ``8g``, ``500 MB``, ``1073741824``. Raises `InputError` for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if found is None or (found[3] and not found[2]):
+        raise InputError(f"{name} is no number of bytes", expected="like 8GiB or 8589934592", got=repr(text))
+    # One letter alone means what it does to the system's own tools: powers of 1024.
+    decimal = found[2] and not found[3] and text.lower().rstrip().endswith("b")
+    return int(float(found[1]) * (1000 if decimal else 1024) ** " kmgt".index(found[2] or " "))
