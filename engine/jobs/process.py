@@ -101,6 +101,8 @@ class WorkerProcess:
                 if message.get("is") == "ready":
                     self.start_seconds = time.monotonic() - self.started
                     self.ready = True
+                elif message.get("is") == "event" and message["event"].get("event") == "log":
+                    self.last_lines.append(message["event"]["text"])
                 self._hearing.frame(self, message, data)
         except BrokenStream as error:
             self.last_lines.append(f"the worker sent what is no frame: {error}")

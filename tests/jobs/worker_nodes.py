@@ -65,6 +65,11 @@ def number(context: Any, *, value: int) -> int:
     return value
 
 
+@kind("value:INT", output=False)
+def add_one(context: Any, *, value: int) -> int:
+    return value + 1
+
+
 @kind("value:INT")
 def show(context: Any, *, value: int) -> NodeResult:
     return NodeResult((value,), ui={"text": [f"it is {value}"], "odd": [float("nan"), object()]})
