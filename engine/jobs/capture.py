@@ -93,8 +93,8 @@ class Capture:
         sys.stdout, sys.stderr = (_text(stream) for stream in self._raw)
         logging.basicConfig(level=level, handlers=[LogLines(emit)], force=True)
 
-    def flush(self) -> None:
-        """Send on what was printed without an end of line; called at the end of a job."""
+    def end_lines(self) -> None:
+        """Send on what was printed without an end of line; called at the end of a node."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()

@@ -18,6 +18,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -26,11 +27,14 @@ Frame = tuple[dict[str, Any], bytes]
 """What was received: the object and its bytes (empty when there are none)."""
 
 _LENGTHS = struct.Struct(">II")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 MAX_JSON_BYTES: Final = 512 << 20
 MAX_DATA_BYTES: Final = 64 << 20
 CHUNK: Final = 1 << 18
 CROWDED_BYTES: Final = 1 << 20
 """With more than this waiting to be sent, what may be left out is."""
+SOON_S: Final = 0.005
+"""So long a frame that is to be sent soon waits for others to go with it."""
 
 
 class BrokenStream(Exception):
@@ -39,7 +43,7 @@ class BrokenStream(Exception):
 
 def encode_frame(message: Mapping[str, Any], data: bytes = b"") -> bytes:
     """Return the bytes of one frame. Raises `ValueError` when it is larger than a frame may be."""
-    text = json.dumps(message, separators=(",", ":")).encode()
+    text = _to_json(message).encode()
     if len(text) > MAX_JSON_BYTES or len(data) > MAX_DATA_BYTES:
         raise ValueError(f"a frame of {len(text)} + {len(data)} bytes is too large")
     return _LENGTHS.pack(len(text), len(data)) + text + data
@@ -99,8 +103,9 @@ def take_frames(received: bytearray) -> Iterator[Frame]:
 class FrameSender:
     """Sends frames from any thread without ever waiting for the other side.
 
-    Frames keep their order. `send` with ``droppable`` leaves the frame out while `crowded`, and counts it. Only the
-    process that made the sender can send: a forked copy of it does nothing.
+    Frames keep their order. With ``droppable``, `send` leaves the frame out while `crowded`, and counts it; with
+    ``soon`` it lets the frame go with the next one, or after `SOON_S`. Only the process that made the sender can send:
+    a forked copy of it does nothing.
     """
 
     def __init__(self, connection: socket.socket, name: str = "frames") -> None:
@@ -111,6 +116,7 @@ class FrameSender:
         self._pending_bytes = 0
         self._changed = threading.Condition()
         self._closed = False
+        self._soon = False  # the thread knows that something is to be sent soon
         self.left_out = 0
         threading.Thread(target=self._send_on, name=f"{name} sender", daemon=True).start()
 
@@ -124,7 +130,9 @@ class FrameSender:
         """Say whether everything was taken by the system."""
         return not self._pending
 
-    def send(self, message: Mapping[str, Any], data: bytes = b"", *, droppable: bool = False) -> None:
+    def send(
+        self, message: Mapping[str, Any], data: bytes = b"", *, droppable: bool = False, soon: bool = False
+    ) -> None:
         """Send a frame, or keep it to be sent; does nothing once the other side is gone."""
         if os.getpid() != self._owner or self._closed:
             return
@@ -135,8 +143,10 @@ class FrameSender:
         with self._changed:
             self._pending.append(memoryview(frame))
             self._pending_bytes += len(frame)
-            self._flush()
-            if self._pending:
+            if not soon:
+                self._flush()
+            if self._pending and not (soon and self._soon):
+                self._soon = soon
                 self._changed.notify_all()
 
     def drain(self, timeout: float) -> bool:
@@ -156,6 +166,8 @@ class FrameSender:
         """Hand the system what it takes now. Called with the lock held."""
         try:
             while self._pending:
+                if len(self._pending) > 1 and self._pending_bytes < CHUNK:
+                    self._pending = deque([memoryview(b"".join(self._pending))])
                 sent = self._connection.send(self._pending[0])
                 self._pending_bytes -= sent
                 if sent == len(self._pending[0]):
@@ -176,6 +188,9 @@ class FrameSender:
                 self._changed.wait_for(lambda: self._pending or self._closed)
                 if self._closed:
                     return
+                soon, self._soon = self._soon, False
+            if soon:
+                time.sleep(SOON_S)
             with contextlib.suppress(OSError, ValueError):
                 wait_for(self._connection, writable=True, timeout=1.0)
             with self._changed:

@@ -15,12 +15,13 @@ class SupervisorOptions:
     """Say how workers are run.
 
     ``session`` names what makes the session from its `Settings`, as ``module:attribute``. ``eager`` starts the worker
-    at once and again as soon as it died, else when a job comes. ``warm`` loads torch before the first job. ``poll_s``
-    is how often the memory limit is looked at.
+    at once and, with ``restart``, again as soon as it died; else it is started when a job comes. ``warm`` loads torch
+    before the first job. ``poll_s`` is how often the memory limit is looked at.
     """
 
     session: str = "engine.session:Session"
     eager: bool = False
+    restart: bool = True
     warm: bool = False
     poll_s: float = 0.05
     start_timeout_s: float = 120.0

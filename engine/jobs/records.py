@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.errors import Problem, SafelightError
+from engine.execution.events import Event
 from engine.execution.failures import describe
 from engine.execution.outcome import NodeOutcome, RunResult, State
 from engine.graph.model import EMPTY
@@ -98,6 +99,10 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value if value.bit_length() <= MAX_INT_BITS else describe(value)
     if kind is float:
         return value if math.isfinite(value) else None
+    if value is EMPTY:
+        return {}
+    if kind is tuple and not value:
+        return []
     if depth > MAX_DEPTH:
         return describe(value)
     if isinstance(value, enum.Enum):
@@ -131,6 +136,25 @@ def event_record(event: Any) -> dict[str, Any]:
     """Return an event of the executor as plain data, whatever fields it has; a preview travels beside it."""
     record = {name: plain(getattr(event, name)) for name in _field_names(type(event)) if name != "preview"}
     return {"event": event_name(type(event).__name__), **record}
+
+
+def event_from(record: Mapping[str, Any]) -> Event | None:
+    """Return the executor's event that ``record`` describes; None for one that is not the executor's, as log lines."""
+    kind = _event_kinds().get(record.get("event", ""))
+    if kind is None:
+        return None
+    given = {name: record[name] for name in _field_names(kind) if name in record}
+    if "files" in given:
+        given["files"] = tuple(file_from(one) for one in given["files"])
+    if "problem" in given:
+        given["problem"] = problem_from(given["problem"])
+    event: Event = kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()})
+    return event
+
+
+@cache
+def _event_kinds() -> dict[str, Any]:
+    return {event_name(kind.__name__): kind for kind in get_args(Event)}
 
 
 def outcome_record(outcome: NodeOutcome) -> dict[str, Any]:

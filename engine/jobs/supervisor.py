@@ -382,7 +382,7 @@ class Supervisor:
         """Forget a worker that is gone, and answer what it was asked."""
         with self._changed:
             self._worker = None
-            self._eager = self._eager or self._options.eager
+            self._eager = self._options.restart and (self._eager or self._options.eager)
             asked, self._asked = self._asked, {}
         for answer in asked.values():
             answer.set_result({})

@@ -159,7 +159,7 @@ class Worker:
                     self._free(message)
                 case "exit":
                     break
-        self._capture.flush()
+        self._capture.end_lines()
         self._sender.drain(1.0)
         end_own_group()
 
@@ -185,7 +185,7 @@ class Worker:
             os._exit(FORKED)
         if running.token.cancelled:
             self._end_children(running.began)
-        self._capture.flush()
+        self._capture.end_lines()
         with self._lock:
             self._running = None
         self._sender.send({**report, "job": running.id, "peak_memory_bytes": peak_bytes()})
@@ -228,9 +228,13 @@ class Worker:
         if name == "node_started":
             running.nodes.append(str(node))
         elif name in ("node_finished", "node_failed") and node in running.nodes:
-            self._capture.flush()
+            self._capture.end_lines()
             running.nodes.remove(node)
-        self._sender.send({"is": "event", "job": running.id, "event": record}, droppable=name == "node_progress")
+        self._sender.send(
+            {"is": "event", "job": running.id, "event": record},
+            droppable=name == "node_progress",
+            soon=name == "node_finished",
+        )
         if getattr(event, "preview", None) is not None and running.previews.due() and self._sender.idle:
             made = running.previews.make(event.preview)
             if made is not None:
