@@ -29,7 +29,7 @@ Frame = tuple[dict[str, Any], bytes]
 _LENGTHS = struct.Struct(">II")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 MAX_JSON_BYTES: Final = 512 << 20
-MAX_DATA_BYTES: Final = 64 << 20
+MAX_DATA_BYTES: Final = 128 << 20
 CHUNK: Final = 1 << 18
 CROWDED_BYTES: Final = 1 << 20
 """With more than this waiting to be sent, what may be left out is."""
@@ -139,7 +139,12 @@ class FrameSender:
         if droppable and self.crowded:
             self.left_out += 1
             return
-        frame = encode_frame(message, data)
+        self.send_encoded(encode_frame(message, data), soon=soon)
+
+    def send_encoded(self, frame: bytes, *, soon: bool = False) -> None:
+        """Send what `encode_frame` made, or keep it to be sent."""
+        if os.getpid() != self._owner or self._closed:
+            return
         with self._changed:
             self._pending.append(memoryview(frame))
             self._pending_bytes += len(frame)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import dataclasses
+import json
 import logging
 import threading
 import time
@@ -18,7 +20,8 @@ from typing import Any
 
 from engine.errors import Cancelled, Problem
 from engine.execution.outcome import State
-from engine.jobs.records import JobReport, JobRequest, JobState, plain, problem_from
+from engine.jobs.frames import encode_frame
+from engine.jobs.records import JobReport, JobRequest, JobState, plain, problem_from, request_record
 
 JobListener = Callable[[Mapping[str, Any], bytes | None], None]
 """Hears each event of a job as plain data with ``event``, ``job`` and ``time`` (seconds since 1970), and the bytes of a
@@ -37,8 +40,12 @@ class Job:
     """A job that was submitted. ``future`` ends with its `JobReport`, never with an error."""
 
     def __init__(self, request: JobRequest, listener: JobListener | None) -> None:
+        """Raises `TypeError` or `ValueError` when the document cannot be sent: it is not JSON, or too large."""
+        record, text = request_record(request)
         self.request = request
+        self.frame = encode_frame({"do": "run", **record}, text)
         self.future: concurrent.futures.Future[JobReport] = concurrent.futures.Future()
+        self.future.set_running_or_notify_cancel()  # nobody who waits for it can take it back
         self.began = False
         self.tries = 0
         self.cancel_asked: float | None = None  # when, by time.monotonic
@@ -193,8 +200,13 @@ def _node_record(state: str, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _title(document: Mapping[str, Any], node: str) -> str | None:
+def _title(document: Mapping[str, Any] | bytes, node: str) -> str | None:
     """Return what the document calls a node: its title or its type; None where it is not found."""
+    if isinstance(document, bytes):
+        with contextlib.suppress(ValueError):
+            return _title(json.loads(document), node)
+    if not isinstance(document, Mapping):
+        return None
     prompt = document.get("prompt", document)
     entry = prompt.get(node) if isinstance(prompt, Mapping) else None
     if isinstance(entry, Mapping):

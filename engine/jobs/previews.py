@@ -29,6 +29,7 @@ class PreviewMaker:
         self._options = options
         self._next = 0.0
         self._failed = False
+        self._made = False
 
     def due(self) -> bool:
         """Say whether the next preview is to be made; what is not due costs nothing."""
@@ -46,9 +47,11 @@ class PreviewMaker:
                 _log.warning("a preview could not be made: %s: %s", type(error).__name__, error)
             return None
         finally:
-            # A preview that takes long to make comes less often: at most a fifth of the time goes into them.
+            # A preview that takes long to make comes less often: at most a fifth of the time goes into them. What the
+            # first one takes is mostly the loading of libraries.
             ended = time.monotonic()
-            self._next = ended + max(self._options.interval_s, 4 * (ended - began))
+            self._next = ended + max(self._options.interval_s, 4 * (ended - began) if self._made else 0.0)
+            self._made = True
 
     def _encode(self, picture: Any) -> tuple[dict[str, Any], bytes] | None:
         from PIL import Image

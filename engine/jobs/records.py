@@ -28,14 +28,15 @@ MAX_INT_BITS = 1024
 class JobRequest:
     """Say what to run.
 
-    ``document`` is anything `Session.open` reads, already parsed: an API prompt, an editor's workflow. ``workflow``
-    replaces the editor's document that pictures carry. ``outputs`` names the wanted nodes by id (None: every output
-    node). ``settings`` replaces the supervisor's; a worker that has other ones begins a new session, so nothing is
-    warm for that job. ``timeout_s`` ends the job after so many seconds of running (None: only a cancel does).
+    ``document`` is anything `Session.open` reads, as JSON text or already parsed: an API prompt, an editor's workflow.
+    Text costs this process nothing: it is the worker that reads it. ``workflow`` replaces the editor's document that
+    pictures carry. ``outputs`` names the wanted nodes by id (None: every output node). ``settings`` replaces the
+    supervisor's; a worker that has other ones begins a new session, so nothing is warm for that job. ``timeout_s``
+    ends the job after so many seconds of running (None: only a cancel does).
     """
 
     id: str
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] | bytes
     outputs: Sequence[str] | None = None
     workflow: Mapping[str, Any] | None = None
     settings: Settings | None = None
@@ -216,12 +217,14 @@ def settings_from(record: Mapping[str, Any]) -> Settings:
     return read_settings(record, environ={})
 
 
-def request_record(request: JobRequest) -> dict[str, Any]:
-    """Return a job as plain data. The document goes as it is: it came from JSON."""
-    return {
+def request_record(request: JobRequest) -> tuple[dict[str, Any], bytes]:
+    """Return a job as plain data, and its document where that is text. A parsed one is JSON's and goes as it is."""
+    text = request.document if isinstance(request.document, bytes) else b""
+    record = {
         "id": request.id,
-        "document": request.document,
+        "document": None if text else request.document,
         "outputs": None if request.outputs is None else list(request.outputs),
         "workflow": request.workflow,
         "settings": None if request.settings is None else settings_record(request.settings),
     }
+    return record, text

@@ -28,9 +28,10 @@ from typing import Any, Final, Literal
 
 from engine.errors import Problem
 from engine.jobs.job import Job, JobListener
+from engine.jobs.limits import past_limit, patience
 from engine.jobs.options import SupervisorOptions, SupervisorStatus, WorkerState
 from engine.jobs.process import Hearing, WorkerProcess, ending
-from engine.jobs.records import JobRequest, plain, problem_from, request_record, settings_record
+from engine.jobs.records import JobRequest, plain, problem_from, settings_record
 from engine.settings import Settings
 
 Answer = concurrent.futures.Future[dict[str, Any]]
@@ -82,7 +83,11 @@ class Supervisor:
         self.close()
 
     def submit(self, request: JobRequest, listener: JobListener | None = None) -> Job:
-        """Let a job wait for its turn. Raises `ValueError` when its id waits or runs, `RuntimeError` once closed."""
+        """Let a job wait for its turn.
+
+        Raises `ValueError` when its id waits or runs, also (or `TypeError`) when it cannot be sent, `RuntimeError` once
+        closed.
+        """
         job = Job(request, listener)
         with self._changed:
             if self._closing:
@@ -102,10 +107,11 @@ class Supervisor:
         with self._changed:
             job = self._waiting.pop(id, None)
             if job is None:
-                if self._current is None or self._current.id != id:
-                    return "ended" if id in self._ended else "unknown"
-                if self._current.cancel_asked is None:
-                    self._current.cancel_asked = time.monotonic()
+                current = self._current if self._current is not None and self._current.id == id else None
+                if current is None or current.future.done():
+                    return "ended" if current is not None or id in self._ended else "unknown"
+                if current.cancel_asked is None:
+                    current.cancel_asked = time.monotonic()
                     if self._worker is not None:
                         self._worker.sender.send({"do": "cancel", "job": id})
                 self._changed.notify_all()
@@ -125,6 +131,7 @@ class Supervisor:
 
     def _ask(self, message: dict[str, Any], key: str, nothing: dict[str, Any]) -> Answer:
         answer: Answer = concurrent.futures.Future()
+        answer.set_running_or_notify_cancel()  # nobody who waits for it can take it back
         with self._changed:
             if self._worker is None or self._worker.gone:
                 answer.set_result(nothing)
@@ -184,7 +191,7 @@ class Supervisor:
         if kind in ("freed", "pong"):
             answer = self._asked.pop(int(message["free" if kind == "freed" else "ping"]), None)
             if answer is not None:
-                answer.set_result({name: message.get(name) for name in ("before", "after") if name in message})
+                answer.set_result({name: message[name] for name in ("before", "after") if name in message})
         elif job is not None and mine:
             self._on_job_frame(worker, job, message)
         with self._changed:
@@ -228,10 +235,26 @@ class Supervisor:
                 closing = self._closing and not self._waiting
             if closing:
                 break
-            worker = self._living_worker()
-            if worker is not None:
-                self._run_next(worker)
+            try:
+                worker = self._living_worker()
+                if worker is not None:
+                    self._run_next(worker)
+            except Exception:  # noqa: BLE001 (a fault of ours must not end the thread that all jobs wait for)
+                _log.exception("the supervisor failed")
+                self._begin_anew()
         self._close_worker()
+
+    def _begin_anew(self) -> None:
+        """After a fault of the supervisor: give up the job and the worker that it was at."""
+        job, worker = self._current, self._worker
+        if worker is not None:
+            worker.end()
+            worker.reap()
+        self._let_go()
+        if job is not None:
+            job.finish_broken(Problem("E-WORKER", "the supervisor of the worker failed", hint="the log says why"), {})
+        with self._changed:
+            self._current = None
 
     def _something_to_do(self) -> bool:
         missing = self._worker is None or self._worker.gone
@@ -303,7 +326,7 @@ class Supervisor:
             job.sent = time.monotonic()
             job.tries += 1
             worker.jobs += 1
-        worker.sender.send({"do": "run", **request_record(job.request)})
+        worker.sender.send_encoded(job.frame)
         self._watch(worker, job)
         with self._changed:
             self._current = None
@@ -315,7 +338,7 @@ class Supervisor:
         while True:
             with self._changed:
                 if not (job.future.done() or worker.gone):
-                    self._changed.wait(self._patience(job))  # a cancel wakes it, too
+                    self._changed.wait(patience(job, self._settings, self._options.poll_s))  # a cancel wakes it, too
                 done, gone = job.future.done(), worker.gone
             if done:
                 return
@@ -324,7 +347,7 @@ class Supervisor:
                 return
             now = time.monotonic()
             out_of_grace = job.cancel_asked is not None and now >= job.cancel_asked + self._settings.cancel_grace_s
-            problem = None if out_of_grace else self._past_limit(worker, job, now)
+            problem = None if out_of_grace else past_limit(worker, job, self._settings, now)
             if out_of_grace or problem is not None:
                 worker.end()
                 facts = {"pid": worker.pid, "killed": True, "peak_memory_bytes": None}
@@ -335,33 +358,6 @@ class Supervisor:
                 worker.reap(REAP_S)
                 self._let_go()
                 return
-
-    def _patience(self, job: Job) -> float | None:
-        """Return how long nothing needs to be looked at."""
-        limits = []
-        now = time.monotonic()
-        if job.cancel_asked is not None:
-            limits.append(job.cancel_asked + self._settings.cancel_grace_s - now)
-        if job.request.timeout_s is not None and job.sent is not None:
-            limits.append(job.sent + job.request.timeout_s - now)
-        if self._settings.max_ram_bytes is not None:
-            limits.append(self._options.poll_s)
-        return max(0.0, min(limits)) if limits else None
-
-    def _past_limit(self, worker: WorkerProcess, job: Job, now: float) -> Problem | None:
-        seconds, limit = job.request.timeout_s, self._settings.max_ram_bytes
-        if seconds is not None and job.sent is not None and now >= job.sent + seconds:
-            return Problem("E-TIMEOUT", f"the node ran when the job's time of {seconds:g} s was over")
-        held = None if limit is None else worker.held_bytes()
-        if limit is None or held is None or held <= limit:
-            return None
-        return Problem(
-            "E-MEMORY",
-            "the node went past --max-ram",
-            expected=f"at most {limit / (1 << 20):.0f} MiB in the worker process",
-            got=f"{held / (1 << 20):.0f} MiB",
-            hint="make the picture or the batch smaller, or allow more with --max-ram",
-        )
 
     def _bury(self, worker: WorkerProcess, job: Job) -> None:
         """Report a job whose worker died. One that had not begun is put back: the job had no part in it."""

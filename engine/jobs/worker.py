@@ -28,8 +28,9 @@ from typing import Any, Final
 
 from engine.errors import Problem, SafelightError
 from engine.execution.cancel import CancelToken
+from engine.graph.documents import parse_text
 from engine.jobs.capture import Capture
-from engine.jobs.frames import BrokenStream, FrameSender, read_frames
+from engine.jobs.frames import Frame, FrameSender, read_frames
 from engine.jobs.previews import PreviewMaker, PreviewOptions
 from engine.jobs.process_tree import (
     DEAF,
@@ -43,9 +44,12 @@ from engine.jobs.process_tree import (
     refuse_huge_allocations,
 )
 from engine.jobs.records import event_record, plain, result_record, settings_from
+from engine.settings import Settings
 
 FORKED: Final = 75
 """The exit code of a forked copy that came back from the node that made it."""
+KEPT_SHARE: Final = 4
+"""The results kept in memory take at most this part (a quarter) of a memory limit."""
 
 _log = logging.getLogger("safelight.jobs")
 
@@ -115,7 +119,7 @@ class Worker:
         self._sender = FrameSender(connection, "worker")
         self._owner = os.getpid()
         self._running: _Running | None = None
-        self._work: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._cancelled_early: set[str] = set()
         self._lock = threading.Lock()
         self._previews = PreviewOptions(**setup["previews"])
@@ -125,7 +129,7 @@ class Worker:
             os.register_at_fork(after_in_child=self._become_a_copy)
         module, _, attribute = setup["session"].partition(":")
         self._make_session = getattr(importlib.import_module(module), attribute)
-        self._settings = settings_from(setup["settings"])
+        self._settings = self._bounded(settings_from(setup["settings"]))
         self._session = self._make_session(self._settings)
         if setup["warm"]:
             _ = self._session.services  # loads torch
@@ -135,15 +139,15 @@ class Worker:
     def control(self, frames: Any) -> None:
         """Do what the supervisor says; ends this process when the supervisor is gone."""
         try:
-            for message, _ in frames:
+            for message, data in frames:
                 match message.get("do"):
                     case "cancel":
                         self._cancel(message["job"])
                     case "ping":
                         self._sender.send({"is": "pong", "ping": message["ping"]})
                     case _:
-                        self._work.put(message)
-        except BrokenStream as error:
+                        self._work.put((message, data))
+        except Exception as error:  # noqa: BLE001 (whatever it is: a worker that cannot be told to stop must not live on)
             os.write(2, f"the worker cannot hear its supervisor: {error}\n".encode())
             os._exit(DEAF)
         end_own_group()
@@ -151,10 +155,10 @@ class Worker:
     def serve(self) -> None:
         """Take one thing after the other from the supervisor, until it says that is all. Does not return."""
         while True:
-            message = self._work.get()
+            message, data = self._work.get()
             match message.get("do"):
                 case "run":
-                    self._run(message)
+                    self._run(message, data)
                 case "free":
                     self._free(message)
                 case "exit":
@@ -170,7 +174,7 @@ class Worker:
             else:
                 self._cancelled_early.add(job)
 
-    def _run(self, job: Mapping[str, Any]) -> None:
+    def _run(self, job: Mapping[str, Any], text: bytes) -> None:
         running = _Running(job["id"], CancelToken(), time.time(), PreviewMaker(self._previews))
         with self._lock:
             self._running = running
@@ -180,7 +184,7 @@ class Worker:
         self._sender.send({"is": "began", "job": running.id})
         if self._max_ram is not None:
             refuse_huge_allocations(self._max_ram)
-        report = self._compute(job, running)
+        report = self._compute(job, text, running)
         if os.getpid() != self._owner:
             os._exit(FORKED)
         if running.token.cancelled:
@@ -190,11 +194,11 @@ class Worker:
             self._running = None
         self._sender.send({**report, "job": running.id, "peak_memory_bytes": peak_bytes()})
 
-    def _compute(self, job: Mapping[str, Any], running: _Running) -> dict[str, Any]:
+    def _compute(self, job: Mapping[str, Any], text: bytes, running: _Running) -> dict[str, Any]:
         """Run a job and return what to report; whatever a node raises is in it."""
         try:
             session = self._session_for(job["settings"])
-            graph = session.load(job["document"])
+            graph = session.load(parse_text(text, "the workflow") if text else job["document"])
             if job["workflow"] is not None:
                 graph = dataclasses.replace(graph, workflow=job["workflow"])
             result = session.run(
@@ -214,10 +218,16 @@ class Worker:
             return {"is": "broke", "problem": plain(_broken_off(error)), "nodes": list(running.nodes)}
 
     def _session_for(self, record: Mapping[str, Any] | None) -> Any:
-        wanted = self._settings if record is None else settings_from(record)
+        wanted = self._settings if record is None else self._bounded(settings_from(record))
         if wanted != self._session.settings:
             self._session = self._make_session(wanted)
         return self._session
+
+    def _bounded(self, settings: Settings) -> Settings:
+        """Leave room under the memory limit: what is kept between jobs must not be what goes past it."""
+        if self._max_ram is None:
+            return settings
+        return dataclasses.replace(settings, cache_bytes=min(settings.cache_bytes, self._max_ram // KEPT_SHARE))
 
     def _tell(self, running: _Running, event: Any) -> None:
         """Send one event of the executor. A forked copy of this process that got here has left its node: it ends."""
@@ -254,11 +264,14 @@ class Worker:
     def _free(self, message: Mapping[str, Any]) -> None:
         """Let go of what is kept between jobs. What a job is using is not touched: this runs between two."""
         before = held_bytes(os.getpid())
-        if message["cache"]:
-            self._session.cache.clear()
-        if message["models"] and "services" in vars(self._session):
-            self._session.services.models.drop_unused()
-        _return_memory()
+        try:
+            if message["cache"]:
+                self._session.cache.clear()
+            if message["models"] and "services" in vars(self._session):
+                self._session.services.models.drop_unused()
+            _return_memory()
+        except Exception:  # noqa: BLE001 (what cannot be let go of stays)
+            _log.exception("letting go of results and weights failed")
         self._sender.send({"is": "freed", "free": message["free"], "before": before, "after": held_bytes(os.getpid())})
 
     def _end_children(self, began: float) -> None:

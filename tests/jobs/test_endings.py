@@ -159,6 +159,14 @@ def test_one_huge_allocation_fails_in_the_node_and_spares_the_worker(make_desk: 
 
 
 @LINUX
+def test_what_is_kept_from_earlier_jobs_goes_before_the_limit_is_reached(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk(max_ram_bytes=300 << 20)
+    for mib in (200, 201, 202):
+        assert desk.submit(prompt(a=("Keep", {"mib": mib}))).result(30).outputs == {"a": "done"}
+    assert desk.supervisor.status().starts == 1
+
+
+@LINUX
 def test_memory_is_counted_as_the_system_counts_it() -> None:
     before = held_bytes(os.getpid())
     taken = bytearray(b"x") * (64 << 20)

@@ -177,6 +177,20 @@ def test_two_hundred_jobs_in_a_row(desk: Desk) -> None:
     assert desk.supervisor.status().starts == 1
 
 
+def test_a_document_can_be_text_that_only_the_worker_reads(desk: Desk) -> None:
+    graph = prompt(a=("Die", {"how": "exit"}))
+    report = desk.submit(json.dumps(graph).encode()).result(30)  # type: ignore[arg-type]
+    assert report.problems[0].node_title == "My a"
+    report = desk.submit(json.dumps({"prompt": prompt(a=("Show", {"value": 1}))}).encode()).result(30)  # type: ignore[arg-type]
+    assert report.state == "done"
+    for text in (b"{", b"[]", b'{"a": 1, "a": 2}', b"\xff"):
+        report = desk.submit(text).result(30)  # type: ignore[arg-type]
+        assert (report.state, report.problems[0].code, report.exit_code) == ("failed", "E-DOCUMENT", 2), text
+    with pytest.raises(TypeError):
+        desk.submit({"a": object()})
+    assert desk.submit(prompt(a=("Show", {"value": 1}))).result(30).state == "done"
+
+
 def test_other_settings_for_a_job_make_another_session(desk: Desk, tmp_path: Path) -> None:
     from engine.settings import Settings
 

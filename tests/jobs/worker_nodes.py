@@ -186,6 +186,12 @@ def grab(context: Any, *, gib: int) -> int:
     return len(bytearray(gib << 30))
 
 
+@kind("mib:INT", outputs="BYTES")
+def keep(context: Any, *, mib: int) -> bytes:
+    """Make a large result."""
+    return b"x" * (mib << 20)
+
+
 @kind("value:INT")
 def talk(context: Any, *, value: int) -> int:
     """Write to standard output and error in every way there is."""
