@@ -32,7 +32,14 @@ from the worker, which then leaves out previews, progress and lines of output, b
 logged.
 """
 
-_ENDED = {"node_finished": State.DONE, "node_cached": State.CACHED, "node_failed": State.FAILED}
+ENDED = {
+    "node_finished": State.DONE,
+    "node_cached": State.CACHED,
+    "node_failed": State.FAILED,
+    "node_skipped": State.SKIPPED,
+    "node_blocked": State.BLOCKED,
+}
+"""The events that end a node, and the state it ends in."""
 _log = logging.getLogger("safelight.jobs")
 
 
@@ -56,7 +63,8 @@ class Job:
         self._lock = threading.RLock()  # a listener may cancel its own job
         self._wanted: tuple[str, ...] = ()
         self._nodes: dict[str, dict[str, Any]] = {}
-        self._running: dict[str, None] = {}
+        self._running: dict[str, str | None] = {}
+        """The nodes that run, and where the document shows those that it does not hold itself."""
 
     @property
     def id(self) -> str:
@@ -93,12 +101,10 @@ class Job:
         if name == "run_started":
             self._wanted = tuple(record["outputs"])
         elif name == "node_started":
-            self._running[str(node)] = None
-        elif name in _ENDED:
+            self._running[str(node)] = record.get("display_id")
+        elif name in ENDED:
             self._running.pop(str(node), None)
-            self._nodes[str(node)] = _node_record(str(_ENDED[name]), record)
-        elif name == "node_skipped":
-            self._nodes[str(node)] = _node_record(str(State.SKIPPED), record)
+            self._nodes[str(node)] = _node_record(str(ENDED[name]), record)
 
     def finish(self, report: JobReport) -> bool:
         """End the job with its report; say whether it had none yet."""
@@ -153,7 +159,9 @@ class Job:
             for one in problems:
                 failed = {"problem": plain(one), "exit_code": 1}
                 self._nodes[str(one.node_id)] = _node_record(str(State.FAILED), failed)
-                self.hear({"event": "node_failed", "node_id": one.node_id, "problem": plain(one)})
+                shown = self._running.get(str(one.node_id))
+                event = {"event": "node_failed", "node_id": one.node_id, "problem": plain(one), "display_id": shown}
+                self.hear(event)
             because = {"because": running[-1]} if running else {}
             earlier = [record["problem"] for record in self._nodes.values() if record["problem"]]
             known = tuple(problem_from(one) for one in earlier) or (problem,)
@@ -184,7 +192,7 @@ class Job:
         return self.finish(made)
 
     def _named(self, node: str) -> dict[str, Any]:
-        return {"node_id": node, "node_title": _title(self.request.document, node)}
+        return {"node_id": node, "node_title": _title(self.request.document, self._running.get(node) or node)}
 
 
 def _node_record(state: str, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,6 +203,7 @@ def _node_record(state: str, record: Mapping[str, Any]) -> dict[str, Any]:
         "ui": record.get("ui") or {},
         "files": record.get("files") or [],
         "because": record.get("because"),
+        "retries": record.get("retries") or [],
         "problem": record.get("problem"),
         "exit_code": record.get("exit_code", 1 if record.get("problem") else 0),
     }

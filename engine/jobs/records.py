@@ -202,6 +202,7 @@ def _outcome_from(record: Mapping[str, Any]) -> NodeOutcome:
         tuple(file_from(one) for one in record.get("files", ())),
         None if problem is None else ReportedFailure(problem_from(problem), record.get("exit_code", 1)),
         record.get("because"),
+        tuple(record.get("retries") or ()),
     )
 
 

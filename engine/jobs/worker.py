@@ -28,9 +28,11 @@ from typing import Any, Final
 
 from engine.errors import Problem, SafelightError
 from engine.execution.cancel import CancelToken
-from engine.graph.documents import parse_text
+from engine.execution.context import CURRENT
+from engine.graph.documents import load_document, parse_text
 from engine.jobs.capture import Capture
 from engine.jobs.frames import Frame, FrameSender, read_frames
+from engine.jobs.job import ENDED
 from engine.jobs.previews import PreviewMaker, PreviewOptions
 from engine.jobs.process_tree import (
     DEAF,
@@ -198,7 +200,8 @@ class Worker:
         """Run a job and return what to report; whatever a node raises is in it."""
         try:
             session = self._session_for(job["settings"])
-            graph = session.load(parse_text(text, "the workflow") if text else job["document"])
+            document = parse_text(text, "the workflow") if text else job["document"]
+            graph = load_document(document, session.interfaces)
             if job["workflow"] is not None:
                 graph = dataclasses.replace(graph, workflow=job["workflow"])
             result = session.run(
@@ -237,7 +240,7 @@ class Worker:
         name, node = record["event"], record.get("node_id")
         if name == "node_started":
             running.nodes.append(str(node))
-        elif name in ("node_finished", "node_failed") and node in running.nodes:
+        elif name in ENDED and node in running.nodes:
             self._capture.end_lines()
             running.nodes.remove(node)
         self._sender.send(
@@ -254,7 +257,10 @@ class Worker:
     def _emit_line(self, stream: str, text: str, level: str | None) -> None:
         running = self._running
         job = None if running is None else running.id
-        node = running.nodes[-1] if running is not None and running.nodes else None
+        context = CURRENT.get()  # beside each other run coroutines; a node's own threads know none
+        node = context.node_id if context is not None else None
+        if node is None and running is not None and running.nodes:
+            node = running.nodes[-1]
         line: dict[str, Any] = {"event": "log", "node_id": node, "stream": stream, "text": text, "level": level}
         left_out, self._sender.left_out = self._sender.left_out, 0
         if left_out:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Desk, Heard, gone_within, prompt
+from job_desk import Desk, Heard, gone_within, prompt
 
 from engine.jobs.process import ending
 from engine.jobs.process_tree import held_bytes
@@ -95,6 +95,18 @@ def test_a_crash_is_the_failure_of_the_node_that_ran(how: str, said: str, desk: 
     assert heard.names()[-4:] == ["node_failed", "node_skipped", "run_finished", "job_finished"]
     if how == "segfault":
         assert any("worker_nodes.py" in text for stream, text in heard.lines() if stream == "raw")
+    assert_next_runs(desk)
+
+
+def test_a_crash_names_also_what_ran_beside_the_node(desk: Desk) -> None:
+    graph = prompt(beside=("Nap", {"seconds": 60.0}), bad=("Die", {"how": "exit"}))
+    report = desk.submit(graph).result(30)
+    assert report.outputs == {"beside": "failed", "bad": "failed"}
+    assert report.running == ("beside", "bad")
+    assert {problem.node_id: problem.message for problem in report.problems} == {
+        "bad": "the worker process ended by itself with exit code 7 while the node ran",
+        "beside": "the node ran beside node 'bad' when the worker stopped",
+    }
     assert_next_runs(desk)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Desk, Heard, gone_within, prompt
+from job_desk import Desk, Heard, gone_within, prompt
 from PIL import Image
 
 from engine.errors import SafelightError
@@ -79,10 +79,10 @@ def test_a_failing_node_and_a_bad_graph_are_reported_as_without_a_worker(desk: D
 
 def test_an_ordinary_exit_asked_for_by_a_node_is_its_failure(desk: Desk) -> None:
     heard = Heard()
-    report = desk.submit(prompt(a=("Leave", {"code": 0}), b=("Number", {"value": 1})), heard).result(30)
-    assert report.state == "failed" and report.outputs == {"a": "failed"}
-    assert "SystemExit" in report.problems[0].message and report.problems[0].node_id == "a"
-    assert heard.names()[-3:] == ["node_failed", "run_finished", "job_finished"]
+    report = desk.submit(prompt(a=("Leave", {"code": 0}), b=("Show", {"value": 1})), heard).result(30)
+    assert report.state == "failed" and report.outputs == {"a": "failed", "b": "done"}
+    assert report.problems[0].node_id == "a"
+    assert heard.names()[-2:] == ["run_finished", "job_finished"]
     assert desk.submit(prompt(a=("Show", {"value": 1}))).result(30).state == "done"
     assert desk.supervisor.status().starts == 1
 
@@ -102,6 +102,14 @@ def test_whatever_is_printed_is_heard_as_lines_of_its_node(desk: Desk) -> None:
         ("stdout", "\x00\x00\x00\x05{bytes\ufffd}"),
     }
     assert {event["node_id"] for event in heard.events if event["event"] == "log"} == {"a"}
+
+
+def test_what_a_coroutine_prints_is_its_own(desk: Desk) -> None:
+    heard = Heard()
+    graph = prompt(a=("Nap", {"seconds": 0.2}), b=("Steps", {"value": 1, "steps": 20, "pause": 0.02}))
+    assert desk.submit(graph, heard).result(30).outputs == {"a": "done", "b": "done"}
+    lines = [(event["node_id"], event["text"]) for event in heard.events if event["event"] == "log"]
+    assert lines == [("a", "napping")] * 5
 
 
 def test_previews_are_small_pictures_and_come_before_the_node_ends(desk: Desk) -> None:
@@ -242,7 +250,7 @@ def test_closing_ends_all_that_waits_and_runs_and_the_worker(make_desk: Callable
 ORPHAN = """
 import sys, threading
 sys.path[:0] = {path!r}
-from conftest import Desk, OPTIONS, Heard, prompt
+from job_desk import Desk, OPTIONS, prompt
 from engine.jobs.supervisor import Supervisor
 from engine.settings import Settings
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import logging
@@ -114,6 +115,15 @@ def sleep(context: Any, *, seconds: int) -> int:
 def spin(context: Any) -> int:
     while True:
         pass
+
+
+@kind("seconds:FLOAT")
+async def nap(context: Any, *, seconds: float) -> int:
+    """Wait beside the other nodes."""
+    for _ in range(5):
+        await asyncio.sleep(seconds / 5)
+        print("napping")
+    return 0
 
 
 @kind("value:INT")
