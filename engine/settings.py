@@ -34,6 +34,7 @@ class Settings:
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
     ``max_ram_bytes`` bounds what a worker process may hold (None: no limit); ``cancel_grace_s`` is how long a cancelled
     job has to stop by itself before its worker is ended. Numbers of bytes can be written like ``8GiB``.
+    ``debug`` looks after every node whether it changed what it was given.
     """
 
     base_directory: Path
@@ -50,6 +51,7 @@ class Settings:
     metadata: MetadataLevel = "full"
     max_ram_bytes: int | None = None
     cancel_grace_s: float = 0.3
+    debug: bool = False
 
     def __post_init__(self) -> None:
         if self.device.split(":")[0] not in DEVICES:
@@ -100,6 +102,8 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         return tuple(Path(part).expanduser() for part in parts if str(part))
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
+    if annotation == "bool":
+        return value if isinstance(value, bool) else str(value).strip().lower() in ("1", "true", "yes", "on")
     if annotation.startswith(("int", "float")):
         if name.endswith("_bytes") and isinstance(value, str):
             return parse_bytes(value, name)

@@ -50,6 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="BYTES",
         help="end a node that makes the process hold more, like 8GiB (implies --isolated)",
     )
+    run.add_argument(
+        "--profile", type=Path, metavar="FILE", help="write a trace that chrome://tracing or Perfetto opens"
+    )
+    run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
     run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
 
     validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
@@ -81,6 +85,7 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "threads",
         "metadata",
         "max_ram_bytes",
+        "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}
 

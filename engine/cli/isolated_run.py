@@ -37,14 +37,14 @@ def make_supervisor(settings: Settings, *, verbose: bool) -> Supervisor:
 
 
 def run_isolated(
-    supervisor: Supervisor, graph: Graph, *, listener: Listener | None, cancel: CancelToken
+    supervisor: Supervisor, graph: Graph, *, listener: Listener | None, cancel: CancelToken, measure: bool = False
 ) -> tuple[Result, JobReport]:
     """Run ``graph`` in the supervisor's worker and return its result, without values, and the report.
 
     Raises `GraphError` with all problems when nothing could be run, as `Session.run` does, and `ReportedFailure` when
     there was no worker to run it.
     """
-    request = JobRequest(JOB, graph_to_api(graph), workflow=graph.workflow)
+    request = JobRequest(JOB, graph_to_api(graph), workflow=graph.workflow, measure=measure)
     job = supervisor.submit(request, _forward(listener))
     while True:
         try:

@@ -56,6 +56,8 @@ class Agenda:
         """Take a step off the agenda and free those that waited for it."""
         del self._waiting[node_id], self._ranks[node_id]
         for user in self._users.pop(node_id, ()):
+            if user not in self._waiting:
+                continue  # given up before its time, because it waited for itself
             self._waiting[user] -= 1
             if self._waiting[user] == 0:
                 self._release(user)

@@ -163,7 +163,7 @@ class _Run:
         absent = state.unasked(node.id, self._asked.get(node.id, ()))
         job.inputs.update(state.gather(node, node_type, absent))
         job.calls = calls_for(node_type, job.inputs)
-        if absent and self._asks_for_more(job, absent):
+        if node_type.needs is not None and self._asks_for_more(job, absent):
             return
         job.origin = state.origin(node, job.inputs, absent)
         if node_type.cacheable and self._cached_by_content(node.id, job.origin):
@@ -235,7 +235,8 @@ class _Run:
             return
         if node_type.cacheable and not job.retries:
             self._cache.put(result, self._state.keys[node.id], job.origin)
-        self._end(node.id, NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries))
+        outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
+        self._end(node.id, outcome)
 
     def _blocked(self, node: Node, blocked: Blocked | None) -> NodeOutcome:
         """Return the outcome of a node that receives nothing but what is blocked: an error where it is told why."""

@@ -23,7 +23,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from engine.graph.node_types import (
@@ -250,6 +250,8 @@ def _marker(hint: Any) -> Marker | None:
 
 
 def _outputs(hint: Any, names: Sequence[str] | None) -> tuple[Output, ...]:
+    if typing.get_origin(hint) is Generator:  # the start of a loop: what it yields are its outputs
+        hint = typing.get_args(hint)[0]
     if hint in (None, type(None), NodeResult):
         hints: tuple[Any, ...] = ()
     elif typing.get_origin(hint) is tuple:

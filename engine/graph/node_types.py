@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -197,12 +197,12 @@ class InputCheck:
 class LoopStart:
     """Make a node the beginning of a loop.
 
-    ``rounds(**inputs)`` yields the output values of one round after the other. It is sent, by name, what the end of the
-    loop carries into the next round, and returns what it would have carried on when there is none. The inputs come as
-    they are, a `Many` included. ``count(**inputs)`` says how many rounds there will be, where that is known.
+    Its code is a generator, which yields the output values of one round after the other. It is sent, by name, what the
+    end of the loop carries into the next round, and returns what it would have carried on when there is none. Its
+    inputs come as they are, a `Many` included. ``count(**inputs)`` says how many rounds there will be, where that is
+    known.
     """
 
-    rounds: Callable[..., Generator[tuple[Any, ...], Mapping[str, Any], Mapping[str, Any]]]
     count: Callable[..., int] | None = None
 
 

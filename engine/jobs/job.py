@@ -43,6 +43,19 @@ ENDED = {
 _log = logging.getLogger("safelight.jobs")
 
 
+def listener_in(loop: asyncio.AbstractEventLoop, callback: JobListener) -> JobListener:
+    """Return a listener that has ``callback`` called in the thread of ``loop``, in the order of the events.
+
+    It never waits, so what the loop has not come to is kept in memory; previews are what is worth dropping there.
+    """
+
+    def forward(event: Mapping[str, Any], data: bytes | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody listens any more
+            loop.call_soon_threadsafe(callback, event, data)
+
+    return forward
+
+
 class Job:
     """A job that was submitted. ``future`` ends with its `JobReport`, never with an error."""
 
@@ -204,6 +217,7 @@ def _node_record(state: str, record: Mapping[str, Any]) -> dict[str, Any]:
         "files": record.get("files") or [],
         "because": record.get("because"),
         "retries": record.get("retries") or [],
+        "usage": record.get("usage"),
         "problem": record.get("problem"),
         "exit_code": record.get("exit_code", 1 if record.get("problem") else 0),
     }

@@ -26,10 +26,11 @@ def patience(job: Job, settings: Settings, poll_s: float) -> float | None:
 def past_limit(worker: WorkerProcess, job: Job, settings: Settings, now: float) -> Problem | None:
     """Say what a running job went past, if it did: its time, or the memory of its worker."""
     seconds, limit = job.request.timeout_s, settings.max_ram_bytes
+    who = "the node" if job.running else "the job"
     if seconds is not None and job.sent is not None and now >= job.sent + seconds:
         return Problem(
             "E-TIMEOUT",
-            f"the node ran when the job's time of {seconds:g} s was over",
+            f"{who} ran when the job's time of {seconds:g} s was over",
             hint="give the job more time, or let it do less",
         )
     held = None if limit is None else worker.held_bytes()
@@ -37,7 +38,7 @@ def past_limit(worker: WorkerProcess, job: Job, settings: Settings, now: float) 
         return None
     return Problem(
         "E-MEMORY",
-        "the node went past --max-ram",
+        f"{who} went past --max-ram",
         expected=f"at most {limit / (1 << 20):.0f} MiB in the worker process",
         got=f"{held / (1 << 20):.0f} MiB",
         hint="make the picture or the batch smaller, or allow more with --max-ram",

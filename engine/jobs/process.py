@@ -27,7 +27,10 @@ from engine.jobs.frames import BrokenStream, FrameSender, read_frames
 from engine.jobs.process_tree import DEAF, WINDOWS, end_tree, held_bytes
 
 LAST_LINES: Final = 40
-_START = "import sys; sys.path[:] = {path!r}; from engine.jobs.worker import main; main({handle!r}, {lifeline!r})"
+_START = (
+    "'safelight worker'; import sys; sys.path[:] = {path!r}; "
+    "from engine.jobs.worker import main; main({handle!r}, {lifeline!r})"
+)
 
 OnFrame = Callable[["WorkerProcess", dict[str, Any], bytes], None]
 OnLine = Callable[["WorkerProcess", str], None]

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, Literal, get_args
 
 from engine.errors import Problem, SafelightError
-from engine.execution.events import Event
+from engine.execution.events import Event, Usage
 from engine.execution.failures import describe
 from engine.execution.outcome import NodeOutcome, RunResult, State
 from engine.graph.model import EMPTY
@@ -32,7 +32,8 @@ class JobRequest:
     Text costs this process nothing: it is the worker that reads it. ``workflow`` replaces the editor's document that
     pictures carry. ``outputs`` names the wanted nodes by id (None: every output node). ``settings`` replaces the
     supervisor's; a worker that has other ones begins a new session, so nothing is warm for that job. ``timeout_s``
-    ends the job after so many seconds of running (None: only a cancel does).
+    ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome of each node
+    has its ``usage``.
     """
 
     id: str
@@ -41,6 +42,7 @@ class JobRequest:
     workflow: Mapping[str, Any] | None = None
     settings: Settings | None = None
     timeout_s: float | None = None
+    measure: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ def event_from(record: Mapping[str, Any]) -> Event | None:
         given["files"] = tuple(file_from(one) for one in given["files"])
     if "problem" in given:
         given["problem"] = problem_from(given["problem"])
+    if given.get("usage") is not None:
+        given["usage"] = Usage(**given["usage"])
     event: Event = kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()})
     return event
 
@@ -203,6 +207,7 @@ def _outcome_from(record: Mapping[str, Any]) -> NodeOutcome:
         None if problem is None else ReportedFailure(problem_from(problem), record.get("exit_code", 1)),
         record.get("because"),
         tuple(record.get("retries") or ()),
+        None if record.get("usage") is None else Usage(**record["usage"]),
     )
 
 
@@ -226,6 +231,7 @@ def request_record(request: JobRequest) -> tuple[dict[str, Any], bytes]:
         "document": None if text else request.document,
         "outputs": None if request.outputs is None else list(request.outputs),
         "workflow": request.workflow,
+        "measure": request.measure,
         "settings": None if request.settings is None else settings_record(request.settings),
     }
     return record, text

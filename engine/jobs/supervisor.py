@@ -189,7 +189,8 @@ class Supervisor:
                 self._on_line({**message["event"], "job": message.get("job"), "time": time.time()}, None)
             return
         if kind in ("freed", "pong"):
-            answer = self._asked.pop(int(message["free" if kind == "freed" else "ping"]), None)
+            with self._changed:
+                answer = self._asked.pop(int(message["free" if kind == "freed" else "ping"]), None)
             if answer is not None:
                 answer.set_result({name: message[name] for name in ("before", "after") if name in message})
         elif job is not None and mine:
@@ -266,6 +267,8 @@ class Supervisor:
         if worker is not None and worker.gone:
             _log.warning("the idle worker %s", ending(worker.reap())[0])
             self._let_go()
+            if not worker.jobs:  # it would do so again and again
+                self._eager = False
             worker = None
         if worker is None and (self._waiting or self._eager):
             worker = self._start_worker()
@@ -372,7 +375,8 @@ class Supervisor:
         if job.cancel_asked is not None:
             job.finish_cancelled(facts)
             return
-        job.finish_broken(Problem("E-WORKER", f"the worker process {how} while the node ran", hint=hint), facts)
+        when = "while the node ran" if job.running else "while no node ran"
+        job.finish_broken(Problem("E-WORKER", f"the worker process {how} {when}", hint=hint), facts)
 
     def _let_go(self) -> None:
         """Forget a worker that is gone, and answer what it was asked."""

@@ -209,6 +209,7 @@ class Worker:
                 outputs=job["outputs"],
                 listener=lambda event: self._tell(running, event),
                 cancel=running.token,
+                measure=job["measure"],
             )
             return {"is": "report", "report": result_record(result.made)}
         except SafelightError as error:
