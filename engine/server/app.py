@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -32,8 +32,9 @@ def all_routes() -> tuple[Route, ...]:
 
 def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.Application:
     """Return the application; ``middlewares`` see each request before anything else does, in their order."""
+    checks: list[Any] = [web.middleware(one) for one in (*middlewares, say_what_failed)]
     app = web.Application(
-        middlewares=[*(web.middleware(one) for one in middlewares), web.middleware(say_what_failed)],
+        middlewares=checks,
         client_max_size=state.options.max_upload_bytes,
     )
     app[STATE] = state

@@ -24,7 +24,6 @@ from engine.graph.validate import output_nodes
 from engine.server.object_info import describe
 from engine.server.prompts import Accepted, Refusal, judge, refusal, refusal_of
 from engine.session import Session
-from engine.settings import Settings
 
 T = TypeVar("T")
 _log = logging.getLogger("safelight.server")
@@ -33,9 +32,8 @@ _log = logging.getLogger("safelight.server")
 class Catalogue:
     """Answers questions about node types, model files and prompts."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `InputError` when the settings name folders that cannot be read."""
-        self.session = Session(settings)
+    def __init__(self, session: Session) -> None:
+        self.session = session
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "catalogue")
         self._entries: dict[str, tuple[NodeType, tuple[Any, ...], str]] = {}
         self._lazy: tuple[Registry, Mapping[str, frozenset[str]]] | None = None

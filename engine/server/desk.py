@@ -248,8 +248,8 @@ class Desk:
             "messages": story.messages,
         }
         error = None if completed else json.dumps(message.data)
-        texts = [json.dumps(one) for one in (story.shown, status, story.meta)]
-        end = JobEnd(state, _now_ms(), *texts, error, json.dumps(story.states))
+        shown, told, meta = (json.dumps(one) for one in (story.shown, status, story.meta))
+        end = JobEnd(state, _now_ms(), shown, told, meta, error, json.dumps(story.states))
         try:
             await self.store.keep(rows.finish(job.id, end, self._history_size))
         except Exception:  # noqa: BLE001 (a full disk must not stop the queue; the client is told all the same)

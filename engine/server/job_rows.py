@@ -88,7 +88,10 @@ def unfinished(db: sqlite3.Connection) -> list[QueuedJob]:
         " ORDER BY number, seq",
         (PENDING, RUNNING),
     )
-    return [QueuedJob(*row[:5], tuple(json.loads(row[5])), *row[6:]) for row in rows]
+    return [
+        QueuedJob(id, number, client, prompt, extra, tuple(json.loads(outputs)), created, seq, tries)
+        for id, number, client, prompt, extra, outputs, created, seq, tries in rows
+    ]
 
 
 def running_ids(db: sqlite3.Connection) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import importlib
 import logging
 import signal
 import socket
@@ -35,6 +36,7 @@ from engine.settings import Settings
 
 GRACE_S: Final = 2.0
 """So long a job that runs may take to end when the server is told to stop."""
+FIRST_ANSWERS_S: Final = 0.2
 QUEUE_FOLDER: Final = "queue"
 
 _log = logging.getLogger("safelight.server")
@@ -80,10 +82,13 @@ async def _serve(
             await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
         _announce(options, sockets)
         await state.desk.restore()
-        if parts.eager:
-            state.supervisor.start()
-        warming = loop.run_in_executor(None, _wait_for, state)
         state.desk.pump()
+        if not options.quick_test:  # whoever came first is answered before anything large is loaded
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), FIRST_ANSWERS_S)
+        if parts.eager and not stop.is_set():
+            state.supervisor.start()
+        warming = loop.run_in_executor(None, state.catalogue.warm)
         if options.quick_test:
             await warming
         else:
@@ -95,10 +100,6 @@ async def _serve(
     return 0
 
 
-def _wait_for(state: ServerState) -> None:
-    state.catalogue.warm()
-
-
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings, options: ServerOptions, middlewares: Sequence[Middleware] = (), parts: Parts | None = None
@@ -106,7 +107,8 @@ async def running(
     """Offer the state and the application of a server whose parts live as long as the context. Does not listen."""
     parts = parts or Parts()
     loop = asyncio.get_running_loop()
-    catalogue = Catalogue(settings)
+    module, _, attribute = parts.session.partition(":")
+    catalogue = Catalogue(getattr(importlib.import_module(module), attribute)(settings))
     folders = catalogue.session.folders
     console = Console()
     size = 0 if options.preview_method == "none" else options.preview_size

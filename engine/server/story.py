@@ -19,7 +19,7 @@ from engine.server.job_rows import CANCELLED, COMPLETED, FAILED
 MAX_SHOWN_TEXT: Final = 500
 STATE_INTERVAL_S: Final = 0.1
 SMALL_STATE: Final = 64
-"""The whole state is sent at every step while no more nodes than this have begun; then as often as the interval says."""
+"""The whole state is sent at every step while no more nodes than this have begun; then at the interval."""
 
 _CAUSE = re.compile(r"([A-Za-z_][\w.]*)(?:: (.*))?", re.DOTALL)
 

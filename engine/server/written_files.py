@@ -27,7 +27,7 @@ class WrittenFiles:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def file(self, job: str) -> Path:
-        """Return the list of a job; its id is a client's text, so it only enters as a digest where it is no plain id."""
+        """Return the list of a job. An id is a client's text: one that is not plain only enters as a digest."""
         plain = re.fullmatch(r"[0-9A-Za-z-]{1,64}", job) is not None
         return self._directory / f"{job if plain else hashlib.sha256(job.encode()).hexdigest()}.writes"
 
