@@ -31,7 +31,7 @@ from engine.server.written_files import WrittenFiles
 
 SECRETS: Final = ("auth_token_comfy_org", "api_key_comfy_org")
 """Keys of ``extra_data`` that are never kept."""
-MAX_TRIES: Final = 3
+MAX_TRIES: Final = 25
 """So often a job is begun again after the server itself was killed while it ran."""
 
 _log = logging.getLogger("safelight.server")

@@ -75,13 +75,13 @@ async def _serve(
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends asyncio.run itself
             loop.add_signal_handler(number, stop.set)
     async with running(settings, options, middlewares, parts) as (state, app):
+        await state.desk.restore()  # before the first answer, which may be how long the queue is
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
         await runner.setup()
         context = _tls(options)
         for one in sockets:
             await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
         _announce(options, sockets)
-        await state.desk.restore()
         state.desk.pump()
         if not options.quick_test:  # whoever came first is answered before anything large is loaded
             with contextlib.suppress(TimeoutError):

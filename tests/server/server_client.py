@@ -45,7 +45,7 @@ class ServerProcess:
 
     def __init__(self, base: Path, *flags: str, real: bool = False) -> None:
         self.base = base
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the server)
         program = [str(ROOT / "main.py")] if real else [str(HERE / "launch.py")]
         folders = ["--base-directory", str(base)]
         environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
