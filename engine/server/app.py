@@ -14,12 +14,20 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import MediaError, PathError, SafelightError
-from engine.server.routes import catalogue, files, live, queueing
+from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users
 from engine.server.state import STATE, Handler, Route, ServerState, answer_error, answer_problem
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
-TABLES: Final = (queueing.ROUTES, live.ROUTES, catalogue.ROUTES, files.ROUTES)
+TABLES: Final = (
+    queueing.ROUTES,
+    live.ROUTES,
+    jobs.ROUTES,
+    catalogue.ROUTES,
+    files.ROUTES,
+    users.ROUTES,
+    operations.ROUTES,
+)
 PREFIX: Final = "/api"
 
 _log = logging.getLogger("safelight.server")

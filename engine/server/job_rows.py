@@ -253,3 +253,30 @@ def first_number(db: sqlite3.Connection) -> int:
 def count_by_state(db: sqlite3.Connection) -> Mapping[str, int]:
     """Count jobs by state."""
     return dict(db.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
+
+
+def list_jobs(
+    states: Sequence[str], workflow: str | None, by_duration: bool, ascending: bool, most: int, offset: int
+) -> Callable[[sqlite3.Connection], tuple[list[dict[str, Any]], int]]:
+    """Return the operation that lists jobs (of some states, of a workflow) and counts all that there are of them."""
+    where, values = ["1"], list[Any]()
+    if states:
+        where.append(f"state IN ({', '.join('?' * len(states))})")
+        values += states
+    if workflow is not None:
+        where.append("workflow_id = ?")
+        values.append(workflow)
+    chosen = " AND ".join(where)
+    order = "coalesce(ended - started, 0)" if by_duration else "created"
+    direction = "ASC" if ascending else "DESC"
+
+    def do(db: sqlite3.Connection) -> tuple[list[dict[str, Any]], int]:
+        (total,) = db.execute(f"SELECT count(*) FROM jobs WHERE {chosen}", values).fetchone()
+        found = db.execute(
+            f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE {chosen}"
+            f" ORDER BY {order} {direction}, seq {direction} LIMIT ? OFFSET ?",
+            (*values, most, offset),
+        )
+        return [dict(zip(JOB_COLUMNS, row, strict=True)) for row in found], int(total)
+
+    return do

@@ -31,6 +31,7 @@ from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
+from engine.server.user_files import UserFiles
 from engine.server.written_files import WrittenFiles
 from engine.settings import Settings
 
@@ -126,7 +127,8 @@ async def running(
             catalogue, store, hub, supervisor, console, written,
             max_pending=options.max_pending, history_size=options.history_size,
         )  # fmt: skip
-        state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console)
+        user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
+        state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files)
         yield state, make_app(state, middlewares)
 
 

@@ -20,6 +20,7 @@ from engine.server.desk import Desk
 from engine.server.hub import Hub
 from engine.server.options import ServerOptions
 from engine.server.store import Store
+from engine.server.user_files import UserFiles
 from engine.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,6 +39,7 @@ class ServerState:
     desk: Desk
     supervisor: Supervisor
     console: Console
+    user_files: UserFiles
     began: float = dataclasses.field(default_factory=time.time)
 
 

@@ -154,7 +154,7 @@ class Caller:
         self.session = session
         self.url = url
 
-    async def get(self, path: str, status: int = 200, **query: Any) -> Any:
+    async def get(self, path: str, status: int = 200, /, **query: Any) -> Any:
         async with self.session.get(self.url + path, params=query) as answer:
             assert answer.status == status, (path, answer.status, await answer.text())
             text = await answer.text()
