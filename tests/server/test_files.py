@@ -21,7 +21,7 @@ def picture(mode: str = "RGBA", size: tuple[int, int] = (8, 6), **more: Any) -> 
 
 
 def form(data: bytes, name: str = "a.png", **fields: str) -> aiohttp.FormData:
-    made = aiohttp.FormData()
+    made = aiohttp.FormData(quote_fields=False)
     made.add_field("image", data, filename=name)
     for key, value in fields.items():
         made.add_field(key, value)
