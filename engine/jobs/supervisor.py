@@ -29,9 +29,9 @@ from typing import Any, Final, Literal
 from engine.errors import Problem
 from engine.jobs.job import Job, JobListener
 from engine.jobs.limits import past_limit, patience
-from engine.jobs.options import SupervisorOptions, SupervisorStatus, WorkerState
-from engine.jobs.process import Hearing, WorkerProcess, ending
-from engine.jobs.records import JobRequest, plain, problem_from, settings_record
+from engine.jobs.options import SupervisorOptions, SupervisorStatus, WorkerState, setup_record
+from engine.jobs.process import Hearing, WorkerProcess
+from engine.jobs.records import JobRequest, problem_from
 from engine.settings import Settings
 
 Answer = concurrent.futures.Future[dict[str, Any]]
@@ -175,7 +175,8 @@ class Supervisor:
             self.cancel(one)
         with self._changed:
             self._changed.notify_all()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
 
     # -- what the worker says; in its reader's threads
 
@@ -265,7 +266,7 @@ class Supervisor:
         """Return a worker that is ready; None when none could be started, or none is needed."""
         worker = self._worker
         if worker is not None and worker.gone:
-            _log.warning("the idle worker %s", ending(worker.reap())[0])
+            _log.warning("the idle worker %s", worker.bury()[0])
             self._let_go()
             if not worker.jobs:  # it would do so again and again
                 self._eager = False
@@ -275,16 +276,8 @@ class Supervisor:
         return worker
 
     def _start_worker(self) -> WorkerProcess | None:
-        setup = {
-            "settings": settings_record(self._settings),
-            "session": self._options.session,
-            "log_level": self._options.log_level,
-            "previews": plain(self._options.previews),
-            "max_ram_bytes": self._settings.max_ram_bytes,
-            "warm": self._options.warm,
-        }
         try:
-            worker = WorkerProcess(setup, self._hearing)
+            worker = WorkerProcess(setup_record(self._settings, self._options), self._hearing)
         except OSError as error:
             self._cannot_start(f"the system refused it: {error}")
             return None
@@ -297,7 +290,7 @@ class Supervisor:
             return worker
         if not worker.gone:
             worker.end()
-        how = ending(worker.reap())[0]
+        how = worker.bury()[0]
         said = " / ".join(list(worker.last_lines)[-3:])
         self._let_go()
         if not self._closing:
@@ -364,7 +357,7 @@ class Supervisor:
 
     def _bury(self, worker: WorkerProcess, job: Job) -> None:
         """Report a job whose worker died. One that had not begun is put back: the job had no part in it."""
-        how, hint = ending(worker.reap(1.0))
+        how, hint = worker.bury(1.0)
         self._let_go()
         if not job.began and job.cancel_asked is None and job.tries < MAX_TRIES:
             with self._changed:
