@@ -79,6 +79,11 @@ class WorkerProcess:
         """The process id, which is also that of its group."""
         return self._process.pid
 
+    @property
+    def was_killed(self) -> bool:
+        """Say whether a signal ended it; False while it lives."""
+        return (self._process.returncode or 0) < 0
+
     def _spawn(self, other: socket.socket) -> subprocess.Popen[bytes]:
         path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 (the working directory stands as "")
         options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

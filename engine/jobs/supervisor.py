@@ -39,7 +39,7 @@ CancelAnswer = Literal["running", "waiting", "ended", "unknown"]
 REMEMBERED: Final = 10_000
 """So many ids of jobs that ended are known."""
 MAX_TRIES: Final = 3
-"""So often a job is handed to a worker that dies before it has begun with it."""
+"""So often a job is handed to a worker that dies before it has begun with it, or a worker is killed as it starts."""
 REAP_S: Final = 30.0
 """So long the system may take to clear away a process that was ended, with all its memory, before it is let go of."""
 FULL: Final = 0.75
@@ -67,6 +67,7 @@ class Supervisor:
         self._ended: deque[str] = deque(maxlen=REMEMBERED)
         self._worker: WorkerProcess | None = None
         self._starts = 0
+        self._failed_starts = 0  # in a row
         self._eager = self._options.eager
         self._closing = False
         self._asked: dict[int, Answer] = {}
@@ -287,13 +288,18 @@ class Supervisor:
             limit = self._options.start_timeout_s
             self._changed.wait_for(lambda: worker.ready or worker.gone or self._closing, limit)
         if worker.ready and not worker.gone:
+            self._failed_starts = 0
             return worker
-        if not worker.gone:
+        too_slow = not worker.gone
+        if too_slow:
             worker.end()
         how = worker.bury()[0]
         said = " / ".join(list(worker.last_lines)[-3:])
         self._let_go()
-        if not self._closing:
+        self._failed_starts += 1
+        by_chance = worker.was_killed and not too_slow and self._failed_starts < MAX_TRIES
+        if not (by_chance or self._closing):
+            self._failed_starts = 0
             self._cannot_start(f"it {how}; its last words: {said or 'none'}")
         return None
 
