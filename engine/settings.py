@@ -20,6 +20,9 @@ Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 MetadataLevel = Literal["none", "recipe", "full"]
 DTYPES: tuple[str, ...] = get_args(Dtype)
 METADATA_LEVELS: tuple[str, ...] = get_args(MetadataLevel)
+CacheMode = Literal["tiered", "classic", "none"]
+CACHE_MODES: tuple[str, ...] = get_args(CacheMode)
+DISK_CACHE_BYTES = 8 << 30
 PREFIX = "SAFELIGHT_"
 
 
@@ -31,6 +34,10 @@ class Settings:
     be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like. ``dtype`` is what weights are computed in.
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
+    ``disk_cache_bytes`` bounds the results kept in ``cache_directory`` (None: ``cache`` in the user's directory); 0
+    keeps none. A bare `Settings` leaves nothing on disk; `read_settings`, which people's own choices go through, allows
+    `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
+    memory, "none" none; ``cache_lru`` keeps that many results in memory (0: no such bound).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
     ``max_ram_bytes`` bounds what a worker process may hold (None: no limit); ``cancel_grace_s`` is how long a cancelled
     job has to stop by itself before its worker is ended. Numbers of bytes can be written like ``8GiB``.
@@ -47,6 +54,10 @@ class Settings:
     dtype: Dtype = "auto"
     threads: int | None = None
     cache_bytes: int = 1 << 30
+    disk_cache_bytes: int = 0
+    cache_directory: Path | None = None
+    cache_mode: CacheMode = "tiered"
+    cache_lru: int = 0
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
     max_ram_bytes: int | None = None
@@ -61,9 +72,13 @@ class Settings:
         if self.metadata not in METADATA_LEVELS:
             expected = ", ".join(METADATA_LEVELS)
             raise InputError("the metadata level is not known", expected=expected, got=repr(self.metadata))
-        for name in ("threads", "cache_bytes", "memory_bytes", "max_ram_bytes", "cancel_grace_s"):
+        if self.cache_mode not in CACHE_MODES:
+            expected = ", ".join(CACHE_MODES)
+            raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
+        floors = {"threads": 1, "max_ram_bytes": 1}
+        for name in (*floors, "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes", "cancel_grace_s"):
             value = getattr(self, name)
-            if value is not None and value < (1 if name in ("threads", "max_ram_bytes") else 0):
+            if value is not None and value < floors.get(name, 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
 
 
@@ -90,6 +105,7 @@ def read_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
             values[name] = _read(name, str(annotation), given[name])
         elif environ.get(PREFIX + name.upper()):
             values[name] = _read(name, str(annotation), environ[PREFIX + name.upper()])
+    values.setdefault("disk_cache_bytes", DISK_CACHE_BYTES)
     base = values.setdefault("base_directory", default_base_directory())
     if not base.is_dir():
         raise InputError("the base directory is not there", got=str(base), hint="give a folder that holds models/")

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         workflow = _read_workflow(session, arguments)
         with _heard(workflow, arguments) as (listener, cancel):
             result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))
+        _close_cache(session)
         peak = peak_memory_bytes()
     if arguments.json:
         print_json(report(result, peak))
@@ -195,6 +196,17 @@ def _display(workflow: Workflow, *, quiet: bool) -> contextlib.AbstractContextMa
     from engine.cli.progress import Display
 
     return Display(workflow.graph)
+
+
+def _close_cache(session: Session) -> None:
+    """Finish storing what was made; say when that failed, which is no failure of the run."""
+    if "cache" not in vars(session):  # nothing ran here
+        return
+    session.cache.flush()
+    disk = session.cache.facts().disk
+    session.cache.close()
+    if disk is not None and disk.problem is not None:
+        print(f"note: nothing was stored for later runs: {disk.problem}", file=sys.stderr)
 
 
 def _show(result: Result) -> None:

@@ -42,6 +42,8 @@ MAX_TRIES: Final = 3
 """So often a job is handed to a worker that dies before it has begun with it, or a worker is killed as it starts."""
 REAP_S: Final = 30.0
 """So long the system may take to clear away a process that was ended, with all its memory, before it is let go of."""
+FAREWELL_S: Final = 15.0
+"""So long a worker that is told to end may take to write down the results it keeps."""
 FULL: Final = 0.75
 """With more than this share of the memory limit held between jobs, what is kept is dropped before the next."""
 
@@ -392,7 +394,7 @@ class Supervisor:
             return
         worker.sender.send({"do": "exit"})
         with self._changed:
-            self._changed.wait_for(lambda: worker.gone, 2.0)
+            self._changed.wait_for(lambda: worker.gone, FAREWELL_S)
         worker.end()
         worker.reap(REAP_S)
         self._let_go()
