@@ -18,7 +18,7 @@ from engine.execution.disk_cache import DiskCache
 from engine.paths import Folders
 from engine.settings import Settings
 
-_WITHOUT_VALUES = frozenset({"cli", "server", "training", "execution", "paths"})
+_WITHOUT_VALUES = frozenset({"cli", "server", "training", "execution", "jobs", "paths"})
 """Packages of the engine that do not decide what a node computes."""
 
 _SCOPE_DIGITS = 12
