@@ -299,6 +299,16 @@ def test_partial_results_are_replaced_dropped_and_survive(open_disk: Callable[..
     assert TieredCache(open_disk(), 1 << 20).partial("k") is None
 
 
+def test_unfinished_work_outlives_what_is_cheap(open_disk: Callable[..., DiskCache]) -> None:
+    tiered = TieredCache(open_disk(400_000), 400_000)
+    tiered.keep_partial("k", made(0))
+    for number in range(12):
+        tiered.put(result_of(made(number), seconds=0.5), f"k{number}")
+    tiered.flush()
+    assert torch.equal(tiered.partial("k"), made(0))
+    assert torch.equal(tiered.disk.partial("k"), made(0))
+
+
 def test_the_tier_of_a_hit_is_told_and_a_hit_on_disk_moves_up(open_disk: Callable[..., DiskCache]) -> None:
     first = TieredCache(open_disk(), 1 << 20)
     kept = result_of(1)
