@@ -121,6 +121,7 @@ class Session:
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {self.settings.device} {self.settings.dtype}",
             make_room=models.drop_unused,
+            partials=self.cache,
             debug=self.settings.debug,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -38,6 +39,8 @@ class Settings:
     `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
     memory, "none" none; ``cache_lru`` keeps that many results in memory (0: no such bound).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    ``max_ram_bytes`` bounds what a worker process may hold (None: no limit); ``cancel_grace_s`` is how long a cancelled
+    job has to stop by itself before its worker is ended. Numbers of bytes can be written like ``8GiB``.
     ``debug`` looks after every node whether it changed what it was given.
     """
 
@@ -57,6 +60,8 @@ class Settings:
     cache_lru: int = 0
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
+    max_ram_bytes: int | None = None
+    cancel_grace_s: float = 0.3
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -70,9 +75,17 @@ class Settings:
         if self.cache_mode not in CACHE_MODES:
             expected = ", ".join(CACHE_MODES)
             raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
-        for name in ("threads", "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes"):
+        for name in (
+            "threads",
+            "cache_bytes",
+            "disk_cache_bytes",
+            "cache_lru",
+            "memory_bytes",
+            "max_ram_bytes",
+            "cancel_grace_s",
+        ):
             value = getattr(self, name)
-            if value is not None and value < (1 if name == "threads" else 0):
+            if value is not None and value < (1 if name in ("threads", "max_ram_bytes") else 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
 
 
@@ -114,9 +127,23 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         return Path(value).expanduser().absolute()
     if annotation == "bool":
         return value if isinstance(value, bool) else str(value).strip().lower() in ("1", "true", "yes", "on")
-    if annotation.startswith("int"):
+    if annotation.startswith(("int", "float")):
+        if name.endswith("_bytes") and isinstance(value, str):
+            return parse_bytes(value, name)
+        kind = int if annotation.startswith("int") else float
         try:
-            return int(value)
-        except (TypeError, ValueError):
-            raise InputError(f"{name} is not a number", expected="a whole number", got=repr(value)) from None
+            return kind(value)
+        except (TypeError, ValueError, OverflowError):
+            expected = "a whole number" if kind is int else "a number"
+            raise InputError(f"{name} is not a number", expected=expected, got=repr(value)) from None
     return str(value)
+
+
+def parse_bytes(text: str, name: str = "the size") -> int:
+    """Read a number of bytes: ``8GiB``, ``8g``, ``500 MB``, ``1073741824``. Raises `InputError` for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if found is None or (found[3] and not found[2]):
+        raise InputError(f"{name} is no number of bytes", expected="like 8GiB or 8589934592", got=repr(text))
+    # One letter alone means what it does to the system's own tools: powers of 1024.
+    decimal = found[2] and not found[3] and text.lower().rstrip().endswith("b")
+    return int(float(found[1]) * (1000 if decimal else 1024) ** " kmgt".index(found[2] or " "))

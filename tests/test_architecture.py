@@ -17,7 +17,9 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 ROWS: list[list[str]] = [  # high to low: a module may import lower rows and its own package, nothing else
     ["main"],
     ["engine.cli"],
-    ["engine.session", "engine.server", "engine.compat", "nodes"],
+    ["engine.server"],
+    ["engine.jobs"],
+    ["engine.session", "engine.compat", "nodes"],
     ["engine.execution", "engine.training"],
     ["engine.families"],
     ["engine.memory", "engine.diffusion"],
@@ -49,6 +51,7 @@ TORCH_FREE = (
     "engine.media",
     "engine.execution",
     "engine.session",
+    "engine.jobs",
     "nodes",
 )
 HEAVY = {"torch", "transformers", "diffusers", "spandrel", "torchsde", "kornia"}

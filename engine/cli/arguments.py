@@ -43,6 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu (default: auto)")
     run.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
+    run.add_argument("--isolated", action="store_true", help="compute in a process of its own; Ctrl-C ends any node")
+    run.add_argument(
+        "--max-ram",
+        dest="max_ram_bytes",
+        metavar="BYTES",
+        help="end a node that makes the process hold more, like 8GiB (implies --isolated)",
+    )
     run.add_argument(
         "--profile", type=Path, metavar="FILE", help="write a trace that chrome://tracing or Perfetto opens"
     )
@@ -122,6 +129,7 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "cache_lru",
         "cache_directory",
         "disk_cache_bytes",
+        "max_ram_bytes",
         "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}
