@@ -145,7 +145,7 @@ class DiskCache:
 
     def keep_partial(self, key: str, state: Any, seconds: float) -> None:
         """Store what a node that is at work could go on from, in place of what was stored for it before."""
-        if self.problem is None:
+        if self.problem is None and self._process == os.getpid():
             self._partials[key] = Result((state,), key, seconds=seconds)
             self._jobs.submit(lambda: self._store_partial(key), size_bytes(state))
 
@@ -162,6 +162,8 @@ class DiskCache:
 
     def flush(self) -> None:
         """Wait until everything that was put is stored."""
+        if self._process != os.getpid():
+            return
         while self._recent:
             self._jobs.submit(self._recent.popleft())
         while self._recent_links:
@@ -173,6 +175,8 @@ class DiskCache:
 
     def close(self) -> None:
         """Store what is left to store and close the files. The cache then finds and stores nothing."""
+        if self._process != os.getpid():  # a forked copy: thread and connections are its parent's
+            return
         self.flush()
         self._jobs.close()
         self._at_end.detach()
@@ -273,6 +277,8 @@ class DiskCache:
 
     def _submit(self, work: Callable[[DiskIndex], object]) -> None:
         """Queue work on the index."""
+        if self._process != os.getpid():
+            return
 
         def job() -> None:
             if self._writer is None or self.problem is not None:

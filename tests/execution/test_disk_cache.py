@@ -398,6 +398,28 @@ def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Cal
 
 
 @forks
+def test_a_forked_copy_leaves_the_cache_to_its_parent(open_disk: Callable[..., DiskCache]) -> None:
+    cache = TieredCache(open_disk(), 1 << 20)
+    cache.put(result_of(1), "a")
+    cache.flush()
+
+    def work() -> None:
+        assert cache.disk.find("a") is None
+        assert cache.get("a") is not None
+        cache.put(result_of(2), "b")
+        cache.link(cache.get("b"), "b", "c")  # type: ignore[arg-type]
+        cache.keep_partial("d", 3)
+        cache.drop_partial("d")
+        cache.flush()
+        cache.close()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(in_child(work), 0)[1]) == 0
+    cache.put(result_of(2), "e")
+    cache.flush()
+    assert sorted(one.keys for one in open_disk().listed().values()) == [("a",), ("e",)]
+
+
+@forks
 def test_two_processes_share_a_cache(open_disk: Callable[..., DiskCache]) -> None:
     budget, count = 3_000_000, 60
 
