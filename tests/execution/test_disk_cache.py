@@ -111,6 +111,20 @@ def test_what_is_quick_to_make_is_not_stored_but_the_last_few_small_ones(open_di
     assert disk.find(f"k{RECENT + 19}") is not None
 
 
+def test_small_results_are_stored_in_a_quiet_moment(open_disk: Callable[..., DiskCache]) -> None:
+    before = threading.enumerate()
+    disk = open_disk()
+    disk.put(result_of(1, seconds=1e-5), ["a"], "", 1000)
+    assert disk.facts().stored == 0
+    deadline = time.monotonic() + 10
+    while disk.facts().stored == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert disk.find("a") is not None
+    (thread,) = [one for one in threading.enumerate() if one not in before]
+    disk.close()
+    assert not thread.is_alive()
+
+
 def test_what_cannot_be_stored_is_counted_and_nothing_else_happens(open_disk: Callable[..., DiskCache]) -> None:
     disk = open_disk()
     store(disk, result_of(object()), "a")
