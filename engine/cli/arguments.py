@@ -124,12 +124,12 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "dtype",
         "threads",
         "metadata",
+        "max_ram_bytes",
         "user_directory",
         "cache_mode",
         "cache_lru",
         "cache_directory",
         "disk_cache_bytes",
-        "max_ram_bytes",
         "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}
