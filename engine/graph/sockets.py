@@ -7,8 +7,31 @@ from __future__ import annotations
 
 ANY = "*"
 
-WIDGET_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
-"""Types whose value may be typed in by hand; every other type needs a link."""
+LINK_ONLY = frozenset(
+    {
+        "AUDIO",
+        "CLIP",
+        "CLIP_VISION",
+        "CLIP_VISION_OUTPUT",
+        "CONDITIONING",
+        "CONTROL_NET",
+        "GUIDER",
+        "IMAGE",
+        "LATENT",
+        "LATENT_OPERATION",
+        "MASK",
+        "MODEL",
+        "NOISE",
+        "SAMPLER",
+        "SIGMAS",
+        "STITCH",
+        "STYLE_MODEL",
+        "UPSCALE_MODEL",
+        "VAE",
+        "VIDEO",
+    }
+)
+"""Types that no constant can stand for. Others may have a widget of a pack's own, which sends what it likes."""
 
 
 def is_wildcard(socket: str) -> bool:

@@ -16,7 +16,7 @@ from engine.errors import InputError
 from engine.graph.api_prompt import VALUE_KEY
 from engine.graph.mentions import named_files
 from engine.graph.node_types import SET_SUFFIXES, FileSet, FolderChoices, Parameter
-from engine.graph.sockets import WIDGET_TYPES, is_wildcard, members
+from engine.graph.sockets import LINK_ONLY, is_wildcard, members
 from engine.paths import SHORT_NAMES
 
 Listing = Callable[[str], Collection[str]]
@@ -67,7 +67,7 @@ def fit(parameter: Parameter, value: Any, listing: Listing | None = None) -> Any
         return _boolean(parameter, value)
     if kind == "COMBO":
         return _choice(parameter, value, listing)
-    if is_wildcard(kind) or not members(kind).isdisjoint(WIDGET_TYPES):
+    if is_wildcard(kind) or not members(kind) <= LINK_ONLY:
         return value
     raise _wrong(
         parameter, value, f"a link to an output of type {kind}", code="E-NEEDS-LINK",
