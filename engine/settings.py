@@ -31,6 +31,8 @@ class Settings:
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    ``trust_packs`` loads node packs that were not approved, for this session; ``disable_all_custom_nodes`` loads none
+    but those named in ``whitelist_custom_nodes``.
     """
 
     base_directory: Path
@@ -45,6 +47,9 @@ class Settings:
     cache_bytes: int = 1 << 30
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
+    trust_packs: bool = False
+    disable_all_custom_nodes: bool = False
+    whitelist_custom_nodes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.device.split(":")[0] not in DEVICES:
@@ -93,6 +98,10 @@ def _read(name: str, annotation: str, value: Any) -> Any:
     if annotation.startswith("tuple[Path"):
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return tuple(Path(part).expanduser() for part in parts if str(part))
+    if annotation.startswith("tuple[str"):
+        return tuple(str(part) for part in (value.split(os.pathsep) if isinstance(value, str) else value) if str(part))
+    if annotation == "bool":
+        return _read_switch(name, value)
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
     if annotation.startswith("int"):
@@ -101,3 +110,12 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         except (TypeError, ValueError):
             raise InputError(f"{name} is not a number", expected="a whole number", got=repr(value)) from None
     return str(value)
+
+
+def _read_switch(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise InputError(f"{name} is neither on nor off", expected="1 or 0", got=repr(value))
+    return text in ("1", "true", "yes", "on")

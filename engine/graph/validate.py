@@ -7,7 +7,7 @@ the graph and walks it with lists, never with the call stack.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -43,15 +43,17 @@ def validate(
     registry: Registry,
     listing: Listing | None = None,
     outputs: Sequence[str] | None = None,
+    absent: Callable[[str], str | None] | None = None,
 ) -> list[Problem]:
     """List all problems of the nodes that ``outputs`` need (default: every output node), in graph order.
 
-    ``listing`` gives the file names of a model or input folder; without it files are not looked for.
+    ``listing`` gives the file names of a model or input folder; without it files are not looked for. ``absent`` may
+    know why a node type is not there, and what to do.
     """
     problems: list[Problem] = []
     targets = _targets(graph, registry, outputs, problems)
     needed = needed_by(graph, targets)
-    check = _Check(graph, registry, looked_up_once(listing), {}, {})
+    check = _Check(graph, registry, looked_up_once(listing), {}, {}, absent)
     for id, node in graph.nodes.items():
         if id in needed:
             problems += _node_problems(check, node)
@@ -173,6 +175,7 @@ class _Check:
     listing: Listing | None
     fitted: dict[tuple[str, str, str], Problem | None]
     hints: dict[tuple[str, str], str]
+    absent: Callable[[str], str | None] | None = None
 
 
 def _node_problems(check: _Check, node: Node) -> Iterator[Problem]:
@@ -216,7 +219,8 @@ def _unknown_type(check: _Check, node: Node) -> Problem:
     hint = check.hints.get((node.type, ""))
     if hint is None:
         near = check.registry.closest(node.type)
-        hint = "did you mean " + " or ".join(near) + "?" if near else "install the node pack that declares it"
+        told = check.absent(node.type) if check.absent is not None else None
+        hint = told or ("did you mean " + " or ".join(near) + "?" if near else "install the node pack that declares it")
         check.hints[node.type, ""] = hint
     return _problem(node, "E-UNKNOWN-NODE", f"there is no node type {node.type!r}", got=node.type, hint=hint)
 

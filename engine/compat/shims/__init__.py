@@ -1,0 +1,37 @@
+"""The modules that packs import, each over our own engine. Thin: what is missing says so by name.
+
+`MODULES` maps the names that packs use to the files here. `engine.compat.importing` puts them in place when the first
+pack is loaded, and only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_HERE = "engine.compat.shims"
+
+MODULES: Mapping[str, str] = MappingProxyType(
+    {
+        name: f"{_HERE}.{home}"
+        for name, home in {
+            "folder_paths": "folder_paths",
+            "execution": "execution",
+            "server": "server",
+            "latent_preview": "latent_preview",
+            "node_helpers": "node_helpers",
+            "comfy": "empty_package",
+            "comfy.utils": "comfy_utils",
+            "comfy.model_management": "comfy_model_management",
+            "comfy.samplers": "comfy_samplers",
+            "comfy.cli_args": "comfy_cli_args",
+            "comfy.comfy_types": "comfy_types",
+            "comfy.comfy_types.node_typing": "comfy_types",
+            "comfy_execution": "empty_package",
+            "comfy_execution.graph_utils": "graph_builder",
+            "comfy_execution.graph": "graph_names",
+            "comfy_execution.utils": "current_node",
+        }.items()
+    }
+)
+TOP_LEVEL = frozenset(name.partition(".")[0] for name in MODULES)
