@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
 import threading
 from collections import OrderedDict
@@ -11,7 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph.fingerprint import content_key, link_token
+from engine.graph.content import content_key
+from engine.graph.fingerprint import link_token
 from engine.graph.model import EMPTY
 from engine.graph.node_types import SavedFile
 
@@ -24,12 +26,23 @@ DEFAULT_BYTES = 2 << 30
 _SMALL = frozenset({int, float, bool})
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """What a node inside another's work (a loop, an expansion) showed and wrote, to be told again from the cache."""
+
+    node_id: str
+    display_id: str | None
+    ui: Mapping[str, Any]
+    files: tuple[SavedFile, ...]
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """What a node made: its output values, what it shows, what it wrote. Never changes.
 
-    ``origin`` is the key of what made it; it names values whose content cannot be told. ``_tokens`` only remembers
-    what `token` found, because hashing a video takes a while and most slots are never asked for.
+    ``origin`` is the key of what made it; it names values whose content cannot be told. ``shown`` is what the output
+    nodes inside its work showed. ``_tokens`` only remembers what `token` found, because hashing a video takes a while
+    and most slots are never asked for.
     """
 
     values: tuple[Any, ...]
@@ -37,6 +50,7 @@ class Result:
     ui: Mapping[str, Any] = dataclasses.field(default_factory=lambda: EMPTY)
     files: tuple[SavedFile, ...] = ()
     seconds: float = 0.0
+    shown: tuple[Shown, ...] = ()
     _tokens: dict[int, str] = dataclasses.field(default_factory=dict, repr=False)
 
     def token(self, slot: int) -> str:
@@ -49,7 +63,8 @@ class Result:
 
     def files_exist(self) -> bool:
         """Say whether every file that the node wrote is still there."""
-        return all(Path(file.path).is_file() for file in self.files)
+        files = itertools.chain(self.files, *(one.files for one in self.shown))
+        return all(Path(file.path).is_file() for file in files)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -97,7 +112,7 @@ class ResultCache:
                 return None
             self._hits += 1
             self._by_age.move_to_end(id(entry))
-        if not entry.result.files or entry.result.files_exist():  # asked outside the lock: disks are slow
+        if entry.result.files_exist():  # asked outside the lock: disks are slow
             return entry.result
         with self._lock:
             self._hits -= 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from engine.errors import InputError
@@ -11,7 +12,7 @@ from engine.execution.cancel import CancelToken
 from engine.execution.events import Listener, NodeProgress, tell
 from engine.graph.api_prompt import graph_to_api
 from engine.graph.fingerprint import FileIdentity
-from engine.graph.model import EMPTY, Graph
+from engine.graph.model import EMPTY, Graph, Node
 
 
 def no_files(folder: str, name: str) -> str:
@@ -26,10 +27,11 @@ def no_files(folder: str, name: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
-    """What a run is given for its nodes and its keys; the executor itself only uses the last two fields.
+    """What a run is given for its nodes and its keys; the executor itself only uses the last four fields.
 
     ``file_identity(folder, name)`` tells which bytes a file name stands for; ``salt`` is whatever else all results
-    depend on (device kind, number format, library versions).
+    depend on (device kind, number format, library versions). ``make_room`` lets go of all memory that can be made
+    again, before a node that ran out of it is tried again. ``debug`` makes every node's inputs be checked for changes.
     """
 
     # Any: this layer hands them on and may not know their types, which live beside it or above it.
@@ -38,16 +40,31 @@ class Services:
     settings: Any = None
     file_identity: FileIdentity = no_files
     salt: str = ""
+    make_room: Callable[[], None] | None = None
+    debug: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lineage:
+    """Tell which node made another one while running, and at which node of the document that one shows."""
+
+    parent_id: str
+    display_id: str
 
 
 @dataclasses.dataclass(slots=True)
 class RunScope:
-    """What all contexts of one run share. The API form of the graph is made when a node first asks for it."""
+    """What all contexts of one run share. The API form of the graph is made when a node first asks for it.
+
+    ``nodes`` are those of the graph and, while the run goes on, those that nodes made; ``lineage`` tells of the latter.
+    """
 
     graph: Graph
     services: Services
     listener: Listener | None
     cancel: CancelToken
+    nodes: Mapping[str, Node] = dataclasses.field(default_factory=lambda: EMPTY)
+    lineage: dict[str, Lineage] = dataclasses.field(default_factory=dict)
     _prompt: dict[str, Any] | None = None
 
     def prompt(self) -> Mapping[str, Any]:
@@ -55,6 +72,11 @@ class RunScope:
         if self._prompt is None:
             self._prompt = graph_to_api(self.graph)
         return self._prompt
+
+    def display_id(self, node_id: str) -> str | None:
+        """Return the node of the document to show ``node_id`` at, where that is another one."""
+        line = self.lineage.get(node_id)
+        return line.display_id if line is not None else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,6 +100,11 @@ class Context:
     def workflow(self) -> Mapping[str, Any] | None:
         """The editor's document that the graph came from, or None."""
         return self.scope.graph.workflow
+
+    @property
+    def graph_view(self) -> RunScope:
+        """The graph as it is now, with ``nodes`` that others made while running, and their ``lineage``."""
+        return self.scope
 
     # Any for the next three: see `Services`.
     @property
@@ -110,8 +137,13 @@ class Context:
         ``preview`` may be a function that makes what is shown, called only then.
         """
         self.scope.cancel.check()
-        tell(self.scope.listener, NodeProgress(self.node_id, step, total, preview))
+        shown_at = self.scope.display_id(self.node_id)
+        tell(self.scope.listener, NodeProgress(self.node_id, step, total, preview, shown_at))
         self.scope.cancel.check()  # the listener may have been what asked
+
+
+CURRENT: ContextVar[Context | None] = ContextVar("safelight_current_context", default=None)
+"""The context of the node whose code runs, for code that is given none (a pack's progress bar, deep inside)."""
 
 
 def lone_context(

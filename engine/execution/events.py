@@ -1,6 +1,7 @@
 """What happens during a run, told one way: the executor calls a listener, nothing is asked back.
 
-Every event is a frozen record. Whoever shows, journals or forwards them adds numbers, times and job ids.
+Every event is a frozen record. Whoever shows, journals or forwards them adds numbers, times and job ids. The
+``display_id`` of a node that another one made while running is the node of the document to show it at.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class NodeCached:
     node_id: str
     ui: Mapping[str, Any]
     files: tuple[SavedFile, ...]
+    display_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class NodeStarted:
     """Say that a node begins to run."""
 
     node_id: str
+    display_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,16 +54,18 @@ class NodeProgress:
     step: int
     total: int
     preview: Any = None
+    display_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeFinished:
-    """Say that a node ran, how long it took, and what it has to show."""
+    """Say that a node ran, how long it took, and what it has to show. Inside a loop, once for each round."""
 
     node_id: str
     seconds: float
     ui: Mapping[str, Any]
     files: tuple[SavedFile, ...]
+    display_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class NodeFailed:
 
     node_id: str
     problem: Problem
+    display_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +83,25 @@ class NodeSkipped:
 
     node_id: str
     because: str
+    display_id: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeBlocked:
+    """Say that a node was passed over because what it would receive is blocked; ``message`` says why, if it does."""
+
+    node_id: str
+    message: str | None
+    display_id: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeRetried:
+    """Say that a node ran out of memory and is tried again, ``how``."""
+
+    node_id: str
+    how: str
+    display_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,7 +112,18 @@ class RunFinished:
     seconds: float
 
 
-Event = RunStarted | NodeCached | NodeStarted | NodeProgress | NodeFinished | NodeFailed | NodeSkipped | RunFinished
+Event = (
+    RunStarted
+    | NodeCached
+    | NodeStarted
+    | NodeProgress
+    | NodeFinished
+    | NodeFailed
+    | NodeSkipped
+    | NodeBlocked
+    | NodeRetried
+    | RunFinished
+)
 
 Listener = Callable[[Event], None]
 """Hears each event in the thread that runs the graph, so it must be quick. What it raises is logged and dropped."""

@@ -2,43 +2,50 @@
 
     keys of all that is wanted -> what the cache has -> a plan of the rest -> one step after the other
 
-A failure stops only what needs the failed node. Being cancelled stops the rest; what was made stays in the cache.
+A step is a node whose sources are there. Its turn may end with a result, or with waiting: for an input that it asked
+for, for the nodes that it put in its place, for the next round of its loop, or for a coroutine. A failure stops only
+what needs the failed node. Being cancelled stops the rest; what was made stays in the cache.
 """
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import logging
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from types import MappingProxyType
 from typing import Any
 
-from engine.errors import Cancelled, InputError, NodeFailure, SafelightError
+from engine.errors import Cancelled, NodeFailure
 from engine.execution.cache import Result, ResultCache
+from engine.execution.calling import (
+    Calls,
+    await_all,
+    blocked_result,
+    call,
+    calls_for,
+    in_one_form,
+    is_awaitable,
+    merged,
+)
 from engine.execution.cancel import CancelToken
 from engine.execution.context import Context, RunScope, Services
-from engine.execution.events import (
-    Listener,
-    NodeCached,
-    NodeFailed,
-    NodeFinished,
-    NodeSkipped,
-    NodeStarted,
-    RunFinished,
-    RunStarted,
-    tell,
-)
-from engine.execution.failures import failure_of
-from engine.execution.order import Plan, ancestors, plan
+from engine.execution.events import Listener, RunFinished, RunStarted, tell
+from engine.execution.expansion import Expansion, expand, resolved, shown_inside
+from engine.execution.failures import failure_of, ran_out_of_memory
+from engine.execution.looping import Rounds, begin_round, end_round, enter, gathered, loop_origin
 from engine.execution.outcome import NodeOutcome, RunResult, State
-from engine.graph.fingerprint import Fingerprints
-from engine.graph.model import EMPTY, Graph, Link, Node
-from engine.graph.node_types import MISSING, NodeResult, NodeType
+from engine.execution.overlap import Overlap
+from engine.execution.run_state import RunState, wanted_outputs
+from engine.graph.model import Graph, Link, Node
+from engine.graph.node_types import Blocked, NodeResult, NodeType
 from engine.graph.registry import Registry
 
 _log = logging.getLogger("safelight.execution")
+
+WAIT_SECONDS = 0.05
+"""How often to look whether the run was cancelled while only coroutines run."""
 
 
 def execute(
@@ -53,181 +60,243 @@ def execute(
 ) -> RunResult:
     """Compute what ``outputs`` name (default: every output node) of a validated graph with coerced constants.
 
-    Nothing that a node does makes this raise: every wanted output ends as done, cached, failed, skipped or
+    Nothing that a node does makes this raise: every wanted output ends as done, cached, failed, skipped, blocked or
     cancelled in the result. A KeyboardInterrupt counts as being cancelled. Raises `InputError` when no output or
-    an unknown one is wanted, `GraphError` for a graph with a cycle or a loose link.
+    an unknown one is wanted, `GraphError` for a graph with a cycle, a loose link, or a loop without an end.
     """
     scope = RunScope(graph, services or Services(), listener, cancel or CancelToken())
-    return _Run(scope, registry, cache, _wanted(graph, registry, outputs)).run()
+    return _Run(scope, registry, cache, wanted_outputs(graph, registry, outputs)).run()
 
 
-def _wanted(graph: Graph, registry: Registry, outputs: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the wanted outputs in the order of the document."""
-    if outputs is None:
-        sinks = {node_type.id for node_type in registry if node_type.output_node}
-        found = tuple(node_id for node_id, node in graph.nodes.items() if node.type in sinks)
-    else:
-        names = frozenset(outputs)
-        unknown = sorted(names - graph.nodes.keys())
-        if unknown:
-            raise InputError(
-                "a wanted output is not in the workflow",
-                expected="the id of one of its nodes",
-                got=", ".join(unknown[:5]),
-            )
-        found = tuple(node_id for node_id in graph.nodes if node_id in names)
-    if not found:
-        raise InputError(
-            "nothing is wanted of the workflow",
-            expected="at least one output node",
-            got="none",
-            hint="add a node that saves or shows a result, or name the nodes to compute",
-        )
-    return found
+@dataclasses.dataclass(slots=True)
+class _Job:
+    """A node that is being computed: what it is called with, and what the calls are waiting for."""
+
+    node: Node
+    node_type: NodeType
+    inputs: dict[str, Any]
+    origin: str
+    calls: Calls
+    started: float
+    blocked: list[Blocked | None] = dataclasses.field(default_factory=list)
+    expansion: Expansion | None = None
+    retries: tuple[str, ...] = ()
 
 
 class _Run:
-    """One run: what has been made so far and what became of each node."""
+    """One run: takes the steps of a `RunState` until none is left."""
 
     def __init__(self, scope: RunScope, registry: Registry, cache: ResultCache, wanted: tuple[str, ...]) -> None:
         self._scope = scope
-        self._nodes = scope.graph.nodes
-        self._registry = registry
         self._cache = cache
         self._wanted = wanted
-        self._listener = scope.listener
-        self._keys = Fingerprints(registry, scope.services.file_identity, scope.services.salt)
-        self._derivations: dict[str, str | None] = {}
-        self._twins: dict[str, str] = {}
-        self._standing_for: dict[str, list[str]] = {}
-        self._results: dict[str, Result] = {}
-        self._outcomes: dict[str, NodeOutcome] = {}
+        self._state = RunState(scope, registry, cache)
+        self._overlap = Overlap()
+        self._asked: dict[str, set[str]] = {}
+        self._expanding: dict[str, _Job] = {}
+        self._looping: dict[str, Rounds] = {}
+        self._guilty: dict[str, NodeFailure] = {}
 
     def run(self) -> RunResult:
         """Run to the end, whatever happens on the way."""
         started = time.perf_counter()
         steps: tuple[str, ...] = ()
         try:
-            ordered = self._prepare()
-            steps = ordered.steps
-            tell(self._listener, RunStarted(self._wanted, steps))
-            for node_id in list(self._results):
-                self._reached(node_id, State.CACHED)
-            self._take_steps(ordered)
+            plan, found = self._state.prepare(self._wanted)
+            steps = plan.steps
+            tell(self._scope.listener, RunStarted(self._wanted, steps))
+            for node_id in found:
+                self._state.found(node_id)
+            self._take_steps()
         except (Cancelled, KeyboardInterrupt):
             self._scope.cancel.cancel()
-            for node_id in (*steps, *self._wanted):
-                if node_id not in self._outcomes:
-                    self._reached(node_id, State.CANCELLED)
+            for node_id in (*steps, *self._state.agenda, *self._wanted):
+                if node_id not in self._state.report.outcomes:
+                    self._state.report.reached(node_id, NodeOutcome(State.CANCELLED))
+        finally:
+            self._overlap.close()
         return self._finish(started)
 
-    def _prepare(self) -> Plan:
-        """Make the keys, fetch what the cache has, and order the rest."""
-        graph = self._scope.graph
-        order = ancestors(graph, self._wanted)
-        self._derivations = self._keys.derivation_keys(graph, order)
-        self._find_twins(order)
-        self._look_up_wanted()
-        return plan(graph, self._registry, self._wanted, available=self._results, twins=self._twins)
-
-    def _find_twins(self, order: Sequence[str]) -> None:
-        """Let the first of all nodes with one key stand for the others."""
-        first: dict[str, str] = {}
-        for node_id in order:
-            key = self._derivations[node_id]
-            if key is not None:
-                stands = first.setdefault(key, node_id)
-                if stands != node_id:
-                    self._twins[node_id] = stands
-                    self._standing_for.setdefault(stands, []).append(node_id)
-
-    def _look_up_wanted(self) -> None:
-        """Fetch the results that are there, from the wanted outputs up; what only feeds those is left alone."""
-        met: set[str] = set()
-        pending = list(self._wanted)
-        while pending:
-            node_id = pending.pop()
-            node_id = self._twins.get(node_id, node_id)
-            if node_id in met:
-                continue
-            met.add(node_id)
-            key = self._derivations[node_id]
-            result = None if key is None else self._cache.get(key)
-            if result is not None:
-                self._results[node_id] = result
-                continue
-            pending.extend(v.node for v in self._nodes[node_id].inputs.values() if type(v) is Link)
-
-    def _take_steps(self, steps: Plan) -> None:
-        uses = dict(steps.consumers)
-        keep = {self._twins.get(output, output) for output in self._wanted}
-        for node_id in steps.steps:
+    def _take_steps(self) -> None:
+        agenda = self._state.agenda
+        while True:
             self._scope.cancel.check()
-            sources = steps.sources[node_id]
-            blamed = next((s for s in sources if s not in self._results), None)
-            if blamed is None:
-                self._step(node_id)
-            else:
-                self._reached(node_id, State.SKIPPED, because=self._outcomes[blamed].because or blamed)
-            for source in sources:
-                uses[source] -= 1
-                if uses[source] == 0 and source not in keep:
-                    self._results.pop(source, None)
+            node_id = agenda.next()
+            if len(self._overlap):
+                done = self._overlap.collect(0 if node_id is not None else WAIT_SECONDS)
+                if done is not None:
+                    self._awaited(*done)
+            elif node_id is None:
+                if not len(agenda):
+                    return
+                self._break_circle()
+            if node_id is not None:
+                self._turn(node_id)
 
-    def _step(self, node_id: str) -> None:
-        """Look one node up by what its inputs are, else call it. Its failure is recorded, never raised."""
-        node = self._nodes[node_id]
-        inputs: dict[str, Any] = {}
-        started = time.perf_counter()
-        try:
-            node_type = self._registry.types[node.type]
-            self._gather(node, node_type, inputs)
-            origin = self._origin(node, node_type, inputs)
-            if node_type.cacheable and self._cached_by_content(node_id, origin):
-                return
-            tell(self._listener, NodeStarted(node_id))
-            made = _call(node_type, Context(node_id, node.title, self._scope), inputs)
-            seconds = time.perf_counter() - started
-            result = Result(made.values, origin, made.ui, made.files, seconds)
-        except Cancelled:
-            raise
-        except Exception as error:  # noqa: BLE001 (whatever a node raises is that node's failure)
-            _log.info("node %s (%s) failed", node_id, node.type, exc_info=error)
-            failure = failure_of(error, node, inputs)
-            inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
-            self._reached(node_id, State.FAILED, seconds=time.perf_counter() - started, error=failure)
+    def _turn(self, node_id: str) -> None:
+        """Take a node one step on. Its failure is recorded, never raised."""
+        state = self._state
+        missing = state.missing(node_id)
+        if missing is not None:
+            because = state.report.outcomes[missing].because or missing
+            guilt = self._guilty.pop(node_id, None)
+            state_now = State.SKIPPED if guilt is None else State.FAILED
+            self._end(node_id, NodeOutcome(state_now, error=guilt, because=because if guilt is None else None))
             return
-        self._results[node_id] = result
-        if node_type.cacheable:
-            self._cache.put(result, self._derivations[node_id], origin)
-        self._reached(node_id, State.DONE, seconds=seconds)
+        if node_id in self._expanding:
+            job = self._expanding[node_id]
+            self._attempt(job, lambda: self._expanded(job))
+        elif node_id in state.loops.by_end:
+            self._attempt(self._job(node_id), lambda: self._loop(node_id))
+        else:
+            job = self._job(node_id)
+            self._attempt(job, lambda: self._begin(job))
 
-    def _gather(self, node: Node, node_type: NodeType, inputs: dict[str, Any]) -> None:
-        """Fill ``inputs`` with what the node is called with: defaults, constants, and the values of its links."""
-        for parameter in node_type.inputs:
-            if parameter.default is not MISSING and parameter.name not in node.inputs:
-                inputs[parameter.name] = parameter.default
-        for name, value in node.inputs.items():
-            if type(value) is Link:
-                inputs[name] = self._source(value).values[value.slot]
-            elif isinstance(value, (list, dict)):
-                inputs[name] = copy.deepcopy(value)  # the graph stays as it is, whatever the node does
-            else:
-                inputs[name] = value
+    def _job(self, node_id: str) -> _Job:
+        node = self._state.nodes[node_id]
+        return _Job(node, self._state.registry.types[node.type], {}, "", Calls((), False), time.perf_counter())
 
-    def _source(self, link: Link) -> Result:
-        return self._results[self._twins.get(link.node, link.node)]
+    def _attempt(self, job: _Job, work: Callable[[], None]) -> None:
+        """Do ``work`` for a node; whatever it raises, but being cancelled, is that node's failure."""
+        try:
+            work()
+        except (Cancelled, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 (also a node that exits the interpreter)
+            node = job.node
+            _log.info("node %s (%s) failed", node.id, node.type, exc_info=error)
+            failure = failure_of(error, node, job.inputs)
+            job.inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
+            job.calls = Calls((), False)
+            seconds = time.perf_counter() - job.started
+            self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
 
-    def _origin(self, node: Node, node_type: NodeType, inputs: Mapping[str, Any]) -> str:
-        """Return the key of what the node is about to compute, made from the content of its inputs."""
-        if not node_type.cacheable:
-            return f"once-{uuid.uuid4().hex}"  # its results may differ each time, so nothing else is named like them
-        links = ((name, value) for name, value in node.inputs.items() if type(value) is Link)
-        tokens = {name: self._source(link).token(link.slot) for name, link in links}
-        return self._keys.trace_key(node, inputs, tokens)
+    def _begin(self, job: _Job) -> None:
+        """Look a node up by what its inputs are, else call it."""
+        state, node, node_type = self._state, job.node, job.node_type
+        absent = state.unasked(node.id, self._asked.get(node.id, ()))
+        job.inputs.update(state.gather(node, node_type, absent))
+        job.calls = calls_for(node_type, job.inputs)
+        if absent and self._asks_for_more(job, absent):
+            return
+        job.origin = state.origin(node, job.inputs, absent)
+        if node_type.cacheable and self._cached_by_content(node.id, job.origin):
+            return
+        job.blocked = job.calls.blocked()
+        made = self._call(job, node_type)
+        if any(map(is_awaitable, made)):
+            context = Context(node.id, node.title, self._scope)
+            self._overlap.start(job, await_all(context, made))
+        else:
+            self._made(job, made)
+
+    def _asks_for_more(self, job: _Job, absent: frozenset[str]) -> bool:
+        """Ask a node which of its lazy inputs it needs; if any, compute them and come back."""
+        node, needs = job.node, job.node_type.needs
+        assert needs is not None
+        context = Context(node.id, node.title, self._scope)
+        names: dict[str, None] = {}
+        for arguments in job.calls.arguments:
+            names.update(dict.fromkeys(needs(context, arguments) or ()))
+        unknown = next((name for name in names if name not in node.inputs and name not in job.node_type.by_name), None)
+        if unknown is not None:
+            raise NodeFailure(
+                f"the node asks for an input that it does not have: {unknown!r}",
+                expected=f"one of {', '.join(node.inputs)}",
+                hint="a fault in the code of the node",
+            )
+        more = [name for name in names if name in absent]
+        if not more:
+            return False
+        self._asked.setdefault(node.id, set()).update(more)
+        self._state.request(node.id, [node.inputs[name].node for name in more])
+        return True
+
+    def _call(self, job: _Job, node_type: NodeType) -> list[Any]:
+        """Make the calls of a node. Where memory runs out, room is made and then smaller ways are tried."""
+        if not job.blocked or not all(job.blocked):
+            self._state.report.started(job.node.id)
+        context = Context(job.node.id, job.node.title, self._scope)
+        debug = self._scope.services.debug
+        ways = iter(self._smaller_ways(node_type))
+        while True:
+            try:
+                return [
+                    blocked_result(node_type, blocked) if blocked else call(node_type, context, arguments, debug)
+                    for arguments, blocked in zip(job.calls.arguments, job.blocked, strict=True)
+                ]
+            except Exception as error:
+                way = next(ways, None) if ran_out_of_memory(error) else None
+                if way is None:
+                    raise
+                how, node_type = way
+            # Outside of the handler: the error, and all that its frames hold, is gone by now.
+            self._make_room()
+            job.retries = (*job.retries, how)
+            self._state.report.retried(job.node.id, how)
+
+    def _smaller_ways(self, node_type: NodeType) -> list[tuple[str, NodeType]]:
+        ways = [("again, with nothing else in memory", node_type)] if self._scope.services.make_room else []
+        return ways + [(way.how, dataclasses.replace(node_type, run=way.run)) for way in node_type.smaller]
+
+    def _make_room(self) -> None:
+        if self._scope.services.make_room is not None:
+            self._scope.services.make_room()
+
+    def _awaited(self, job: _Job, done: Future[Any]) -> None:
+        """Go on with a node whose coroutines are finished."""
+
+        def work() -> None:
+            try:
+                made = done.result()
+            except CancelledError:
+                raise Cancelled() from None
+            self._made(job, made)
+
+        self._attempt(job, work)
+
+    def _made(self, job: _Job, made: Sequence[Any]) -> None:
+        results = [in_one_form(job.node_type, one) for one in made]
+        if any(result.expand or any(type(v) is Link for v in result.values) for result in results):
+            job.expansion = expand(self._state, job.node.id, results)
+            self._expanding[job.node.id] = job
+            return
+        self._complete(job, results)
+
+    def _expanded(self, job: _Job) -> None:
+        assert job.expansion is not None
+        self._complete(job, resolved(self._state, job.expansion))
+
+    def _complete(self, job: _Job, results: Sequence[NodeResult]) -> None:
+        """Keep the result of a node and end its turn."""
+        node, node_type = job.node, job.node_type
+        made = merged(node_type, results, job.calls.mapped)
+        shown = shown_inside(self._state, job.expansion) if job.expansion else ()
+        seconds = time.perf_counter() - job.started
+        result = Result(made.values, job.origin, made.ui, made.files, seconds, shown)
+        self._state.results[node.id] = result
+        if job.blocked and all(job.blocked):
+            self._end(node.id, self._blocked(node, job.blocked[0]))
+            return
+        if node_type.cacheable and not job.retries:
+            self._cache.put(result, self._state.keys[node.id], job.origin)
+        self._end(node.id, NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries))
+
+    def _blocked(self, node: Node, blocked: Blocked | None) -> NodeOutcome:
+        """Return the outcome of a node that receives nothing but what is blocked: an error where it is told why."""
+        if blocked is None or blocked.message is None:
+            return NodeOutcome(State.BLOCKED)
+        outcomes = self._state.report.outcomes
+        sources = [outcomes.get(v.node) for v in node.inputs.values() if type(v) is Link]
+        above = next((one for one in sources if one is not None and one.state is State.BLOCKED), None)
+        if above is not None:
+            first = above.error.problem.node_id if above.error is not None else above.because
+            return NodeOutcome(State.BLOCKED, because=first)
+        error = NodeFailure(blocked.message, code="E-BLOCKED").at(node.id, node.title or node.type)
+        return NodeOutcome(State.BLOCKED, error=error)
 
     def _cached_by_content(self, node_id: str, origin: str) -> bool:
-        derivation = self._derivations[node_id]
+        derivation = self._state.keys[node_id]
         if origin == derivation:
             return False  # looked up before the run
         result = self._cache.get(origin)
@@ -235,92 +304,92 @@ class _Run:
             return False
         if derivation is not None:
             self._cache.link(result, origin, derivation)
-        self._results[node_id] = result
-        self._reached(node_id, State.CACHED)
+        self._state.results[node_id] = result
+        self._state.report.told_again(result)
+        self._end(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files))
         return True
 
-    def _reached(
-        self,
-        node_id: str,
-        state: State,
-        *,
-        seconds: float = 0.0,
-        error: SafelightError | None = None,
-        because: str | None = None,
-    ) -> None:
-        """Record and report the final state of a node, and of the nodes it stands for."""
-        result = self._results.get(node_id)
-        ui, files = (result.ui, result.files) if result is not None else (EMPTY, ())
-        self._record(node_id, NodeOutcome(state, seconds, ui, files, error, because))
-        twins = self._standing_for.get(node_id)
-        if twins:
-            # A twin did not run itself: it shares the result, or is held up by the one that failed for both.
-            state = {State.DONE: State.CACHED, State.FAILED: State.SKIPPED}.get(state, state)
-            outcome = NodeOutcome(state, 0.0, ui, files, None, because if error is None else node_id)
-            for twin in twins:
-                self._record(twin, outcome)
-
-    def _record(self, node_id: str, outcome: NodeOutcome) -> None:
-        self._outcomes[node_id] = outcome
-        if self._listener is None:
+    def _loop(self, end: str) -> None:
+        """Begin a loop, or go on with the round that is finished."""
+        state = self._state
+        rounds = self._looping.get(end)
+        if rounds is None:
+            loop = state.loops.by_end[end]
+            origin = loop_origin(state, loop)
+            if state.node_type(end).cacheable and self._cached_by_content(end, origin):
+                return
+            state.report.started(end)
+            rounds = self._looping[end] = enter(state, loop, origin)
+        else:
+            end_round(state, rounds)
+        if rounds.again and begin_round(state, rounds):
             return
-        match outcome.state:
-            case State.DONE:
-                tell(self._listener, NodeFinished(node_id, outcome.seconds, outcome.ui, outcome.files))
-            case State.CACHED:
-                tell(self._listener, NodeCached(node_id, outcome.ui, outcome.files))
-            case State.FAILED if outcome.error is not None:
-                tell(self._listener, NodeFailed(node_id, outcome.error.problem))
-            case State.SKIPPED if outcome.because is not None:
-                tell(self._listener, NodeSkipped(node_id, outcome.because))
+        job = self._job(end)
+        job.started, job.origin = rounds.started, rounds.origin
+        job.inputs.update(gathered(state, rounds))
+        node_type = job.node_type
+        made = in_one_form(node_type, call(node_type, Context(end, job.node.title, self._scope), job.inputs))
+        result = merged(node_type, [made], False)
+        seconds = time.perf_counter() - job.started
+        kept = Result(result.values, job.origin, result.ui, result.files, seconds, tuple(rounds.shown))
+        state.results[end] = kept
+        if node_type.cacheable:
+            self._cache.put(kept, state.keys[end], job.origin)
+        self._end(end, NodeOutcome(State.DONE, seconds, result.ui, result.files))
+
+    def _end(self, node_id: str, outcome: NodeOutcome) -> None:
+        """Finish a node, and forget what only its turns needed."""
+        job = self._expanding.pop(node_id, None)
+        self._asked.pop(node_id, None)
+        self._looping.pop(node_id, None)
+        self._state.finish(node_id, outcome)
+        if job is not None and job.expansion is not None:
+            self._state.shrink(job.expansion.added)
+
+    def _break_circle(self) -> None:
+        """Fail a node that waits for itself, by way of nodes that were made while running."""
+        circle = self._state.agenda.stuck()
+        lineage = self._scope.lineage
+        maker = next((lineage[one].parent_id for one in circle if one in lineage), circle[0])
+        error = NodeFailure(
+            f"the nodes that it made need one another in a circle: {' -> '.join(circle[:10])}",
+            code="E-CYCLE",
+            hint="a fault in the code of the node",
+        )
+        node = self._state.nodes[maker]
+        error.at(maker, node.title or node.type)
+        first = next((one for one in circle if one != maker), None)
+        if first is None:
+            self._end(maker, NodeOutcome(State.FAILED, error=error))
+            return
+        self._guilty[maker] = error  # its turn comes when those that it waits for are off the agenda
+        self._end(first, NodeOutcome(State.SKIPPED, because=maker))
 
     def _finish(self, started: float) -> RunResult:
+        state, report = self._state, self._state.report
+        report.settle()
+        for output in self._wanted:
+            if output not in report.outcomes:  # in a loop that ran no round, was cached, or failed before the first
+                report.reached(output, self._as_the_loop(output))
         seconds = time.perf_counter() - started
         values = {}
         for output in self._wanted:
-            result = self._results.get(self._twins.get(output, output))
+            result = state.results.get(state.original(output))
             if result is not None:
                 values[output] = result.values
-        self._results.clear()  # see `_step`: an error in the result keeps this run alive
-        states = {output: str(self._outcomes[output].state) for output in self._wanted}
-        tell(self._listener, RunFinished(MappingProxyType(states), seconds))
-        return RunResult(self._wanted, MappingProxyType(self._outcomes), MappingProxyType(values), seconds)
+        state.results.clear()  # see `_attempt`: an error in the result keeps this run alive
+        states = {output: str(report.outcomes[output].state) for output in self._wanted}
+        tell(self._scope.listener, RunFinished(MappingProxyType(states), seconds))
+        return RunResult(self._wanted, MappingProxyType(report.outcomes), MappingProxyType(values), seconds)
 
-
-def _call(node_type: NodeType, context: Context, inputs: Mapping[str, Any]) -> NodeResult:
-    """Call a node and bring what it returns into one form.
-
-    A node with one output returns that value itself, also when it is a tuple; one with several returns a tuple.
-    """
-    run = node_type.run
-    if run is None:
-        raise NodeFailure(
-            f"node type {node_type.id!r} only describes a node, there is no code to run",
-            hint="resolve such nodes when the document is read, or install the pack that has the code",
-        )
-    made = run(context, **inputs) if node_type.wants_context else run(**inputs)
-    count = len(node_type.outputs)
-    if isinstance(made, NodeResult):
-        result = made
-    elif count == 1 and made is not None:
-        return NodeResult((made,))
-    elif made is None:
-        result = NodeResult()
-    elif isinstance(made, (tuple, list)):
-        result = NodeResult(tuple(made))
-    else:
-        raise _wrong_count(node_type, f"one value of type {type(made).__name__}")
-    if len(result.values) != count:
-        raise _wrong_count(node_type, f"{len(result.values)} values" if made is not None else "None")
-    return result
-
-
-def _wrong_count(node_type: NodeType, got: str) -> NodeFailure:
-    names = ", ".join(output.name for output in node_type.outputs)
-    expected = f"{len(node_type.outputs)} ({names})" if names else "no values"
-    return NodeFailure(
-        f"node type {node_type.id!r} returned something else than its outputs",
-        expected=expected,
-        got=got,
-        hint=f"this is a fault in the code of the node ({node_type.module or 'unknown module'})",
-    )
+    def _as_the_loop(self, node_id: str) -> NodeOutcome:
+        end: str | None = self._state.loops.inside.get(node_id)
+        while end is not None:
+            outcome = self._state.report.outcomes.get(end)
+            if outcome is not None:
+                failed = outcome.state in (State.FAILED, State.SKIPPED)
+                return NodeOutcome(
+                    State.SKIPPED if failed else outcome.state, because=(outcome.because or end) if failed else None
+                )
+            end = self._state.loops.by_end[end].parent
+        return NodeOutcome(State.CANCELLED)

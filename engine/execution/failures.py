@@ -14,7 +14,13 @@ MAX_INPUTS = 12
 SHOWN_TEXT = 24
 
 
-def failure_of(error: Exception, node: Node, inputs: Mapping[str, Any]) -> SafelightError:
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Say whether ``error`` means that memory ran out, on whatever device."""
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "t allocate memory" in text
+
+
+def failure_of(error: BaseException, node: Node, inputs: Mapping[str, Any]) -> SafelightError:
     """Return the error to report for ``error``, raised by ``node`` when it was run with ``inputs``.
 
     What Safelight raised on purpose only gets the node's name; anything else becomes a `NodeFailure` caused by it.
@@ -29,7 +35,9 @@ def failure_of(error: Exception, node: Node, inputs: Mapping[str, Any]) -> Safel
     kind = type(error).__name__
     hint = "the log holds the traceback; if the inputs are right, the node has a fault"
     code = None
-    if isinstance(error, MemoryError) or "OutOfMemory" in kind:
+    if isinstance(error, SystemExit):
+        text, hint = "the node tried to end the whole program", "this is a fault in the code of the node"
+    if ran_out_of_memory(error):
         code, hint = "E-MEMORY", "make the picture or the batch smaller, or use a tiled node"
     failure = NodeFailure(
         f"{kind}: {text}" if text else kind, code=code, got=describe_inputs(inputs) or None, hint=hint
@@ -38,7 +46,7 @@ def failure_of(error: Exception, node: Node, inputs: Mapping[str, Any]) -> Safel
     return failure.at(node.id, title)
 
 
-def _let_go(error: Exception) -> None:
+def _let_go(error: BaseException) -> None:
     """Empty the frames that the tracebacks of ``error`` hold, all but file names and lines.
 
     They keep every local alive as long as the error is, and after running out of memory those are what must go.

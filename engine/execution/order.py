@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from engine.errors import GraphError, Problem
-from engine.graph.model import EMPTY, Graph, Link
+from engine.graph.model import EMPTY, Graph, Link, Node
 from engine.graph.registry import Registry
+
+Links = Callable[[Node], Iterable[Link]]
+"""Give those links of a node that are to be followed."""
 
 Slot = tuple[str, int]
 """An output of a node: its id and the number of the slot."""
@@ -45,12 +48,14 @@ def ancestors(
     *,
     available: Container[str] = frozenset(),
     twins: Mapping[str, str] = EMPTY,
+    links: Links | None = None,
 ) -> list[str]:
     """List ``outputs`` and all that they need, sources before their users, without ``available`` and above it.
 
-    A node in ``twins`` is replaced by the one that it maps to. Raises `GraphError` for a cycle or a link that leads
-    to no node.
+    A node in ``twins`` is replaced by the one that it maps to. ``links`` are followed (default: all). Raises
+    `GraphError` for a cycle or a link that leads to no node.
     """
+    links = links or all_links
     order: list[str] = []
     finished: dict[str, bool] = {}  # False while the node's sources are being listed
     nodes = graph.nodes
@@ -69,15 +74,47 @@ def ancestors(
                 finished[node_id] = True
                 continue
             finished[node_id] = False
-            for value in nodes[node_id].inputs.values():
-                if type(value) is Link:
-                    source = twins.get(value.node, value.node)
-                    known = finished.get(source)
-                    if known is None and source in nodes:
-                        stack.append(source)
-                    elif not known:
-                        raise _broken(graph, node_id, source)
+            for link in links(nodes[node_id]):
+                source = twins.get(link.node, link.node)
+                known = finished.get(source)
+                if known is None and source in nodes:
+                    stack.append(source)
+                elif not known:
+                    raise _broken(graph, node_id, source)
     return order
+
+
+def all_links(node: Node) -> list[Link]:
+    """Return all links of ``node``."""
+    return [value for value in node.inputs.values() if type(value) is Link]
+
+
+class EagerLinks:
+    """Give the links whose values a node needs before it can run.
+
+    Not those of lazy inputs (of nodes that say what they need), nor those that are handed on as links.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._passed: dict[str, frozenset[str]] = {}
+
+    def __call__(self, node: Node) -> list[Link]:
+        passed = self.passed_over(node.type)
+        if not passed:
+            return [value for value in node.inputs.values() if type(value) is Link]
+        return [value for name, value in node.inputs.items() if type(value) is Link and name not in passed]
+
+    def passed_over(self, type_id: str) -> frozenset[str]:
+        """Return the names of the inputs of a node type whose links need not be followed."""
+        passed = self._passed.get(type_id)
+        if passed is None:
+            kind = self._registry.types.get(type_id)
+            inputs = kind.inputs if kind is not None else ()
+            lazy = kind is not None and kind.needs is not None
+            passed = frozenset(one.name for one in inputs if one.raw_link or (lazy and one.lazy))
+            self._passed[type_id] = passed
+        return passed
 
 
 def _broken(graph: Graph, node_id: str, source: str) -> GraphError:
@@ -102,24 +139,51 @@ def plan(
     ``twins`` maps nodes to the one that computes the same and runs in their place. Raises `GraphError` for a cycle or
     a link that leads to no node.
     """
-    needed = ancestors(graph, outputs, available=available, twins=twins)
-    place = {node_id: position for position, node_id in enumerate(graph.nodes)} if needed else {}
-    sources = {node_id: _sources(graph, node_id, twins, place) for node_id in needed}
-    consumers = dict.fromkeys(needed, 0)
-    for ones in sources.values():
-        for source in ones:
-            consumers[source] = consumers.get(source, 0) + 1
-    work = _heavy_work(graph, registry, needed, twins)
-    wanted = [twins.get(output, output) for output in outputs]
-    steps = _Scheduler(sources, work, place).schedule(wanted)
-    return Plan(tuple(steps), sources, consumers, {node_id: one.models for node_id, one in work.items()})
+    return Planner(registry, graph.nodes, twins).plan(outputs, available)
 
 
-def _sources(graph: Graph, node_id: str, twins: Mapping[str, str], place: Mapping[str, int]) -> tuple[str, ...]:
-    found = [twins.get(v.node, v.node) for v in graph.nodes[node_id].inputs.values() if type(v) is Link]
-    if len(found) < 2:
-        return tuple(found)
-    return tuple(sorted(set(found), key=place.__getitem__))
+class Planner:
+    """Orders parts of one graph, again and again while it runs; the graph and the twins may grow meanwhile."""
+
+    def __init__(self, registry: Registry, nodes: Mapping[str, Node], twins: Mapping[str, str] = EMPTY) -> None:
+        self._registry = registry
+        self._graph = Graph(nodes)
+        self._twins = twins
+        self._place = {node_id: position for position, node_id in enumerate(nodes)}
+        self._next = len(self._place)
+        self._carriers = {one.by_name[name].type for one in registry for name in one.uses_model}
+        self.links = EagerLinks(registry)
+
+    def grow(self, added: Iterable[str]) -> None:
+        """Give nodes that are new in the graph their places, after all others."""
+        for node_id in added:
+            self._place[node_id] = self._next = self._next + 1
+
+    def shrink(self, gone: Iterable[str]) -> None:
+        """Forget the places of nodes that are no longer in the graph."""
+        for node_id in gone:
+            self._place.pop(node_id, None)
+
+    def plan(self, outputs: Sequence[str], available: Container[str] = frozenset()) -> Plan:
+        """Order what ``outputs`` need, see `plan`."""
+        graph, twins, place = self._graph, self._twins, self._place
+        needed = ancestors(graph, outputs, available=available, twins=twins, links=self.links)
+        sources = {node_id: self._sources(graph.nodes[node_id]) for node_id in needed}
+        consumers = dict.fromkeys(needed, 0)
+        for ones in sources.values():
+            for source in ones:
+                consumers[source] = consumers.get(source, 0) + 1
+        work = _heavy_work(graph, self._registry, needed, twins, self._carriers)
+        wanted = [twins.get(output, output) for output in outputs]
+        steps = _Scheduler(sources, work, place).schedule(wanted)
+        return Plan(tuple(steps), sources, consumers, {node_id: one.models for node_id, one in work.items()})
+
+    def _sources(self, node: Node) -> tuple[str, ...]:
+        twins = self._twins
+        found = [twins.get(link.node, link.node) for link in self.links(node)]
+        if len(found) < 2:
+            return tuple(found)
+        return tuple(sorted(set(found), key=self._place.__getitem__))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,10 +194,11 @@ class _Work:
     recipes: tuple[Slot, ...]
 
 
-def _heavy_work(graph: Graph, registry: Registry, needed: Sequence[str], twins: Mapping[str, str]) -> dict[str, _Work]:
+def _heavy_work(
+    graph: Graph, registry: Registry, needed: Sequence[str], twins: Mapping[str, str], carriers: Container[str]
+) -> dict[str, _Work]:
     kinds = {graph.nodes[node_id].type for node_id in needed}
     described = {kind: registry.types[kind] for kind in kinds}
-    carriers = {one.by_name[name].type for one in registry for name in one.uses_model}
     roots: dict[Slot, Slot] = {}
     work: dict[str, _Work] = {}
     for node_id in needed:

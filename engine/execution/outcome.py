@@ -13,19 +13,24 @@ from engine.graph.node_types import SavedFile
 
 
 class State(enum.StrEnum):
-    """The final state of a node: it ran, its result was there, it failed, it needed one that failed, or it was
-    not reached before the run was stopped."""
+    """The final state of a node: it ran, its result was there, it failed, it needed one that failed, something above
+    decided that it is not to run, or it was not reached before the run was stopped."""
 
     DONE = "done"
     CACHED = "cached"
     FAILED = "failed"
     SKIPPED = "skipped"
+    BLOCKED = "blocked"
     CANCELLED = "cancelled"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeOutcome:
-    """What became of one node. ``seconds`` is 0 unless it ran; ``because`` is the failed node that it waited for."""
+    """What became of one node.
+
+    ``seconds`` is 0 unless it ran; ``because`` is the failed node that it waited for. A node inside a loop has one
+    outcome for all rounds. ``retries`` say how it was tried again after it ran out of memory.
+    """
 
     state: State
     seconds: float = 0.0
@@ -33,6 +38,14 @@ class NodeOutcome:
     files: tuple[SavedFile, ...] = ()
     error: SafelightError | None = None
     because: str | None = None
+    retries: tuple[str, ...] = ()
+
+    @property
+    def in_order(self) -> bool:
+        """Say whether this is as the graph wants it: done, cached, or blocked without complaint."""
+        if self.state is State.BLOCKED:
+            return self.error is None and self.because is None
+        return self.state in (State.DONE, State.CACHED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,8 +64,8 @@ class RunResult:
 
     @property
     def ok(self) -> bool:
-        """Say whether every wanted output is there."""
-        return all(self.nodes[output].state in (State.DONE, State.CACHED) for output in self.outputs)
+        """Say whether every wanted output is there, or blocked on purpose."""
+        return all(self.nodes[output].in_order for output in self.outputs)
 
     @property
     def cancelled(self) -> bool:

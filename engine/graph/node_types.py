@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable, Mapping
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -193,6 +194,42 @@ class InputCheck:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LoopStart:
+    """Make a node the beginning of a loop.
+
+    ``rounds(**inputs)`` yields the output values of one round after the other. It is sent, by name, what the end of the
+    loop carries into the next round, and returns what it would have carried on when there is none. The inputs come as
+    they are, a `Many` included. ``count(**inputs)`` says how many rounds there will be, where that is known.
+    """
+
+    rounds: Callable[..., Generator[tuple[Any, ...], Mapping[str, Any], Mapping[str, Any]]]
+    count: Callable[..., int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoopEnd:
+    """Make a node the end of the loop that its input ``start`` is linked to; its code runs once, after the last round.
+
+    It then has for each input in ``collect`` the values of all rounds, in a `Many`, and for each in ``carry`` what the
+    last round had; these also go into the next round. The input ``again``, where it is given, ends the loop when it is
+    false.
+    """
+
+    start: str
+    collect: tuple[str, ...] = ()
+    carry: tuple[str, ...] = ()
+    again: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Smaller:
+    """Another way of doing what a node does that needs less memory, tried in turn after it ran out."""
+
+    how: str
+    run: Callable[..., Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class NodeType:
     """Everything the engine knows about a kind of node.
 
@@ -233,11 +270,15 @@ class NodeType:
     changed: Callable[[Mapping[str, Any]], Any] | None = None
     check: InputCheck | None = None
     inputs_for: Callable[[Mapping[str, Any]], tuple[Parameter, ...]] | None = None
+    loop: LoopStart | LoopEnd | None = None
+    smaller: tuple[Smaller, ...] = ()
     module: str = ""
     by_name: Mapping[str, Parameter] = dataclasses.field(
         default_factory=_no_options, init=False, compare=False, repr=False
     )
+    awaits: bool = dataclasses.field(default=False, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Looked up once per input of every node of a graph: a dict beats scanning the tuple.
         object.__setattr__(self, "by_name", MappingProxyType({p.name: p for p in self.inputs}))
+        object.__setattr__(self, "awaits", inspect.iscoroutinefunction(self.run))

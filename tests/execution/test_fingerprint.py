@@ -18,7 +18,8 @@ from sample_nodes import graph_of, kind, registry_of
 
 from engine.errors import InputError, PathError
 from engine.execution.order import ancestors
-from engine.graph.fingerprint import Fingerprints, content_key, digest
+from engine.graph.content import content_key
+from engine.graph.fingerprint import Fingerprints, digest
 from engine.graph.model import Graph
 from engine.graph.node_types import FolderChoices, Parameter
 
@@ -200,7 +201,7 @@ SCRIPT = """
 import sys
 sys.path[:0] = sys.argv[1:]
 import test_fingerprint as t
-from engine.graph.fingerprint import content_key
+from engine.graph.content import content_key
 print([content_key(v) for v in t.DIFFERENT if not isinstance(v, float) or v == v])
 print(t.key_of(t.graph_of(x=("Add", {"a": 1}), y=("Add", {"a": "x:0", "b": 2})), "y"))
 """

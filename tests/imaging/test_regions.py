@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.errors import InputError
-from engine.graph.fingerprint import content_key
+from engine.graph.content import content_key
 from engine.imaging.regions import Box, Margins, crop_region, stitch_region
 from engine.session import Session
 

@@ -38,7 +38,7 @@ from engine.families.pipeline import (
     sample_latent,
 )
 from engine.families.sizes import METADATA_KEY
-from engine.graph.fingerprint import content_key
+from engine.graph.content import content_key
 from engine.graph.registry import load_package
 from engine.imaging.preprocessing import inpaint_hint
 from engine.memory.residency import Residency
