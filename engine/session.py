@@ -204,15 +204,19 @@ class Session:
         if self.packs is not None:
             self.packs.instances.keep(graph.nodes.keys())
         ready = coerce_inputs(graph, self.registry)
-        made = execute(
-            ready,
-            self.registry,
-            cache=self.cache,
-            outputs=outputs,
-            services=self.services,
-            listener=listener,
-            cancel=cancel,
-        )
+        try:
+            made = execute(
+                ready,
+                self.registry,
+                cache=self.cache,
+                outputs=outputs,
+                services=self.services,
+                listener=listener,
+                cancel=cancel,
+            )
+        finally:
+            if self.packs is not None:
+                self.packs.instances.rest()
         return Result(graph, made)
 
 

@@ -41,7 +41,7 @@ def node_type_of(id: str, kind: type, owner: Owner, instances: Instances, displa
         category=str(getattr(kind, "CATEGORY", "") or ""),
         inputs=sections.parameters,
         outputs=shape.outputs,
-        run=adapter.run,
+        run=adapter.run_async if inspect.iscoroutinefunction(getattr(kind, function)) else adapter.run,
         version=owner.version,
         description=str(getattr(kind, "DESCRIPTION", "") or ""),
         wants_context=True,
@@ -112,10 +112,10 @@ def _check(kind: type, names: Iterable[str], as_lists: bool) -> InputCheck | Non
     return input_check(ask, set(names), as_lists) if callable(ask) else None
 
 
-def _saved_link(value: Any) -> Any:
+def saved_link(value: Any) -> Any:
     """Return a link as packs know it, ``["id", slot]``; also inside a list of one."""
     if isinstance(value, list):
-        return [_saved_link(one) for one in value]
+        return [saved_link(one) for one in value]
     return [value.node, value.slot] if isinstance(value, Link) else value
 
 
@@ -135,12 +135,17 @@ class _Adapter:
     def run(self, context: Any, /, **inputs: Any) -> Any:
         """Call the node's function; returns a `NodeResult`, or an awaitable of one where it is a coroutine."""
         given = self._given(context, inputs)
-        call = Call(self._shape.owner, context, int(getattr(context, "call_index", 0) or 0))
+        call = Call(self._shape.owner, context, self._instances.call_index(context))
         with calling(call):
             made = getattr(self._instance(context), self._shape.function)(**given)
             if not inspect.isawaitable(made):
                 return self._result(made, context)
         return Stepped(call, made, lambda result: self._result(result, context))
+
+    async def run_async(self, context: Any, /, **inputs: Any) -> Any:
+        """Call a function that is a coroutine: declared as one, so that it is started before the others."""
+        made = self.run(context, **inputs)
+        return await made if inspect.isawaitable(made) else made
 
     def needs(self, context: Any, inputs: Mapping[str, Any]) -> Iterable[str]:
         """Return the lazy inputs that the node wants computed."""
@@ -163,7 +168,7 @@ class _Adapter:
         types, as_lists = self._types, self._as_lists
         given = {name: to_pack(types.get(name, "*"), value, as_lists) for name, value in inputs.items()}
         for name in self._raw & given.keys():
-            given[name] = _saved_link(given[name])
+            given[name] = saved_link(given[name])
         hidden = hidden_values(self._sections.hidden, context)
         given.update({name: [value] for name, value in hidden.items()} if as_lists else hidden)
         return given

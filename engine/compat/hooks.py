@@ -13,6 +13,9 @@ from typing import Any
 from engine.compat.calling import settle
 from engine.graph.node_types import InputCheck
 
+Arrange = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Turns inputs by the names that they have in the graph into those that a function takes."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Signature:
@@ -45,26 +48,37 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     )
 
 
+def as_given(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``values``: classes without dynamic inputs take them by the names that they have in the graph."""
+    return values
+
+
 def change_question(
-    ask: Callable[..., Any], inputs: Collection[str], hidden: Collection[str], as_lists: bool
+    ask: Callable[..., Any],
+    inputs: Collection[str],
+    hidden: Collection[str],
+    as_lists: bool,
+    arrange: Arrange = as_given,
 ) -> Callable[[Mapping[str, Any]], Any]:
     """Return the ``changed`` of a node type: ``ask`` with the constants, and None for what comes by link."""
     signature = signature_of(ask)
 
     def changed(values: Mapping[str, Any]) -> Any:
         given = {**dict.fromkeys(hidden), **{name: _listed(value, as_lists) for name, value in values.items()}}
-        return settle(ask(**signature.filtered(_completed(given, signature, inputs))))
+        return settle(ask(**signature.filtered(_completed(arrange(given), signature, inputs))))
 
     return changed
 
 
-def input_check(ask: Callable[..., Any], inputs: Collection[str], as_lists: bool) -> InputCheck:
+def input_check(
+    ask: Callable[..., Any], inputs: Collection[str], as_lists: bool, arrange: Arrange = as_given
+) -> InputCheck:
     """Return the check of a node type. What the signature names is not checked by the engine's own rules."""
     signature = signature_of(ask)
 
     def call(values: Mapping[str, Any], types: Mapping[str, str]) -> bool | str:
         given = {name: _listed(value, as_lists) for name, value in values.items() if name != "input_types"}
-        passed = signature.filtered(_completed(given, signature, inputs))
+        passed = signature.filtered(_completed(arrange(given), signature, inputs))
         if "input_types" in signature.names:
             passed["input_types"] = dict(types)
         answer = settle(ask(**passed))
@@ -78,15 +92,25 @@ def input_check(ask: Callable[..., Any], inputs: Collection[str], as_lists: bool
 
 
 def lazy_question(
-    ask: Callable[..., Any], inputs: Mapping[str, Any], lazy: Collection[str], as_lists: bool
+    ask: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    lazy: Collection[str],
+    as_lists: bool,
+    arrange: Arrange = as_given,
 ) -> Iterable[str]:
     """Return the names that ``ask`` (``check_lazy_status``) wants computed, given the inputs that are there."""
     signature = signature_of(ask)
-    given = {name: (None,) if as_lists and value is None and name in lazy else value for name, value in inputs.items()}
-    wanted = settle(ask(**signature.filtered(given)))
+    given = {
+        name: (None,) if as_lists and name in lazy and _is_absent(value) else value for name, value in inputs.items()
+    }
+    wanted = settle(ask(**signature.filtered(arrange(given))))
     if wanted is None:
         return ()
     return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and len(value) == 1 and value[0] is None)
 
 
 def _listed(value: Any, as_lists: bool) -> Any:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
+
+from engine.graph.api_prompt import graph_to_api
+from engine.graph.model import Graph
 
 
 class DynamicPrompt:
-    """The graph that runs, with the nodes that others were expanded into; given to inputs of kind DYNPROMPT.
-
-    Reads ``context.graph_view`` of the executor where it has one, else the graph as it was submitted.
-    """
+    """The graph that runs, with the nodes that others were expanded into; given to inputs of kind DYNPROMPT."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
-        self._view = getattr(context, "graph_view", None)
 
     @property
     def original_prompt(self) -> Mapping[str, Any]:
@@ -26,22 +26,20 @@ class DynamicPrompt:
         found: Mapping[str, Any] = self._context.prompt
         return found
 
-    def get_node(self, node_id: str) -> Any:
+    def get_node(self, node_id: str) -> dict[str, Any]:
         """Return a node's entry (``class_type``, ``inputs``). Raises `KeyError` when there is none."""
-        if self._view is not None:
-            return self._view.get_node(str(node_id))
-        return self._context.prompt[str(node_id)]
+        node = self._context.graph_view.nodes[str(node_id)]
+        entry: dict[str, Any] = graph_to_api(Graph(MappingProxyType({node.id: node})))[node.id]
+        return entry
 
     def has_node(self, node_id: str) -> bool:
         """Say whether there is such a node."""
-        if self._view is not None:
-            return bool(self._view.has_node(str(node_id)))
-        return str(node_id) in self._context.prompt
+        return str(node_id) in self._context.graph_view.nodes
 
     def get_parent_node_id(self, node_id: str) -> str | None:
         """Return the node that ``node_id`` was expanded from, or None."""
-        found: str | None = None if self._view is None else self._view.get_parent_node_id(str(node_id))
-        return found
+        line = self._context.graph_view.lineage.get(str(node_id))
+        return None if line is None else str(line.parent_id)
 
     def get_real_node_id(self, node_id: str) -> str:
         """Return the node of the submitted graph that ``node_id`` stems from."""
@@ -53,13 +51,11 @@ class DynamicPrompt:
 
     def get_display_node_id(self, node_id: str) -> str:
         """Return the node on which the editor shows the progress of ``node_id``."""
-        if self._view is not None:
-            return str(self._view.get_display_node_id(str(node_id)))
-        return str(node_id)
+        return str(self._context.graph_view.display_id(str(node_id)) or node_id)
 
     def all_node_ids(self) -> set[str]:
         """Return the ids of all nodes that there are now."""
-        return set(self._context.prompt if self._view is None else self._view.all_node_ids())
+        return set(self._context.graph_view.nodes)
 
 
 def hidden_value(kind: str, context: Any) -> Any:

@@ -31,6 +31,12 @@ MODULES: Mapping[str, str] = MappingProxyType(
             "comfy_execution.graph_utils": "graph_builder",
             "comfy_execution.graph": "graph_names",
             "comfy_execution.utils": "current_node",
+            "comfy_api": "empty_package",
+            "comfy_api.latest": "comfy_api_latest",
+            "comfy_api.latest._io": "comfy_api_io",
+            "comfy_api.latest._ui": "comfy_api_ui",
+            "comfy_api.v0_0_2": "comfy_api_latest",
+            "comfy_api.v0_0_1": "comfy_api_latest",
         }.items()
     }
 )
