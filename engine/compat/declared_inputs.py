@@ -100,7 +100,8 @@ class Sections:
         found: list[Parameter] = []
         self._open: list[tuple[Mapping[str, Any], bool]] = []
         for section, required in (("required", True), ("optional", False)):
-            inputs = declared.get(section) or {}
+            inputs = declared.get(section)
+            inputs = {} if inputs is None else inputs  # one that has any name is empty, but not nothing
             if not isinstance(inputs, Mapping):
                 raise TypeError(f"INPUT_TYPES returned {type(inputs).__name__} for {section!r}, not a dict")
             found += [parameter(str(name), one, required) for name, one in inputs.items()]

@@ -9,13 +9,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.compat.schema_types import AnyType, ComfyType, Input, Output, types_of
+from engine.compat.schema_types import AnyType, ComfyType, Input, types_of
+from engine.compat.schema_types import Input as PlainInput  # the classes below have inner ones of these names
+from engine.compat.schema_types import Output as PlainOutput
 from engine.graph.node_checks import TEMPLATE
 
 MAX_GROWN = 100
-
-# The classes below have inner classes of these names.
-PlainInput, PlainOutput = Input, Output
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ IO, UI = io, ui
 class ComfyExtension(abc.ABC):
     """What ``comfy_entrypoint`` returns: a pack's nodes."""
 
-    async def on_load(self) -> None:
+    async def on_load(self) -> None:  # noqa: B027 (nothing is what most packs do)
         """Do what is to be done once, before the nodes are asked for."""
 
     @abc.abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from engine.compat.returns import ExecutionBlocker
 from engine.graph.api_prompt import is_link as _is_link
 
 __all__ = ["ExecutionBlocker", "GraphBuilder", "Node", "add_graph_prefix", "is_link"]
+
+MAX_ROOT = 120
 
 
 def is_link(obj: Any) -> bool:
@@ -43,7 +46,7 @@ class GraphBuilder:
         """Return a prefix that no other graph of this call has."""
         call = current_call()
         if call is not None:
-            root = call.node_id if root is None else root
+            root = _short(call.node_id) if root is None else root
             call_index = call.index if call_index is None else call_index
             graph_index = next(call.graphs) if graph_index is None else graph_index
         if graph_index is None:
@@ -120,6 +123,13 @@ class Node:
         if self.override_display_id is not None:
             entry["override_display_id"] = self.override_display_id
         return entry
+
+
+def _short(node_id: str) -> str:
+    """Return an id, or a digest of a long one in its place: ids of nodes that expand again and again grow each time."""
+    if len(node_id) <= MAX_ROOT:
+        return node_id
+    return f"{node_id.partition('.')[0]}.{hashlib.blake2b(node_id.encode(), digest_size=12).hexdigest()}"
 
 
 def add_graph_prefix(graph: Mapping[str, Any], outputs: tuple[Any, ...], prefix: str) -> tuple[Any, Any]:
