@@ -76,3 +76,21 @@ def join_yuv(*, Y: Image, U: Image, V: Image) -> Image:
     from engine.imaging.colour import yuv_to_rgb
 
     return yuv_to_rgb(*match_batches(*(plane.mean(dim=-1) for plane in (Y, U, V))))
+
+
+@node("RebatchImages", display_name="Rebatch Images", category="image/batch", input_is_list=True)
+def rebatch(*, images: Image, batch_size: Amount = 1) -> list[Image]:
+    """Deal the pictures of a list of batches out to batches of another size, in order.
+
+    images: the batches; a picture that differs in size from the one before begins a new batch.
+    batch_size: how many pictures each batch has at most.
+    """
+    import torch
+
+    singles = [batch[place : place + 1] for batch in images for place in range(len(batch))]
+    groups: list[list[torch.Tensor]] = []
+    for one in singles:
+        if not groups or len(groups[-1]) == batch_size[0] or groups[-1][0].shape != one.shape:
+            groups.append([])
+        groups[-1].append(one)
+    return [torch.cat(group) for group in groups]

@@ -56,3 +56,15 @@ def seed_behaviour(*, samples: Latent, seed_behavior: Annotated[str, Choice(("ra
     from engine.diffusion import latent_batches
 
     return latent_batches.fix_noise(samples) if seed_behavior == "fixed" else latent_batches.vary_noise(samples)
+
+
+@node("RebatchLatents", display_name="Rebatch Latents", category="latent/batch", input_is_list=True)
+def rebatch(*, latents: Latent, batch_size: Annotated[int, Int(1, 4096)] = 1) -> list[Latent]:
+    """Deal the latents of a list of batches out to batches of another size, in order; each keeps its noise.
+
+    latents: the batches; a latent that differs in size from the one before begins a new batch.
+    batch_size: how many latents each batch has at most.
+    """
+    from engine.diffusion import latent_batches
+
+    return latent_batches.rebatch(latents, batch_size[0])

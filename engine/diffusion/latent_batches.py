@@ -7,6 +7,7 @@ true, so that a picture picked out of a batch is made again as it was.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -54,6 +55,38 @@ def pick(latent: Latent, start: int, amount: int) -> Latent:
     if mask is not None and mask.shape[0] > 1:
         mask = repeat_to_batch(mask, count)[kept].clone()
     return Latent(latent.samples[kept].clone(), mask, _indices(latent)[kept])
+
+
+def rebatch(latents: Sequence[Latent], size: int) -> list[Latent]:
+    """Deal the items of all batches out, in order, to batches of at most ``size``, each of one shape.
+
+    Items without a place of their own get the noise of their place among all items.
+    """
+    groups: list[list[Latent]] = []
+    passed = 0
+    for latent in latents:
+        count = latent.samples.shape[0]
+        if latent.batch_index is None:
+            latent = dataclasses.replace(latent, batch_index=tuple(range(passed, passed + count)))
+        passed += count
+        for place in range(count):
+            one = pick(latent, place, 1)
+            if not groups or len(groups[-1]) == size or groups[-1][0].samples.shape != one.samples.shape:
+                groups.append([])
+            groups[-1].append(one)
+    return [_together(group) for group in groups]
+
+
+def _together(items: Sequence[Latent]) -> Latent:
+    """Put items of one shape into one batch."""
+    masked = [item.noise_mask for item in items if item.noise_mask is not None]
+    masks = None
+    if masked:
+        height, width = masked[0].shape[-2:]
+        masks = torch.cat([_masks(item, height, width) for item in items])
+    return Latent(
+        torch.cat([item.samples for item in items]), masks, tuple(place for item in items for place in _indices(item))
+    )
 
 
 def fix_noise(latent: Latent) -> Latent:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 class Agenda:
     """Hold the steps of a run that are not finished. ``eager(node_id)`` says which to start before all others."""
 
-    def __init__(self, eager: Callable[[str], bool]) -> None:
+    def __init__(self, eager: Callable[[str], bool] | None = None) -> None:
         self._eager = eager
         self._waiting: dict[str, int] = {}  # unfinished steps, with how many others each still waits for
         self._users: dict[str, list[str]] = {}
@@ -56,6 +56,8 @@ class Agenda:
         """Take a step off the agenda and free those that waited for it."""
         del self._waiting[node_id], self._ranks[node_id]
         for user in self._users.pop(node_id, ()):
+            if user not in self._waiting:
+                continue  # given up before its time, because it waited for itself
             self._waiting[user] -= 1
             if self._waiting[user] == 0:
                 self._release(user)
@@ -86,7 +88,7 @@ class Agenda:
             self._release(node_id)
 
     def _release(self, node_id: str) -> None:
-        if self._eager(node_id):
+        if self._eager is not None and self._eager(node_id):
             self._soon.append(node_id)
         else:
             heapq.heappush(self._ready, (self._ranks[node_id], node_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import NodeFailure
@@ -22,10 +22,6 @@ class Calls:
 
     arguments: tuple[Arguments, ...]
     mapped: bool
-
-    def blocked(self) -> list[Blocked | None]:
-        """Return for each call what keeps it from being made, or None."""
-        return [_blocked(one) for one in self.arguments]
 
 
 def calls_for(node_type: NodeType, inputs: Arguments) -> Calls:
@@ -48,7 +44,8 @@ def _item(value: Any, at: int) -> Any:
     return value[min(at, len(value) - 1)] if type(value) is Many else value
 
 
-def _blocked(arguments: Arguments) -> Blocked | None:
+def blocked_by(arguments: Arguments) -> Blocked | None:
+    """Return what keeps a call from being made, or None."""
     for value in arguments.values():
         if type(value) is Blocked:
             return value
@@ -85,7 +82,7 @@ def call(node_type: NodeType, context: Context, arguments: Arguments, debug: boo
 
 def is_awaitable(made: Any) -> bool:
     """Say whether what a node returned is to be awaited."""
-    return isinstance(made, Awaitable)
+    return hasattr(made, "__await__")
 
 
 async def await_all(context: Context, made: Sequence[Any]) -> list[Any]:
@@ -119,7 +116,7 @@ def in_one_form(node_type: NodeType, made: Any) -> NodeResult:
         raise _wrong_count(node_type, f"one value of type {type(made).__name__}")
     if len(result.values) != count:
         raise _wrong_count(node_type, f"{len(result.values)} values" if made is not None else "None")
-    for output, value in zip(node_type.outputs, result.values, strict=True):
+    for output, value in zip(node_type.outputs, result.values, strict=False):
         if output.is_list and not isinstance(value, (list, tuple, Link, Blocked)):
             raise NodeFailure(
                 f"node type {node_type.id!r} returned no list for its list output {output.name!r}",
@@ -146,13 +143,24 @@ def blocked_result(node_type: NodeType, blocked: Blocked) -> NodeResult:
     return NodeResult((blocked,) * len(node_type.outputs))
 
 
+def any_links(results: Sequence[NodeResult]) -> bool:
+    """Say whether any of ``results`` is yet to be computed by other nodes."""
+    for result in results:
+        if result.expand is not None:
+            return True
+        for value in result.values:
+            if type(value) is Link:
+                return True
+    return False
+
+
 def merged(node_type: NodeType, results: Sequence[NodeResult], mapped: bool) -> NodeResult:
     """Return the results of all calls of a node as one.
 
     The values of mapped calls become lists; what a list output gave is strung together, and so is a list that came
     from the expansion of one call. What they show is put together name by name.
     """
-    if len(results) == 1 and not mapped and not any(output.is_list for output in node_type.outputs):
+    if not mapped and not node_type.gives_lists:
         return results[0]
     values: list[Any] = []
     for slot, output in enumerate(node_type.outputs):

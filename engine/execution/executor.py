@@ -9,7 +9,6 @@ what needs the failed node. Being cancelled stops the rest; what was made stays 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -21,8 +20,9 @@ from engine.errors import Cancelled, NodeFailure
 from engine.execution.cache import Result, ResultCache
 from engine.execution.calling import (
     Calls,
+    any_links,
     await_all,
-    blocked_result,
+    blocked_by,
     call,
     calls_for,
     in_one_form,
@@ -32,14 +32,15 @@ from engine.execution.calling import (
 from engine.execution.cancel import CancelToken
 from engine.execution.context import Context, RunScope, Services
 from engine.execution.events import Listener, RunFinished, RunStarted, tell
-from engine.execution.expansion import Expansion, expand, resolved, shown_inside
-from engine.execution.failures import failure_of, ran_out_of_memory
+from engine.execution.expansion import expand, resolved, shown_inside
+from engine.execution.failures import failure_of
+from engine.execution.job import Job, make_calls
 from engine.execution.looping import Rounds, begin_round, end_round, enter, gathered, loop_origin
 from engine.execution.outcome import NodeOutcome, RunResult, State
 from engine.execution.overlap import Overlap
 from engine.execution.run_state import RunState, wanted_outputs
 from engine.graph.model import Graph, Link, Node
-from engine.graph.node_types import Blocked, NodeResult, NodeType
+from engine.graph.node_types import Blocked, NodeResult
 from engine.graph.registry import Registry
 
 _log = logging.getLogger("safelight.execution")
@@ -68,21 +69,6 @@ def execute(
     return _Run(scope, registry, cache, wanted_outputs(graph, registry, outputs)).run()
 
 
-@dataclasses.dataclass(slots=True)
-class _Job:
-    """A node that is being computed: what it is called with, and what the calls are waiting for."""
-
-    node: Node
-    node_type: NodeType
-    inputs: dict[str, Any]
-    origin: str
-    calls: Calls
-    started: float
-    blocked: list[Blocked | None] = dataclasses.field(default_factory=list)
-    expansion: Expansion | None = None
-    retries: tuple[str, ...] = ()
-
-
 class _Run:
     """One run: takes the steps of a `RunState` until none is left."""
 
@@ -93,7 +79,7 @@ class _Run:
         self._state = RunState(scope, registry, cache)
         self._overlap = Overlap()
         self._asked: dict[str, set[str]] = {}
-        self._expanding: dict[str, _Job] = {}
+        self._expanding: dict[str, Job] = {}
         self._looping: dict[str, Rounds] = {}
         self._guilty: dict[str, NodeFailure] = {}
 
@@ -152,11 +138,11 @@ class _Run:
             job = self._job(node_id)
             self._attempt(job, lambda: self._begin(job))
 
-    def _job(self, node_id: str) -> _Job:
+    def _job(self, node_id: str) -> Job:
         node = self._state.nodes[node_id]
-        return _Job(node, self._state.registry.types[node.type], {}, "", Calls((), False), time.perf_counter())
+        return Job(node, self._state.registry.types[node.type], {}, "", Calls((), False), time.perf_counter())
 
-    def _attempt(self, job: _Job, work: Callable[[], None]) -> None:
+    def _attempt(self, job: Job, work: Callable[[], None]) -> None:
         """Do ``work`` for a node; whatever it raises, but being cancelled, is that node's failure."""
         try:
             work()
@@ -171,26 +157,26 @@ class _Run:
             seconds = time.perf_counter() - job.started
             self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: Job) -> None:
         """Look a node up by what its inputs are, else call it."""
         state, node, node_type = self._state, job.node, job.node_type
         absent = state.unasked(node.id, self._asked.get(node.id, ()))
         job.inputs.update(state.gather(node, node_type, absent))
         job.calls = calls_for(node_type, job.inputs)
-        if absent and self._asks_for_more(job, absent):
+        if node_type.needs is not None and self._asks_for_more(job, absent):
             return
         job.origin = state.origin(node, job.inputs, absent)
         if node_type.cacheable and self._cached_by_content(node.id, job.origin):
             return
-        job.blocked = job.calls.blocked()
-        made = self._call(job, node_type)
-        if any(map(is_awaitable, made)):
-            context = Context(node.id, node.title, self._scope)
-            self._overlap.start(job, await_all(context, made))
-        else:
-            self._made(job, made)
+        job.blocked = [blocked_by(arguments) for arguments in job.calls.arguments]
+        made = make_calls(job, self._scope, self._state.report)
+        for one in made:
+            if is_awaitable(one):
+                self._overlap.start(job, await_all(Context(node.id, node.title, self._scope), made))
+                return
+        self._made(job, made)
 
-    def _asks_for_more(self, job: _Job, absent: frozenset[str]) -> bool:
+    def _asks_for_more(self, job: Job, absent: frozenset[str]) -> bool:
         """Ask a node which of its lazy inputs it needs; if any, compute them and come back."""
         node, needs = job.node, job.node_type.needs
         assert needs is not None
@@ -212,38 +198,7 @@ class _Run:
         self._state.request(node.id, [node.inputs[name].node for name in more])
         return True
 
-    def _call(self, job: _Job, node_type: NodeType) -> list[Any]:
-        """Make the calls of a node. Where memory runs out, room is made and then smaller ways are tried."""
-        if not job.blocked or not all(job.blocked):
-            self._state.report.started(job.node.id)
-        context = Context(job.node.id, job.node.title, self._scope)
-        debug = self._scope.services.debug
-        ways = iter(self._smaller_ways(node_type))
-        while True:
-            try:
-                return [
-                    blocked_result(node_type, blocked) if blocked else call(node_type, context, arguments, debug)
-                    for arguments, blocked in zip(job.calls.arguments, job.blocked, strict=True)
-                ]
-            except Exception as error:
-                way = next(ways, None) if ran_out_of_memory(error) else None
-                if way is None:
-                    raise
-                how, node_type = way
-            # Outside of the handler: the error, and all that its frames hold, is gone by now.
-            self._make_room()
-            job.retries = (*job.retries, how)
-            self._state.report.retried(job.node.id, how)
-
-    def _smaller_ways(self, node_type: NodeType) -> list[tuple[str, NodeType]]:
-        ways = [("again, with nothing else in memory", node_type)] if self._scope.services.make_room else []
-        return ways + [(way.how, dataclasses.replace(node_type, run=way.run)) for way in node_type.smaller]
-
-    def _make_room(self) -> None:
-        if self._scope.services.make_room is not None:
-            self._scope.services.make_room()
-
-    def _awaited(self, job: _Job, done: Future[Any]) -> None:
+    def _awaited(self, job: Job, done: Future[Any]) -> None:
         """Go on with a node whose coroutines are finished."""
 
         def work() -> None:
@@ -255,19 +210,19 @@ class _Run:
 
         self._attempt(job, work)
 
-    def _made(self, job: _Job, made: Sequence[Any]) -> None:
+    def _made(self, job: Job, made: Sequence[Any]) -> None:
         results = [in_one_form(job.node_type, one) for one in made]
-        if any(result.expand or any(type(v) is Link for v in result.values) for result in results):
+        if any_links(results):
             job.expansion = expand(self._state, job.node.id, results)
             self._expanding[job.node.id] = job
             return
         self._complete(job, results)
 
-    def _expanded(self, job: _Job) -> None:
+    def _expanded(self, job: Job) -> None:
         assert job.expansion is not None
         self._complete(job, resolved(self._state, job.expansion))
 
-    def _complete(self, job: _Job, results: Sequence[NodeResult]) -> None:
+    def _complete(self, job: Job, results: Sequence[NodeResult]) -> None:
         """Keep the result of a node and end its turn."""
         node, node_type = job.node, job.node_type
         made = merged(node_type, results, job.calls.mapped)
@@ -275,7 +230,7 @@ class _Run:
         seconds = time.perf_counter() - job.started
         result = Result(made.values, job.origin, made.ui, made.files, seconds, shown)
         self._state.results[node.id] = result
-        if job.blocked and all(job.blocked):
+        if job.is_blocked:
             self._end(node.id, self._blocked(node, job.blocked[0]))
             return
         if node_type.cacheable and not job.retries:

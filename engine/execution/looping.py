@@ -57,7 +57,8 @@ def enter(state: RunState, loop: Loop, origin: str) -> Rounds:
     targets = tuple(dict.fromkeys([*feeding, *loop.sinks]))
     total = kind.loop.count(**inputs) if kind.loop.count is not None else None
     collected: dict[str, list[Any]] = {name: [] for name in role.collect}
-    return Rounds(loop, role, origin, kind.loop.rounds(**inputs), total, targets, collected)
+    assert kind.run is not None
+    return Rounds(loop, role, origin, kind.run(**inputs), total, targets, collected)
 
 
 def begin_round(state: RunState, rounds: Rounds) -> bool:
@@ -72,6 +73,7 @@ def begin_round(state: RunState, rounds: Rounds) -> bool:
     known = [token for token in tokens if token is not None]
     origin = digest("".join(known)) if len(known) == len(tokens) else once()
     state.results[start] = Result(tuple(values), origin)
+    state.hold(end, [start])
     state.request(end, rounds.targets)
     return True
 
@@ -93,8 +95,7 @@ def end_round(state: RunState, rounds: Rounds) -> None:
         result = state.results.get(target)
         if result is not None and target in rounds.loop.sinks:
             rounds.shown += state.report.shown_by(target, result)
-    state.let_go(rounds.loop.end, rounds.targets)
-    state.results.pop(rounds.loop.start, None)
+    state.let_go(rounds.loop.end, [*rounds.targets, rounds.loop.start])
     rounds.done += 1
     total = rounds.total if rounds.total is not None else rounds.done
     tell(state.scope.listener, NodeProgress(node.id, rounds.done, max(total, rounds.done)))

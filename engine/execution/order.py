@@ -96,25 +96,29 @@ class EagerLinks:
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._passed: dict[str, frozenset[str]] = {}
+        self.passed_over: Mapping[str, frozenset[str]] = _PassedOver(registry)
+        """The names of the inputs of each node type whose links need not be followed."""
 
     def __call__(self, node: Node) -> list[Link]:
-        passed = self.passed_over(node.type)
+        passed = self.passed_over[node.type]
         if not passed:
             return [value for value in node.inputs.values() if type(value) is Link]
         return [value for name, value in node.inputs.items() if type(value) is Link and name not in passed]
 
-    def passed_over(self, type_id: str) -> frozenset[str]:
-        """Return the names of the inputs of a node type whose links need not be followed."""
-        passed = self._passed.get(type_id)
-        if passed is None:
-            kind = self._registry.types.get(type_id)
-            inputs = kind.inputs if kind is not None else ()
-            lazy = kind is not None and kind.needs is not None
-            passed = frozenset(one.name for one in inputs if one.raw_link or (lazy and one.lazy))
-            self._passed[type_id] = passed
-        return passed
+
+class _PassedOver(dict[str, frozenset[str]]):
+    """Filled as it is asked: most graphs use few of the types."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def __missing__(self, type_id: str) -> frozenset[str]:
+        kind = self._registry.types.get(type_id)
+        inputs = kind.inputs if kind is not None else ()
+        lazy = kind is not None and kind.needs is not None
+        self[type_id] = frozenset(one.name for one in inputs if one.raw_link or (lazy and one.lazy))
+        return self[type_id]
 
 
 def _broken(graph: Graph, node_id: str, source: str) -> GraphError:

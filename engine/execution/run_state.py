@@ -68,7 +68,8 @@ class RunState:
         self.loops: Loops = NO_LOOPS
         self.results: dict[str, Result] = {}
         self.report = Report(scope)
-        self.agenda = Agenda(lambda node_id: self.node_type(node_id).awaits)
+        awaiting = frozenset(one.id for one in registry if one.awaits)
+        self.agenda = Agenda((lambda node_id: self.nodes[node_id].type in awaiting) if awaiting else None)
         self.fingerprints = Fingerprints(registry, scope.services.file_identity, scope.services.salt)
         self._twins: dict[str, str] = {}
         self._shape: dict[str, Node] = self.nodes  # the same with each loop drawn together into its end
@@ -198,16 +199,16 @@ class RunState:
         Lazy inputs in ``absent`` are None.
         """
         inputs: dict[str, Any] = {}
+        passed = self._planner.links.passed_over[node.type]
         declared = node_type.inputs if node_type.inputs_for is None else node_type.inputs_for(node.inputs)
         for parameter in declared:
             if parameter.default is not MISSING and parameter.name not in node.inputs:
                 inputs[parameter.name] = parameter.default
         for name, value in node.inputs.items():
             if type(value) is Link:
-                parameter = node_type.by_name.get(name)  # type: ignore[assignment]
                 if name in absent:
                     inputs[name] = None
-                elif parameter is not None and parameter.raw_link:
+                elif name in passed and node_type.by_name[name].raw_link:
                     inputs[name] = value
                 else:
                     inputs[name] = self.source(value).values[value.slot]
@@ -235,7 +236,7 @@ class RunState:
     def unasked(self, node_id: str, asked: Iterable[str] = ()) -> frozenset[str]:
         """Return the names of the lazy linked inputs of a node that are not in ``asked``."""
         node = self.nodes[node_id]
-        passed = self._planner.links.passed_over(node.type)
+        passed = self._planner.links.passed_over[node.type]
         if not passed:
             return passed
         by_name = self.node_type(node_id).by_name
@@ -252,7 +253,8 @@ class RunState:
             self._sources[node_id] = sources
             for source in sources:
                 uses[source] = uses.get(source, 0) + 1
-            self._hold_lazy(node_id)
+            if self._planner.links.passed_over[self.nodes[node_id].type]:
+                self._hold_lazy(node_id)
         self.agenda.add(plan.steps, plan.sources)
         return plan, found
 

@@ -10,6 +10,7 @@
 Annotations give sockets, ranges and choices; the signature gives names and defaults; the docstring gives the help
 (first paragraphs for the node, ``name: text`` lines for inputs). Parameters are keyword-only so that their order can
 follow the saved files of the ecosystem. A first positional parameter ``context`` asks for the run's context.
+``-> list[Image]`` is a list output: what takes one item is called once for each.
 An input whose annotation allows None is optional; every other one must be given. A node without outputs is annotated
 ``-> NodeResult`` (or ``-> None``).
 """
@@ -22,10 +23,22 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from engine.graph.node_types import MISSING, Choices, FileSet, FolderChoices, NodeResult, NodeType, Output, Parameter
+from engine.graph.node_types import (
+    MISSING,
+    Choices,
+    FileSet,
+    FolderChoices,
+    LoopEnd,
+    LoopStart,
+    NodeResult,
+    NodeType,
+    Output,
+    Parameter,
+    Smaller,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,6 +85,11 @@ class Boolean:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Lazy:
+    """Stand beside another marker: the input is only computed when the node's ``needs`` names it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
     """Mark one of ``choices``; pass `FolderChoices` for the files of a folder."""
 
@@ -92,6 +110,10 @@ Noise = Annotated[Any, Socket("NOISE")]
 Sampler = Annotated[Any, Socket("SAMPLER")]
 Sigmas = Annotated[Any, Socket("SIGMAS")]
 Guider = Annotated[Any, Socket("GUIDER")]
+Anything = Annotated[Any, Socket("*")]
+"""Any type, for nodes that hand values on without looking at them."""
+LoopHandle = Annotated[Any, Socket("LOOP")]
+"""What ties the end of a loop to its start."""
 Seed = Annotated[int, Int(0, 2**64 - 1, control_after_generate=True)]
 
 
@@ -108,12 +130,17 @@ def node(
     output_node: bool = False,
     cacheable: bool = True,
     uses_model: Sequence[str] = (),
+    input_is_list: bool = False,
+    needs: Callable[..., Iterable[str]] | None = None,
+    loop: LoopStart | LoopEnd | None = None,
+    smaller: Sequence[Smaller] = (),
     version: int = 1,
 ) -> Callable[[F], F]:
     """Turn a typed function into a node type, kept as ``function.node_type`` for the registry to collect.
 
     ``outputs`` names the output slots (default: their types). ``version`` is raised when the node's results change
-    for a reason that its own source does not show. Raises `DeclarationError` on any disagreement.
+    for a reason that its own source does not show. ``needs``, ``loop``, ``smaller`` and ``input_is_list`` are those
+    of `NodeType`. Raises `DeclarationError` on any disagreement.
     """
 
     def declare(function: F) -> F:
@@ -140,6 +167,10 @@ def node(
             output_node=output_node,
             cacheable=cacheable,
             uses_model=tuple(uses_model),
+            input_is_list=input_is_list,
+            needs=needs,
+            loop=loop,
+            smaller=tuple(smaller),
             module=function.__module__,
         )
         function.node_type = node_type  # type: ignore[attr-defined]
@@ -173,7 +204,8 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         raise DeclarationError(f"input {name!r} allows None, so it needs a default")
     if optional and default is None:
         default = MISSING
-    common: dict[str, Any] = {"name": name, "required": not optional, "default": default}
+    lazy = typing.get_origin(hint) is Annotated and any(isinstance(extra, Lazy) for extra in hint.__metadata__)
+    common: dict[str, Any] = {"name": name, "required": not optional, "default": default, "lazy": lazy}
     match marker:
         case Socket(type):
             if default is not MISSING:
@@ -218,6 +250,8 @@ def _marker(hint: Any) -> Marker | None:
 
 
 def _outputs(hint: Any, names: Sequence[str] | None) -> tuple[Output, ...]:
+    if typing.get_origin(hint) is Generator:  # the start of a loop: what it yields are its outputs
+        hint = typing.get_args(hint)[0]
     if hint in (None, type(None), NodeResult):
         hints: tuple[Any, ...] = ()
     elif typing.get_origin(hint) is tuple:
@@ -226,16 +260,18 @@ def _outputs(hint: Any, names: Sequence[str] | None) -> tuple[Output, ...]:
             raise DeclarationError("a node with one output returns the value itself: annotate it without tuple[…]")
     else:
         hints = (hint,)
-    slots: list[str] = []
+    slots: list[tuple[str, bool]] = []
     for one in hints:
-        marker = _marker(one)
+        many = typing.get_origin(one) is list
+        marker = _marker(typing.get_args(one)[0] if many else one)
         if marker is None:
             raise DeclarationError(f"the return annotation {one!r} names no socket type")
         kinds = {Int: "INT", Float: "FLOAT", Text: "STRING", Boolean: "BOOLEAN", Choice: "COMBO"}
-        slots.append(marker.type if isinstance(marker, Socket) else kinds[type(marker)])
+        slots.append((marker.type if isinstance(marker, Socket) else kinds[type(marker)], many))
     if names is not None and len(names) != len(slots):
         raise DeclarationError(f"{len(names)} output names for {len(slots)} outputs")
-    return tuple(Output(name, slot) for name, slot in zip(names or slots, slots, strict=True))
+    labels = names or [slot for slot, _ in slots]
+    return tuple(Output(label, slot, many) for label, (slot, many) in zip(labels, slots, strict=True))
 
 
 _HELP_LINE = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*): (\S.*)$")

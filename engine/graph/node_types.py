@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -197,12 +197,12 @@ class InputCheck:
 class LoopStart:
     """Make a node the beginning of a loop.
 
-    ``rounds(**inputs)`` yields the output values of one round after the other. It is sent, by name, what the end of the
-    loop carries into the next round, and returns what it would have carried on when there is none. The inputs come as
-    they are, a `Many` included. ``count(**inputs)`` says how many rounds there will be, where that is known.
+    Its code is a generator, which yields the output values of one round after the other. It is sent, by name, what the
+    end of the loop carries into the next round, and returns what it would have carried on when there is none. Its
+    inputs come as they are, a `Many` included. ``count(**inputs)`` says how many rounds there will be, where that is
+    known.
     """
 
-    rounds: Callable[..., Generator[tuple[Any, ...], Mapping[str, Any], Mapping[str, Any]]]
     count: Callable[..., int] | None = None
 
 
@@ -276,9 +276,11 @@ class NodeType:
     by_name: Mapping[str, Parameter] = dataclasses.field(
         default_factory=_no_options, init=False, compare=False, repr=False
     )
+    gives_lists: bool = dataclasses.field(default=False, init=False, compare=False, repr=False)
     awaits: bool = dataclasses.field(default=False, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Looked up once per input of every node of a graph: a dict beats scanning the tuple.
         object.__setattr__(self, "by_name", MappingProxyType({p.name: p for p in self.inputs}))
+        object.__setattr__(self, "gives_lists", any(output.is_list for output in self.outputs))
         object.__setattr__(self, "awaits", inspect.iscoroutinefunction(self.run))

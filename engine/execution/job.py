@@ -1,0 +1,69 @@
+"""One node being computed: what it is called with, and calling it, again with less where memory runs out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from engine.execution.calling import Calls, blocked_result, call
+from engine.execution.context import Context, RunScope
+from engine.execution.expansion import Expansion
+from engine.execution.failures import ran_out_of_memory
+from engine.execution.report import Report
+from engine.graph.model import Node
+from engine.graph.node_types import Blocked, NodeType
+
+
+@dataclasses.dataclass(slots=True)
+class Job:
+    """A node that is being computed: what it is called with, and what the calls are waiting for."""
+
+    node: Node
+    node_type: NodeType
+    inputs: dict[str, Any]
+    origin: str
+    calls: Calls
+    started: float
+    blocked: list[Blocked | None] = dataclasses.field(default_factory=list)
+    expansion: Expansion | None = None
+    retries: tuple[str, ...] = ()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Say whether no call is made because all are blocked."""
+        return bool(self.blocked) and None not in self.blocked
+
+
+def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
+    """Make the calls of a node and return what each gave, which may have to be awaited.
+
+    After running out of memory the node is tried again with all room that can be made, then in its smaller ways.
+    """
+    if not job.is_blocked:
+        report.started(job.node.id)
+    context = Context(job.node.id, job.node.title, scope)
+    node_type, debug = job.node_type, scope.services.debug
+    while True:
+        try:
+            made = []
+            for arguments, blocked in zip(job.calls.arguments, job.blocked, strict=True):
+                if blocked is None:
+                    made.append(call(node_type, context, arguments, debug))
+                else:
+                    made.append(blocked_result(node_type, blocked))
+            return made
+        except Exception as error:
+            ways = _smaller_ways(job.node_type, scope)[len(job.retries) :] if ran_out_of_memory(error) else []
+            if not ways:
+                raise
+            how, node_type = ways[0]
+        # Outside of the handler: the error, and all that its frames hold, is gone by now.
+        if scope.services.make_room is not None:
+            scope.services.make_room()
+        job.retries = (*job.retries, how)
+        report.retried(job.node.id, how)
+
+
+def _smaller_ways(node_type: NodeType, scope: RunScope) -> list[tuple[str, NodeType]]:
+    ways = [("again, with nothing else in memory", node_type)] if scope.services.make_room is not None else []
+    return ways + [(way.how, dataclasses.replace(node_type, run=way.run)) for way in node_type.smaller]
