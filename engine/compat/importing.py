@@ -45,7 +45,7 @@ class ShimFinder(MetaPathFinder):
             raise ModuleNotFoundError(
                 f"{who_asks()} asks for the module {fullname!r}, which Safelight does not offer", name=fullname
             )
-        is_package = any(name.startswith(f"{fullname}.") for name in MODULES)
+        is_package = home.endswith(".empty_package") or any(name.startswith(f"{fullname}.") for name in MODULES)
         return importlib.machinery.ModuleSpec(fullname, _ShimLoader(home), is_package=is_package)
 
 

@@ -137,6 +137,9 @@ def load_packs(
         from engine.compat.importing import install
 
         install(roots)
+        for pack in packs:  # what an earlier session imported under the name of a pack that may not load now
+            if pack.state is not PackState.LOADED:
+                _forget(pack)
         failed = {pack.name: failure for pack in wanted if (failure := _prestart(pack)) is not None}
         packs = [failed.get(pack.name, pack) for pack in packs]
     types: dict[str, NodeType] = {}
@@ -211,6 +214,7 @@ def _loaded(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 (a pack may do anything, also exit)
+        _forget(pack)
         return _failed(pack, error, started)
     for one in found:
         id = one.node_type.id
@@ -238,6 +242,12 @@ def _module(pack: Pack) -> ModuleType:
     module = import_code(name, pack.path)
     vars(module)["__safelight_pack__"] = mark
     return module
+
+
+def _forget(pack: Pack) -> None:
+    from engine.compat.importing import PARENT, forget
+
+    forget(f"{PARENT}.{_module_part(pack)}")
 
 
 def _module_part(pack: Pack) -> str:

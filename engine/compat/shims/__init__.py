@@ -27,6 +27,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
             "comfy.cli_args": "comfy_cli_args",
             "comfy.comfy_types": "comfy_types",
             "comfy.comfy_types.node_typing": "comfy_types",
+            "comfy_extras": "empty_package",
             "comfy_execution": "empty_package",
             "comfy_execution.graph_utils": "graph_builder",
             "comfy_execution.graph": "graph_names",
