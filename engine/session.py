@@ -158,6 +158,8 @@ class Session:
             settings=self.settings,
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {self.settings.device} {self.settings.dtype}",
+            make_room=models.drop_unused,
+            debug=self.settings.debug,
         )
 
     def _make_models(self) -> Any:
@@ -169,6 +171,11 @@ class Session:
         if given.threads is not None:
             torch.set_num_threads(given.threads)
         return make_models(given.device, given.dtype, given.memory_bytes)
+
+    def _measuring(self) -> Services:
+        from engine.memory.meter import Meter
+
+        return dataclasses.replace(self.services, meter=Meter(self.services.models))
 
     def model_facts(self, key: str, name: str) -> dict[str, Any]:
         """Tell a model file's name, bytes, and family, or what is wrong with it. Reads its header only."""
@@ -191,10 +198,12 @@ class Session:
         outputs: Sequence[str] | None = None,
         listener: Listener | None = None,
         cancel: CancelToken | None = None,
+        measure: bool = False,
     ) -> Result:
         """Check ``graph`` and compute what ``outputs`` name (default: every output node).
 
-        Raises `GraphError` with all problems before anything runs. What fails while running is in the result.
+        With ``measure`` the outcome of each node has its peak memory and the bytes moved for it. Raises `GraphError`
+        with all problems before anything runs. What fails while running is in the result.
         """
         from engine.execution.executor import execute
 
@@ -210,7 +219,7 @@ class Session:
                 self.registry,
                 cache=self.cache,
                 outputs=outputs,
-                services=self.services,
+                services=self._measuring() if measure else self.services,
                 listener=listener,
                 cancel=cancel,
             )

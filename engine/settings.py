@@ -33,6 +33,7 @@ class Settings:
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
     ``trust_packs`` loads node packs that were not approved, for this session; ``disable_all_custom_nodes`` loads none
     but those named in ``whitelist_custom_nodes``.
+    ``debug`` looks after every node whether it changed what it was given.
     """
 
     base_directory: Path
@@ -50,6 +51,7 @@ class Settings:
     trust_packs: bool = False
     disable_all_custom_nodes: bool = False
     whitelist_custom_nodes: tuple[str, ...] = ()
+    debug: bool = False
 
     def __post_init__(self) -> None:
         if self.device.split(":")[0] not in DEVICES:

@@ -5,9 +5,38 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from engine.graph.declare import Boolean, Conditioning, Image, Int, Latent, Mask, Vae, node
+from engine.graph.node_types import Smaller
 
 
-@node("VAEDecode", display_name="VAE Decode", category="latent", uses_model=("vae",))
+def _decode_in_tiles(size: int) -> Smaller:
+    def run(context: Any, *, samples: Any, vae: Any) -> Any:
+        from engine.families import tiling
+
+        return tiling.decode_tiled(context.models, vae, samples, tiling.Tiling(size, size // 8), context.progress)
+
+    return Smaller(f"in tiles of {size} pixels", run)
+
+
+def _encode_in_tiles(size: int) -> Smaller:
+    def run(context: Any, *, pixels: Any, vae: Any) -> Any:
+        from engine.families import tiling
+
+        return tiling.encode_tiled(context.models, vae, pixels, tiling.Tiling(size, size // 8), context.progress)
+
+    return Smaller(f"in tiles of {size} pixels", run)
+
+
+TILE_SIZES = (1024, 512, 256)
+"""Tried in turn when a picture does not fit into memory whole."""
+
+
+@node(
+    "VAEDecode",
+    display_name="VAE Decode",
+    category="latent",
+    uses_model=("vae",),
+    smaller=[_decode_in_tiles(size) for size in TILE_SIZES],
+)
 def decode(context: Any, *, samples: Latent, vae: Vae) -> Image:
     """Turn latents into pictures.
 
@@ -19,7 +48,13 @@ def decode(context: Any, *, samples: Latent, vae: Vae) -> Image:
     return pipeline.decode_latent(context.models, vae, samples)
 
 
-@node("VAEEncode", display_name="VAE Encode", category="latent", uses_model=("vae",))
+@node(
+    "VAEEncode",
+    display_name="VAE Encode",
+    category="latent",
+    uses_model=("vae",),
+    smaller=[_encode_in_tiles(size) for size in TILE_SIZES],
+)
 def encode(context: Any, *, pixels: Image, vae: Vae) -> Latent:
     """Turn pictures into latents, to change them with a sampler.
 

@@ -43,6 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu (default: auto)")
     run.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
+    run.add_argument(
+        "--profile", type=Path, metavar="FILE", help="write a trace that chrome://tracing or Perfetto opens"
+    )
+    run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
     run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
 
     validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
@@ -78,6 +82,7 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "trust_packs",
         "disable_all_custom_nodes",
         "whitelist_custom_nodes",
+        "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}
 

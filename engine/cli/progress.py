@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.cli.report import human_bytes, human_seconds
-from engine.execution.events import Event, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
+from engine.cli.report import human_bytes, human_seconds, title_of
+from engine.execution.events import Event, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeRetried, NodeStarted
 from engine.graph.model import Graph
 from engine.session import Result
 
@@ -41,15 +41,18 @@ class Display:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         match event:
-            case NodeStarted(node_id):
+            case NodeStarted(node_id) if node_id not in self._tasks:  # inside a loop it starts in each round
                 self._tasks[node_id] = self._progress.add_task(self._name(node_id), total=None)
-            case NodeProgress(node_id, step, total):
+            case NodeProgress(node_id, step, total) if node_id in self._tasks:
                 self._progress.update(self._tasks[node_id], completed=step, total=total)
             case NodeFinished(node_id, seconds):
                 self._finish(node_id, seconds)
             case NodeFailed(node_id):
                 self._progress.console.print(f"{self._name(node_id)}: failed", style="red", markup=False)
                 self._remove(node_id)
+            case NodeRetried(node_id, how):
+                line = f"{self._name(node_id)}: out of memory, tried again {how}"
+                self._progress.console.print(line, style="yellow", markup=False)
             case NodeCached(node_id):
                 self._progress.console.print(f"{self._name(node_id)}: unchanged, taken from the cache", markup=False)
             case _:
@@ -73,8 +76,7 @@ class Display:
             self._progress.remove_task(task)
 
     def _name(self, node_id: str) -> str:
-        node = self._graph.nodes[node_id]
-        return (node.title or node.type).replace("[", "(").replace("]", ")")
+        return title_of(self._graph, node_id).replace("[", "(").replace("]", ")")
 
 
 def print_table(result: Result) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, SafelightError
+from engine.graph.model import Graph
 
 
 def print_json(document: Any) -> None:
@@ -33,6 +34,12 @@ def problem_records(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     return [
         {key: value for key, value in dataclasses.asdict(problem).items() if value is not None} for problem in problems
     ]
+
+
+def title_of(graph: Graph, node_id: str) -> str:
+    """Name a node for people: its title, else its type; a node that another one made while running by its id."""
+    node = graph.nodes.get(node_id)
+    return node_id if node is None else node.title or node.type
 
 
 def peak_memory_bytes() -> int | None:

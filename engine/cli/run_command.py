@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.arguments import settings_from
-from engine.cli.report import peak_memory_bytes, print_json, print_problems, problem_records
+from engine.cli.report import peak_memory_bytes, print_json, print_problems, problem_records, title_of
 from engine.errors import Cancelled, InputError
 from engine.execution.cancel import CancelToken
 from engine.execution.events import Event, Listener, NodeFinished, NodeProgress, NodeStarted, broadcast
+from engine.execution.trace import Trace
 from engine.graph.model import Graph
 from engine.session import Result, Session, Workflow
 from engine.settings import read_settings
@@ -36,8 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
         workflow.set(target, value)
     cancel = CancelToken()
     with _cancel_on_interrupt(cancel), _display(workflow, quiet=arguments.json) as display:
-        listeners = [one for one in (display, _logger(workflow.graph) if arguments.verbose else None) if one]
-        result = session.run(workflow.graph, listener=broadcast(*listeners), cancel=cancel)
+        trace = Trace(workflow.graph) if arguments.profile is not None else None
+        logger = _logger(workflow.graph) if arguments.verbose else None
+        listeners = [one for one in (display, logger, trace) if one]
+        measure = arguments.json or trace is not None
+        result = session.run(workflow.graph, listener=broadcast(*listeners), cancel=cancel, measure=measure)
+    if trace is not None:
+        trace.write(arguments.profile)
     if arguments.json:
         print_json(report(result))
     else:
@@ -72,10 +78,13 @@ def report(result: Result) -> dict[str, Any]:
         "nodes": [
             {
                 "node": id,
-                "title": nodes[id].title or nodes[id].type,
-                "type": nodes[id].type,
+                "title": title_of(result.graph, id),
+                "type": nodes[id].type if id in nodes else None,
                 "state": str(outcome.state),
                 "seconds": round(outcome.seconds, 4),
+                "peak_bytes": outcome.usage.peak_bytes if outcome.usage else None,
+                "moved_bytes": outcome.usage.moved_bytes if outcome.usage else None,
+                "retries": list(outcome.retries),
                 "notes": list(outcome.ui.get("text", ())),
             }
             for id, outcome in made.nodes.items()
@@ -139,11 +148,11 @@ def _logger(graph: Graph) -> Listener:
     def listen(event: Event) -> None:
         match event:
             case NodeStarted(node_id):
-                _log.info("%s: started", graph.nodes[node_id].title or graph.nodes[node_id].type)
+                _log.info("%s: started", title_of(graph, node_id))
             case NodeProgress(node_id, step, total):
-                _log.info("%s: step %d of %d", graph.nodes[node_id].title or graph.nodes[node_id].type, step, total)
+                _log.info("%s: step %d of %d", title_of(graph, node_id), step, total)
             case NodeFinished(node_id, seconds):
-                _log.info("%s: done in %.2f s", graph.nodes[node_id].title or graph.nodes[node_id].type, seconds)
+                _log.info("%s: done in %.2f s", title_of(graph, node_id), seconds)
 
     return listen
 
@@ -168,7 +177,7 @@ def _show(result: Result) -> None:
                 print(file.path)
     for id, outcome in result.made.nodes.items():
         for note in outcome.ui.get("text", ()):
-            print(f"note: {result.graph.nodes[id].title or result.graph.nodes[id].type}: {note}", file=sys.stderr)
+            print(f"note: {title_of(result.graph, id)}: {note}", file=sys.stderr)
     print_problems([problem for error in result.made.errors for problem in error.problems])
     if result.made.cancelled:
         print_problems(Cancelled().problems)

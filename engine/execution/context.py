@@ -14,6 +14,9 @@ from engine.graph.api_prompt import graph_to_api
 from engine.graph.fingerprint import FileIdentity
 from engine.graph.model import EMPTY, Graph, Node
 
+Meter = Callable[[], Callable[[], tuple[int | None, int]]]
+"""Begins to measure when called; what that returns ends it and gives the bytes held at most and the bytes moved."""
+
 
 def no_files(folder: str, name: str) -> str:
     """Refuse to identify a file; stands in where a run is given no folders."""
@@ -27,11 +30,12 @@ def no_files(folder: str, name: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
-    """What a run is given for its nodes and its keys; the executor itself only uses the last four fields.
+    """What a run is given for its nodes and its keys; the executor itself only uses the last five fields.
 
     ``file_identity(folder, name)`` tells which bytes a file name stands for; ``salt`` is whatever else all results
-    depend on (device kind, number format, library versions). ``make_room`` lets go of all memory that can be made
-    again, before a node that ran out of it is tried again. ``debug`` makes every node's inputs be checked for changes.
+    depend on (device kind, number format, library versions). ``make_room`` lets go of all memory
+    that can be made again, before a node that ran out of it is tried again. ``meter`` measures each node. ``debug``
+    makes every node's inputs be checked for changes.
     """
 
     # Any: this layer hands them on and may not know their types, which live beside it or above it.
@@ -41,6 +45,7 @@ class Services:
     file_identity: FileIdentity = no_files
     salt: str = ""
     make_room: Callable[[], None] | None = None
+    meter: Meter | None = None
     debug: bool = False
 
 

@@ -18,6 +18,14 @@ _log = logging.getLogger("safelight.execution")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Usage:
+    """What a node took, in bytes: the most memory held while it ran (None: not known), weights moved for it."""
+
+    peak_bytes: int | None
+    moved_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunStarted:
     """Say what is wanted and which nodes will run, in order; a node may yet turn out to be cached."""
 
@@ -66,6 +74,7 @@ class NodeFinished:
     ui: Mapping[str, Any]
     files: tuple[SavedFile, ...]
     display_id: str | None = None
+    usage: Usage | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -235,7 +235,8 @@ class _Run:
             return
         if node_type.cacheable and not job.retries:
             self._cache.put(result, self._state.keys[node.id], job.origin)
-        self._end(node.id, NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries))
+        outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
+        self._end(node.id, outcome)
 
     def _blocked(self, node: Node, blocked: Blocked | None) -> NodeOutcome:
         """Return the outcome of a node that receives nothing but what is blocked: an error where it is told why."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from engine.execution.calling import Calls, blocked_result, call
 from engine.execution.context import Context, RunScope
+from engine.execution.events import Usage
 from engine.execution.expansion import Expansion
 from engine.execution.failures import ran_out_of_memory
 from engine.execution.report import Report
@@ -27,6 +29,11 @@ class Job:
     blocked: list[Blocked | None] = dataclasses.field(default_factory=list)
     expansion: Expansion | None = None
     retries: tuple[str, ...] = ()
+    measured: Callable[[], tuple[int | None, int]] | None = None
+
+    def usage(self) -> Usage | None:
+        """Return what the node took, if it was measured."""
+        return Usage(*self.measured()) if self.measured is not None else None
 
     @property
     def is_blocked(self) -> bool:
@@ -42,6 +49,8 @@ def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
     if not job.is_blocked:
         report.started(job.node.id)
     context = Context(job.node.id, job.node.title, scope)
+    if scope.services.meter is not None:
+        job.measured = scope.services.meter()
     node_type, debug = job.node_type, scope.services.debug
     while True:
         try:

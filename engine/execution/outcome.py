@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import SafelightError
+from engine.execution.events import Usage
 from engine.graph.model import EMPTY
 from engine.graph.node_types import SavedFile
 
@@ -29,7 +30,8 @@ class NodeOutcome:
     """What became of one node.
 
     ``seconds`` is 0 unless it ran; ``because`` is the failed node that it waited for. A node inside a loop has one
-    outcome for all rounds. ``retries`` say how it was tried again after it ran out of memory.
+    outcome for all rounds. ``retries`` say how it was tried again after it ran out of memory; ``usage`` is there when
+    the run was measured.
     """
 
     state: State
@@ -39,6 +41,7 @@ class NodeOutcome:
     error: SafelightError | None = None
     because: str | None = None
     retries: tuple[str, ...] = ()
+    usage: Usage | None = None
 
     @property
     def in_order(self) -> bool:

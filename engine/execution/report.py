@@ -88,7 +88,8 @@ class Report:
         shown_at = self._scope.display_id(node_id)
         match outcome.state:
             case State.DONE:
-                tell(self._listener, NodeFinished(node_id, outcome.seconds, outcome.ui, outcome.files, shown_at))
+                told = NodeFinished(node_id, outcome.seconds, outcome.ui, outcome.files, shown_at, outcome.usage)
+                tell(self._listener, told)
             case State.CACHED:
                 tell(self._listener, NodeCached(node_id, outcome.ui, outcome.files, shown_at))
             case State.FAILED if outcome.error is not None:

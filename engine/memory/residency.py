@@ -90,6 +90,8 @@ class Residency:
         self._build = build
         self._measure = measure
         self._reserved = 0  # bytes of what is being built
+        self.moved_bytes = 0
+        """Bytes of all weights that were brought to the device so far."""
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
@@ -151,6 +153,7 @@ class Residency:
             held = make()
             resident = _Resident(held, _tensor_bytes(held), users=1)
             with self._lock:
+                self.moved_bytes += sum(resident.tensor_bytes.values())
                 self._residents[key] = resident
                 self._make_room()
             return resident
