@@ -13,6 +13,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
+from engine.errors import NodeFailure
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Owner:
@@ -75,8 +77,25 @@ def calling(call: Call) -> Iterator[None]:
     try:
         with _inference():
             yield
+    except AttributeError as error:
+        failure = _not_offered(error, call)
+        if failure is None:
+            raise
+        raise failure from error
     finally:
         _current.reset(token)
+
+
+def _not_offered(error: AttributeError, call: Call) -> NodeFailure | None:
+    """Return the error to raise where a pack asked one of our own values for what it does not have, or None."""
+    kind = error.obj if isinstance(error.obj, type) else type(error.obj)
+    if error.name is None or error.obj is None or not kind.__module__.startswith("engine."):
+        return None
+    return NodeFailure(
+        f"pack {call.owner.name!r} asks a {kind.__name__} for {error.name!r}, which Safelight does not offer",
+        code="E-NOT-OFFERED",
+        hint="patching models from node packs is not supported yet; use the built-in nodes for it",
+    )
 
 
 def _inference() -> contextlib.AbstractContextManager[Any]:

@@ -74,6 +74,8 @@ class ShimModule(types.ModuleType):
             return getattr(home, name)
         except AttributeError:
             pass
+        if name == "__all__":  # for `from … import *`
+            return [one for one in dir(home) if not one.startswith("_")]
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         raise AttributeError(

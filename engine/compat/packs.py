@@ -12,6 +12,7 @@ import dataclasses
 import enum
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -207,7 +208,7 @@ def _loaded(
     problems: list[str] = []
     mine: list[str] = []
     try:
-        with importing(pack.name), contextlib.redirect_stdout(sys.stderr):
+        with importing(pack.name), contextlib.redirect_stdout(sys.stderr), _watched(pack):
             module = _module(pack)
             found = declared_nodes(module, pack.name, pack.digest, instances, problems)
             web = web_folder(module, pack.path, problems)
@@ -228,6 +229,18 @@ def _loaded(
         mine.append(id)
     seconds = time.perf_counter() - started
     return dataclasses.replace(pack, seconds=seconds, nodes=tuple(mine), problems=tuple(problems), web=web)
+
+
+@contextlib.contextmanager
+def _watched(pack: Pack) -> Iterator[None]:
+    """Say which pack it is while a slow one keeps the start waiting."""
+    timer = threading.Timer(SLOW_SECONDS, _log.error, ("pack %s is still being imported", pack.name))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _module(pack: Pack) -> ModuleType:

@@ -281,6 +281,16 @@ def test_tensors_need_no_gradients(bench: Bench) -> None:
     assert bench.value({"1": node("TTensor")}, slot=1) is True
 
 
+def test_what_our_values_do_not_have_is_named(bench: Bench) -> None:
+    prompt = {"1": node("TPatch", model=["2", 0]), "2": node("KSamplerSelect", sampler_name="euler")}
+    (error,) = bench.run(prompt, ["1"]).made.errors
+    assert error.problem.code == "E-NOT-OFFERED"
+    assert "pack 'contract' asks a" in error.problem.message and "'clone'" in error.problem.message
+    prompt["2"] = node("TNumber")
+    (error,) = bench.run(prompt, ["1"]).made.errors
+    assert "'int' object has no attribute 'clone'" in str(error)
+
+
 # Coroutines
 
 

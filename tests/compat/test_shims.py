@@ -53,6 +53,13 @@ def test_a_module_that_is_not_offered(session: Session, name: str) -> None:
         module(name)
 
 
+def test_importing_all_names(session: Session) -> None:
+    names: dict[str, Any] = {}
+    for name in ("comfy.utils", "comfy_execution.graph_utils", "folder_paths"):
+        names |= {one: getattr(module(name), one) for one in module(name).__all__}
+    assert {"ProgressBar", "GraphBuilder", "get_filename_list"} <= names.keys()
+
+
 # folder_paths
 
 

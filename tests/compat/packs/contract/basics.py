@@ -335,6 +335,21 @@ class TTensor:
         return (torch.zeros(1, size, size, 3), torch.is_inference_mode_enabled())
 
 
+class TPatch:
+    """Asks a model for what packs ask models for."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": (ANY, {})}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "go"
+    CATEGORY = "test/basics"
+
+    def go(self, model):
+        return (model.clone(),)
+
+
 class TFlags:
     @classmethod
     def INPUT_TYPES(cls):
@@ -396,7 +411,20 @@ MAPPINGS = {
     one.__name__: one
     for one in (
         *(TNumber, TShow, TShowList, TKinds, TOptional, TVariadic, TFlexible, TTwo, TMakeList, TWhole, THidden),
-        *(TState, TRaw, TAsync, TReturns, TFail, TTensor, TFlags, TNoFunction, TNoInputs, TBadInputs, TComboOut),
+        *(
+            TState,
+            TRaw,
+            TAsync,
+            TReturns,
+            TFail,
+            TTensor,
+            TFlags,
+            TPatch,
+            TNoFunction,
+            TNoInputs,
+            TBadInputs,
+            TComboOut,
+        ),
     )
 }
 MAPPINGS["KSampler"] = TNumber
