@@ -60,6 +60,8 @@ def template_problems(
     graph: Graph, registry: Registry, node: Node, parameters: Mapping[str, Parameter]
 ) -> Iterator[Problem]:
     """Yield a problem for each link whose type differs from that of another input with the same template."""
+    if not any(TEMPLATE in one.options for one in parameters.values()):
+        return
     bound: dict[Any, tuple[str, str]] = {}
     for name, socket in _link_types(graph, registry, node):
         parameter = parameters.get(name)

@@ -5,6 +5,8 @@ A type is a string. ``"IMAGE,MASK"`` is a union, ``"*"`` (or the empty string) a
 
 from __future__ import annotations
 
+import functools
+
 ANY = "*"
 
 LINK_ONLY = frozenset(
@@ -44,6 +46,7 @@ def members(socket: str) -> frozenset[str]:
     return frozenset(part.strip() for part in socket.split(",") if part.strip())
 
 
+@functools.lru_cache(maxsize=4096)
 def compatible(output: str, input: str) -> bool:
     """Say whether an output of type ``output`` may feed an input of type ``input``.
 

@@ -91,6 +91,19 @@ def test_many_rounds_of_expansion_do_not_recurse(bench: Bench) -> None:
     assert bench.value({"1": node("TCountDown", left=300)}) == 300 * 301 // 2
 
 
+@pytest.mark.parametrize("start, end", [(3, 192), (100, 200), (1, 128)])
+def test_a_loop_built_by_copies_of_its_body(bench: Bench, start: int, end: int) -> None:
+    prompt = {
+        "1": node("TLoopClose", flow=["2", 0], again=["4", 0], value=["3", 0]),
+        "2": node("TLoopOpen", start=start),
+        "3": node("TTwo", a=["2", 1], b=["2", 1]),
+        "4": node("TLess", a=["3", 0], than=["5", 0]),
+        "5": node("TNumber", value=100),
+    }
+    assert bench.value(prompt) == end
+    assert bench.calls.count(("TNumber", 100)) == 1
+
+
 def test_output_nodes_of_an_expansion_run(bench: Bench) -> None:
     assert bench.value({"1": node("TExpandShow", a=6)}) == 6
     assert bench.shown == {"1.0.0.show": [6]}

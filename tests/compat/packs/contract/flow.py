@@ -179,6 +179,82 @@ class TCircle:
         return {"result": (two.out(0),), "expand": graph.finalize()}
 
 
+class TLoopOpen:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"start": (ANY, {})}}
+
+    RETURN_TYPES = ("FLOW_CONTROL", ANY)
+    FUNCTION = "go"
+    CATEGORY = "test/flow"
+
+    def go(self, start):
+        return ("stub", start)
+
+
+class TLoopClose:
+    """Copies the nodes between its open node and itself until the condition is false, as packs build loops."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {"flow": ("FLOW_CONTROL", {"rawLink": True}), "again": ("INT,BOOLEAN", {}), "value": (ANY, {})},
+            "hidden": {"live": "DYNPROMPT", "me": "UNIQUE_ID"},
+        }
+
+    RETURN_TYPES = (ANY,)
+    FUNCTION = "go"
+    CATEGORY = "test/flow"
+
+    def go(self, flow, again, value, live, me):
+        if not again:
+            return (value,)
+        body, pending = {me: True}, [me]
+        below = self.below(flow[0], live)
+        while pending:
+            for link in live.get_node(pending.pop())["inputs"].values():
+                if is_link(link) and link[0] in below and link[0] not in body:
+                    body[link[0]] = True
+                    pending.append(link[0])
+        graph = GraphBuilder()
+        for id in body:
+            entry = live.get_node(id)
+            graph.node(entry["class_type"], "Recurse" if id == me else id).set_override_display_id(id)
+        for id in body:
+            node = graph.lookup_node("Recurse" if id == me else id)
+            for name, link in live.get_node(id)["inputs"].items():
+                if is_link(link) and link[0] in body:
+                    link = graph.lookup_node("Recurse" if link[0] == me else link[0]).out(link[1])
+                node.set_input(name, link)
+        graph.lookup_node(flow[0]).set_input("start", value)
+        return {"result": (graph.lookup_node("Recurse").out(0),), "expand": graph.finalize()}
+
+    def below(self, start, live):
+        found, grew = {start}, True
+        while grew:
+            more = {
+                id
+                for id in live.all_node_ids() - found
+                if any(is_link(link) and link[0] in found for link in live.get_node(id)["inputs"].values())
+            }
+            grew = bool(more)
+            found |= more
+        return found
+
+
+class TLess:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"a": ("INT", {"forceInput": True}), "than": ("INT", {"default": 100})}}
+
+    RETURN_TYPES = ("BOOLEAN",)
+    FUNCTION = "go"
+    CATEGORY = "test/flow"
+
+    def go(self, a, than):
+        return (a < than,)
+
+
 class TBlock:
     @classmethod
     def INPUT_TYPES(cls):
@@ -240,6 +316,6 @@ MAPPINGS = {
     one.__name__: one
     for one in (
         *(TSwitch, TSwitchAsync, TSwitchList, TLazyWrong, TExpandSum, TExpandObject, TPass, TCountDown, TExpandShow),
-        *(TExpandTaken, TCircle, TBlock, TWho, TIsLink),
+        *(TExpandTaken, TCircle, TBlock, TWho, TIsLink, TLoopOpen, TLoopClose, TLess),
     )
 }
