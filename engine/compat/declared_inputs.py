@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.graph.node_types import MISSING, Missing, Parameter
+from engine.graph.values import DYNAMIC_CHOICE
 
 _NO_SUCH_TYPE = "SAFELIGHT_NO_SUCH_TYPE"
 
@@ -38,7 +39,7 @@ def parameter(name: str, declared: Any, required: bool) -> Parameter:
     kind = parts[0]
     options: Mapping[str, Any] = parts[1] if len(parts) > 1 and isinstance(parts[1], Mapping) else {}
     socket = socket_type(kind)
-    choices = _choices(kind, options) if socket == "COMBO" else None
+    choices = _choices(kind, options) if socket == "COMBO" or socket.startswith(DYNAMIC_CHOICE) else None
     return Parameter(
         name=name,
         type=socket,
@@ -68,6 +69,8 @@ def _choices(kind: Any, options: Mapping[str, Any]) -> tuple[Any, ...] | None:
         return None
     if isinstance(kind, str) and not listed:
         return None if options.get("remote") else ()
+    if str(kind).startswith(DYNAMIC_CHOICE):
+        return tuple(one["key"] for one in listed)
     return tuple(getattr(one, "value", one) if isinstance(one, str) else one for one in listed)
 
 

@@ -134,6 +134,13 @@ class Option:
         self.key = key
         self.inputs = list(inputs)
 
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Return the inputs as ``INPUT_TYPES`` would have them."""
+        made: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
+        for one in self.inputs:
+            made["optional" if one.optional else "required"][one.id] = [one.get_io_type(), one.options()]
+        return made
+
 
 class DynamicCombo(ComfyType):
     """A choice that decides which further inputs there are."""
@@ -144,12 +151,18 @@ class DynamicCombo(ComfyType):
     class Input(DynamicInput):
         """A choice between `Option`s."""
 
-        io_type = "COMBO"
+        io_type = "COMFY_DYNAMICCOMBO_V3"
 
         def __init__(self, id: str, options: Sequence[Option], **more: Any) -> None:
             super().__init__(id, **more)
             self.choices = list(options)
-            self.facts["options"] = [one.key for one in self.choices]
+
+        def options(self) -> dict[str, Any]:
+            """Return the options; each choice with the inputs that it brings, as editors know them."""
+            return {
+                **super().options(),
+                "options": [{"key": one.key, "inputs": one.sections()} for one in self.choices],
+            }
 
         def flat(self, path: str, values: Mapping[str, Any], required: bool) -> Iterator[Flat]:
             """Yield the choice itself, then the inputs of the chosen option."""

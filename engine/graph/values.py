@@ -22,6 +22,9 @@ from engine.paths import SHORT_NAMES
 Listing = Callable[[str], Collection[str]]
 """Gives the names of the files in a folder, called by its key (``checkpoints``, ``input`` …)."""
 
+DYNAMIC_CHOICE = "COMFY_DYNAMICCOMBO"
+"""What the types of choices begin with that bring further inputs, depending on what is chosen."""
+
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0", ""})
 _ANNOTATIONS = ("input", "output", "temp")
 
@@ -65,7 +68,7 @@ def fit(parameter: Parameter, value: Any, listing: Listing | None = None) -> Any
         return _mentioning(parameter, _text(parameter, value), listing)
     if kind == "BOOLEAN":
         return _boolean(parameter, value)
-    if kind == "COMBO":
+    if kind == "COMBO" or kind.startswith(DYNAMIC_CHOICE):
         return _choice(parameter, value, listing)
     if is_wildcard(kind) or not members(kind) <= LINK_ONLY:
         return value
@@ -98,6 +101,8 @@ def described(parameter: Parameter) -> str:
         case "COMBO":
             if isinstance(choices, FolderChoices):
                 return f"the name of a file in the folder {choices.folder}"
+            return "one of " + listed(choices) if choices else "one of its choices"
+        case kind if kind.startswith(DYNAMIC_CHOICE) and not isinstance(choices, FolderChoices):
             return "one of " + listed(choices) if choices else "one of its choices"
         case kind:
             return f"a link to an output of type {kind}"

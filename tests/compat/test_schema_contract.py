@@ -194,6 +194,16 @@ def test_problems_of_the_inputs_of_a_choice(bench: Bench, inputs: dict[str, Any]
     assert (found.code, found.input) == (code, name)
 
 
+def test_an_editor_workflow_with_a_choice_that_brings_inputs(bench: Bench) -> None:
+    """Saved values go by position; how many there are depends on what is chosen."""
+    saved = {
+        "id": 1, "type": "SChoice", "pos": [0, 0], "size": [1, 1], "flags": {}, "order": 0, "mode": 0, "inputs": [],
+        "outputs": [], "properties": {}, "widgets_values": ["size", 7, "cm", 300, 4],
+    }  # fmt: skip
+    document = {"nodes": [saved], "links": [], "version": 0.4, "last_node_id": 1, "last_link_id": 0}
+    assert bench.value(document) == ({"how": "size", "width": 7, "unit": {"unit": "cm", "dpi": 300}}, 4)
+
+
 def test_inputs_of_one_type(bench: Bench) -> None:
     prompt = {"1": node("SMatch", a=["2", 0], b=["3", 0]), "2": node("TNumber"), "3": node("TNumber", value=6)}
     assert bench.value(prompt) == (5, 6)
