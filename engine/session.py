@@ -116,10 +116,10 @@ class Session:
 
     @functools.cached_property
     def cache(self) -> ResultCache:
-        """The results kept between runs."""
-        from engine.execution.cache import ResultCache
+        """The results kept between runs, in memory and on disk as the settings say."""
+        from engine.execution.tiered_cache import open_cache
 
-        return ResultCache(self.settings.cache_bytes)
+        return open_cache(self.settings, self.folders)
 
     def open(self, source: Path | str | Mapping[str, Any]) -> Workflow:
         """Read a workflow from a file (JSON, picture, latent) or a parsed document.
@@ -159,6 +159,7 @@ class Session:
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {self.settings.device} {self.settings.dtype}",
             make_room=models.drop_unused,
+            partials=self.cache,
             debug=self.settings.debug,
         )
 

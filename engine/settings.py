@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +20,9 @@ Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 MetadataLevel = Literal["none", "recipe", "full"]
 DTYPES: tuple[str, ...] = get_args(Dtype)
 METADATA_LEVELS: tuple[str, ...] = get_args(MetadataLevel)
+CacheMode = Literal["tiered", "classic", "none"]
+CACHE_MODES: tuple[str, ...] = get_args(CacheMode)
+DISK_CACHE_BYTES = 8 << 30
 PREFIX = "SAFELIGHT_"
 
 
@@ -30,9 +34,15 @@ class Settings:
     be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like. ``dtype`` is what weights are computed in.
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
+    ``disk_cache_bytes`` bounds the results kept in ``cache_directory`` (None: ``cache`` in the user's directory); 0
+    keeps none. A bare `Settings` leaves nothing on disk; `read_settings`, which people's own choices go through, allows
+    `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
+    memory, "none" none; ``cache_lru`` keeps that many results in memory (0: no such bound).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
     ``trust_packs`` loads node packs that were not approved, for this session; ``disable_all_custom_nodes`` loads none
     but those named in ``whitelist_custom_nodes``.
+    ``max_ram_bytes`` bounds what a worker process may hold (None: no limit); ``cancel_grace_s`` is how long a cancelled
+    job has to stop by itself before its worker is ended. Numbers of bytes can be written like ``8GiB``.
     ``debug`` looks after every node whether it changed what it was given.
     """
 
@@ -46,11 +56,17 @@ class Settings:
     dtype: Dtype = "auto"
     threads: int | None = None
     cache_bytes: int = 1 << 30
+    disk_cache_bytes: int = 0
+    cache_directory: Path | None = None
+    cache_mode: CacheMode = "tiered"
+    cache_lru: int = 0
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
     trust_packs: bool = False
     disable_all_custom_nodes: bool = False
     whitelist_custom_nodes: tuple[str, ...] = ()
+    max_ram_bytes: int | None = None
+    cancel_grace_s: float = 0.3
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -61,9 +77,20 @@ class Settings:
         if self.metadata not in METADATA_LEVELS:
             expected = ", ".join(METADATA_LEVELS)
             raise InputError("the metadata level is not known", expected=expected, got=repr(self.metadata))
-        for name in ("threads", "cache_bytes", "memory_bytes"):
+        if self.cache_mode not in CACHE_MODES:
+            expected = ", ".join(CACHE_MODES)
+            raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
+        for name in (
+            "threads",
+            "cache_bytes",
+            "disk_cache_bytes",
+            "cache_lru",
+            "memory_bytes",
+            "max_ram_bytes",
+            "cancel_grace_s",
+        ):
             value = getattr(self, name)
-            if value is not None and value < (1 if name == "threads" else 0):
+            if value is not None and value < (1 if name in ("threads", "max_ram_bytes") else 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
 
 
@@ -90,6 +117,7 @@ def read_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
             values[name] = _read(name, str(annotation), given[name])
         elif environ.get(PREFIX + name.upper()):
             values[name] = _read(name, str(annotation), environ[PREFIX + name.upper()])
+    values.setdefault("disk_cache_bytes", DISK_CACHE_BYTES)
     base = values.setdefault("base_directory", default_base_directory())
     if not base.is_dir():
         raise InputError("the base directory is not there", got=str(base), hint="give a folder that holds models/")
@@ -106,11 +134,15 @@ def _read(name: str, annotation: str, value: Any) -> Any:
         return _read_switch(name, value)
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
-    if annotation.startswith("int"):
+    if annotation.startswith(("int", "float")):
+        if name.endswith("_bytes") and isinstance(value, str):
+            return parse_bytes(value, name)
+        kind = int if annotation.startswith("int") else float
         try:
-            return int(value)
-        except (TypeError, ValueError):
-            raise InputError(f"{name} is not a number", expected="a whole number", got=repr(value)) from None
+            return kind(value)
+        except (TypeError, ValueError, OverflowError):
+            expected = "a whole number" if kind is int else "a number"
+            raise InputError(f"{name} is not a number", expected=expected, got=repr(value)) from None
     return str(value)
 
 
@@ -121,3 +153,13 @@ def _read_switch(name: str, value: Any) -> bool:
     if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
         raise InputError(f"{name} is neither on nor off", expected="1 or 0", got=repr(value))
     return text in ("1", "true", "yes", "on")
+
+
+def parse_bytes(text: str, name: str = "the size") -> int:
+    """Read a number of bytes: ``8GiB``, ``8g``, ``500 MB``, ``1073741824``. Raises `InputError` for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if found is None or (found[3] and not found[2]):
+        raise InputError(f"{name} is no number of bytes", expected="like 8GiB or 8589934592", got=repr(text))
+    # One letter alone means what it does to the system's own tools: powers of 1024.
+    decimal = found[2] and not found[3] and text.lower().rstrip().endswith("b")
+    return int(float(found[1]) * (1000 if decimal else 1024) ** " kmgt".index(found[2] or " "))

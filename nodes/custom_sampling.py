@@ -19,7 +19,7 @@ from engine.graph.declare import (
     Sigmas,
     node,
 )
-from nodes.sampling import Cfg, Denoise, SamplerName, Schedule, Steps, step_reporter
+from nodes.sampling import Cfg, Denoise, SamplerName, Schedule, Steps, journal_of, step_reporter
 
 SigmaLevel = Annotated[float, Float(0.0, 5000.0, step=0.01, round=False)]
 
@@ -213,7 +213,8 @@ def sampler_custom(
     noise = NoiseRecipe(noise_seed if add_noise else None)
     guider = GuiderRecipe(model, positive, negative, cfg)
     given = Ingredients(noise, guider, sampler, sigmas, latent_image, noise_seed)
-    return sample_custom(context.models, given, step_reporter(context, model))
+    with journal_of(context) as journal:
+        return sample_custom(context.models, given, step_reporter(context, model), journal)
 
 
 @node(
@@ -237,4 +238,6 @@ def sampler_custom_advanced(
 
     context.check_cancelled()
     on_step = step_reporter(context, guider.model)
-    return sample_custom(context.models, Ingredients(noise, guider, sampler, sigmas, latent_image), on_step)
+    with journal_of(context) as journal:
+        given = Ingredients(noise, guider, sampler, sigmas, latent_image)
+        return sample_custom(context.models, given, on_step, journal)

@@ -103,7 +103,16 @@ def _ksample(context: Any, model: Any, settings: Any, guidance: tuple[Any, Any, 
 
     context.check_cancelled()
     on_step = step_reporter(context, model)
-    return pipeline.sample_latent(context.models, model, settings, pipeline.Guidance(*guidance), latent, on_step)
+    with journal_of(context) as journal:
+        asked = pipeline.Guidance(*guidance)
+        return pipeline.sample_latent(context.models, model, settings, asked, latent, on_step, journal)
+
+
+def journal_of(context: Any) -> Any:
+    """Return the journal by which this very computation goes on where it was stopped, by a cancel or a crash."""
+    from engine.diffusion.journal import Journal
+
+    return Journal(context.recall(), context.keep)
 
 
 def step_reporter(context: Any, model: Any) -> Any:

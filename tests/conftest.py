@@ -9,6 +9,8 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test finds results of another, or leaves any with the user: tests of the disk cache name a directory of their own.
+os.environ["SAFELIGHT_DISK_CACHE_BYTES"] = "0"
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -17,7 +17,9 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 ROWS: list[list[str]] = [  # high to low: a module may import lower rows and its own package, nothing else
     ["main"],
     ["engine.cli"],
-    ["engine.session", "engine.server", "nodes"],
+    ["engine.server"],
+    ["engine.jobs"],
+    ["engine.session", "nodes"],
     ["engine.compat"],
     ["engine.execution", "engine.training"],
     ["engine.families"],
@@ -51,6 +53,7 @@ TORCH_FREE = (
     "engine.execution",
     "engine.session",
     "engine.compat",
+    "engine.jobs",
     "nodes",
 )
 COMPUTES = {"engine.compat.shims.comfy_model_management"}  # packs that import it are about to compute

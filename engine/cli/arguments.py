@@ -43,11 +43,19 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu (default: auto)")
     run.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
+    run.add_argument("--isolated", action="store_true", help="compute in a process of its own; Ctrl-C ends any node")
+    run.add_argument(
+        "--max-ram",
+        dest="max_ram_bytes",
+        metavar="BYTES",
+        help="end a node that makes the process hold more, like 8GiB (implies --isolated)",
+    )
     run.add_argument(
         "--profile", type=Path, metavar="FILE", help="write a trace that chrome://tracing or Perfetto opens"
     )
     run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
     run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
+    add_cache_options(run)
 
     validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
     validate.add_argument("file", metavar="FILE", help="the workflow")
@@ -64,7 +72,46 @@ def build_parser() -> argparse.ArgumentParser:
     _add_packs(commands, shared)
 
     commands.add_parser("models", parents=[shared], help="list the model files and their families")
+    _add_cache_commands(commands, shared)
     return parser
+
+
+def add_cache_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose what is kept between runs, for every command that runs workflows."""
+    group = parser.add_argument_group("cache (default: results are kept in memory and on disk)")
+    modes = group.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--cache-classic",
+        dest="cache_mode",
+        action="store_const",
+        const="classic",
+        help="keep what the last run used, in memory",
+    )
+    modes.add_argument(
+        "--cache-lru", type=int, metavar="N", help="keep the N last used results, in memory; 0 keeps all that fit"
+    )
+    modes.add_argument(
+        "--cache-none", dest="cache_mode", action="store_const", const="none", help="keep nothing between runs"
+    )
+    group.add_argument("--cache-directory", metavar="DIR", help="where results are stored (default: user/cache)")
+    group.add_argument("--disk-cache-bytes", type=int, metavar="N", help="how much is stored there; 0 stores nothing")
+
+
+def _add_cache_commands(commands: Any, shared: argparse.ArgumentParser) -> None:
+    cache = commands.add_parser("cache", help="look at, clear or pin the results that are stored on disk")
+    actions = cache.add_subparsers(dest="action", metavar="ACTION", required=True)
+    place = argparse.ArgumentParser(add_help=False, parents=[shared])
+    place.add_argument("--user-directory", metavar="DIR", help="the user's directory, which holds cache/")
+    place.add_argument("--cache-directory", metavar="DIR", help="where results are stored (default: user/cache)")
+    actions.add_parser("stats", parents=[place], help="how much is stored, of which nodes, and how often it was used")
+    actions.add_parser("list", parents=[place], help="every stored result, the last used first")
+    clear = actions.add_parser("clear", parents=[place], help="remove stored results, except pinned ones")
+    clear.add_argument("--older-than", metavar="AGE", help="only those not used for so long: 30m, 12h, 7d, 2w")
+    clear.add_argument("--node", metavar="TYPE", help="only those of this node type")
+    clear.add_argument("--pinned", action="store_true", help="pinned ones too")
+    for name, text in (("pin", "keep results whatever the budget says"), ("unpin", "undo pin")):
+        one = actions.add_parser(name, parents=[place], help=text)
+        one.add_argument("keys", nargs="+", metavar="KEY", help="a key of `cache list`, or how it begins")
 
 
 def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -82,6 +129,12 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "trust_packs",
         "disable_all_custom_nodes",
         "whitelist_custom_nodes",
+        "user_directory",
+        "cache_mode",
+        "cache_lru",
+        "cache_directory",
+        "disk_cache_bytes",
+        "max_ram_bytes",
         "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}

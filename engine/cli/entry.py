@@ -92,6 +92,20 @@ def _models(arguments: argparse.Namespace) -> int:
     return models(arguments)
 
 
+def _cache(arguments: argparse.Namespace) -> int:
+    from engine.cli.cache_commands import cache
+
+    return cache(arguments)
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
-    {"run": _run, "validate": _validate, "convert": _convert, "nodes": _nodes, "models": _models, "packs": _packs}
+    {
+        "run": _run,
+        "validate": _validate,
+        "convert": _convert,
+        "nodes": _nodes,
+        "models": _models,
+        "packs": _packs,
+        "cache": _cache,
+    }
 )

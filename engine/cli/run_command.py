@@ -20,7 +20,7 @@ from engine.execution.events import Event, Listener, NodeFinished, NodeProgress,
 from engine.execution.trace import Trace
 from engine.graph.model import Graph
 from engine.session import Result, Session, Workflow
-from engine.settings import read_settings
+from engine.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from engine.cli.progress import Display
@@ -30,25 +30,58 @@ _log = logging.getLogger("safelight.run")
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a workflow file and return the exit code; see `engine.cli.entry.main`."""
-    session = Session(read_settings(settings_from(arguments)))
+    settings = read_settings(settings_from(arguments))
+    if arguments.isolated or settings.max_ram_bytes is not None:
+        result, peak = _compute_isolated(arguments, settings)
+    else:
+        session = Session(settings)
+        workflow = _read_workflow(session, arguments)
+        with _heard(workflow, arguments) as (listener, cancel):
+            result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))
+        _close_cache(session)
+        peak = peak_memory_bytes()
+    if arguments.json:
+        print_json(report(result, peak))
+    else:
+        _show(result)
+    return exit_code(result)
+
+
+def _compute_isolated(arguments: argparse.Namespace, settings: Settings) -> tuple[Result, int | None]:
+    """Run in a worker process; return the result and the most memory that process has held."""
+    from engine.cli.isolated_run import make_supervisor, run_isolated
+
+    with make_supervisor(settings, verbose=arguments.verbose) as supervisor:
+        workflow = _read_workflow(Session(settings), arguments)
+        with _heard(workflow, arguments) as (listener, cancel):
+            measure = _measured(arguments)
+            result, ended = run_isolated(supervisor, workflow.graph, listener=listener, cancel=cancel, measure=measure)
+    return result, ended.worker.get("peak_memory_bytes")
+
+
+def _measured(arguments: argparse.Namespace) -> bool:
+    """Say whether somebody will read what each node took."""
+    return bool(arguments.json or arguments.profile is not None)
+
+
+def _read_workflow(session: Session, arguments: argparse.Namespace) -> Workflow:
     workflow = _open(session, arguments.file)
     for assignment in arguments.set:
         target, value = _assignment(assignment)
         workflow.set(target, value)
+    return workflow
+
+
+@contextlib.contextmanager
+def _heard(workflow: Workflow, arguments: argparse.Namespace) -> Iterator[tuple[Listener, CancelToken]]:
+    """Show a run as the arguments ask; yields who listens, and the token that Ctrl-C sets."""
     cancel = CancelToken()
     with _cancel_on_interrupt(cancel), _display(workflow, quiet=arguments.json) as display:
         trace = Trace(workflow.graph) if arguments.profile is not None else None
         logger = _logger(workflow.graph) if arguments.verbose else None
-        listeners = [one for one in (display, logger, trace) if one]
-        measure = arguments.json or trace is not None
-        result = session.run(workflow.graph, listener=broadcast(*listeners), cancel=cancel, measure=measure)
+        yield broadcast(*[one for one in (display, logger, trace) if one]), cancel
     if trace is not None:
         trace.write(arguments.profile)
-    if arguments.json:
-        print_json(report(result))
-    else:
-        _show(result)
-    return exit_code(result)
 
 
 def exit_code(result: Result) -> int:
@@ -58,14 +91,14 @@ def exit_code(result: Result) -> int:
     return max((error.exit_code for error in result.made.errors), default=0)
 
 
-def report(result: Result) -> dict[str, Any]:
+def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
     """Describe a run as plain data: outputs with their files, what each node did, time and memory."""
     made, nodes = result.made, result.graph.nodes
     return {
         "ok": made.ok,
         "cancelled": made.cancelled,
         "seconds": round(made.seconds, 4),
-        "peak_memory_bytes": peak_memory_bytes(),
+        "peak_memory_bytes": peak_bytes,
         "outputs": [
             {
                 "node": id,
@@ -163,6 +196,17 @@ def _display(workflow: Workflow, *, quiet: bool) -> contextlib.AbstractContextMa
     from engine.cli.progress import Display
 
     return Display(workflow.graph)
+
+
+def _close_cache(session: Session) -> None:
+    """Finish storing what was made; say when that failed, which is no failure of the run."""
+    if "cache" not in vars(session):  # nothing ran here
+        return
+    session.cache.flush()
+    disk = session.cache.facts().disk
+    session.cache.close()
+    if disk is not None and disk.problem is not None:
+        print(f"note: nothing was stored for later runs: {disk.problem}", file=sys.stderr)
 
 
 def _show(result: Result) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engine.diffusion.differential import MaskSchedule, mask_schedule
 from engine.diffusion.guidance import Guider
+from engine.diffusion.journal import Journal, recorded
 from engine.diffusion.latents import Latent, LatentFormat, fit_noise_mask
 from engine.diffusion.noise import noise_generator, prepare_noise
 from engine.diffusion.prediction import ModelSampling, starts_at_max
@@ -29,7 +30,8 @@ class SampleRequest:
 
     ``latent``, ``noise`` [B, C, H, W] (zeros for no noise); ``sigmas`` [steps + 1]; ``seed``: what stochastic samplers
     draw from; ``noise_mask`` of any size, 1 where to change; ``differential``: how strongly each step cuts the mask
-    (`engine.diffusion.differential`; None: not at all); ``device``: where to compute.
+    (`engine.diffusion.differential`; None: not at all); ``device``: where to compute; ``journal``: the answers of the
+    model, for a run that goes on with an earlier one.
     """
 
     guider: Guider
@@ -44,6 +46,7 @@ class SampleRequest:
     differential: float | None = None
     on_step: OnStep | None = None
     device: torch.device | str = "cpu"
+    journal: Journal | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def sample(request: SampleRequest) -> Tensor:
         x = sampling.noise_scaling(sigmas[0], noise, latent, starts_at_max(sampling, float(sigmas[0])))
         x = run_sampler(
             request.sampler,
-            _denoiser(request, latent, noise),
+            recorded(_denoiser(request, latent, noise), request.journal),
             x,
             sigmas,
             seed=request.seed,
@@ -124,10 +127,11 @@ def ksample(
     differential: float | None = None,
     on_step: OnStep | None = None,
     device: torch.device | str = "cpu",
+    journal: Journal | None = None,
 ) -> Latent:
     """Do what a KSampler node does and return the new latent, with its mask and batch index kept.
 
-    ``differential`` as in `SampleRequest`.
+    ``differential`` and ``journal`` as in `SampleRequest`.
     """
     samples = fit_channels(latent.samples, latent_format)
     if settings.add_noise:
@@ -147,6 +151,7 @@ def ksample(
         differential=differential,
         on_step=on_step,
         device=device,
+        journal=journal,
     )
     return dataclasses.replace(latent, samples=sample(request))
 

@@ -1,17 +1,23 @@
-"""Results kept in memory: bounded in bytes, least recently used first out."""
+"""Results kept in memory: bounded in bytes; what is large and cheap to remake goes first.
+
+Which result goes is decided by GreedyDual-Size-Frequency (Cherkasova, "Improving WWW Proxies Performance with
+Greedy-Dual-Size-Frequency Caching Policy", HPL-98-69, 1998, after Cao and Irani, "Cost-Aware WWW Proxy Caching
+Algorithms", 1997): each result has the rank ``floor + uses * seconds / bytes``, the lowest rank goes, and ``floor``
+is then raised to it, so that what is not used any more sinks below what comes in. Getting a result only writes its new
+rank down; the heap hears of it when the old rank comes up, so a use costs O(1) and an eviction O(log n).
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import heapq
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from engine.execution.kept_files import Stamps, files_unchanged, stamp_files
 from engine.graph.content import content_key
 from engine.graph.fingerprint import link_token
 from engine.graph.model import EMPTY
@@ -23,7 +29,13 @@ RESULT_OVERHEAD = 600
 KEY_OVERHEAD = 150
 MAX_COUNTED = 100_000
 DEFAULT_BYTES = 2 << 30
+RUN_SECONDS = 1e-4
+"""What running any node costs beside the node itself; keeps results that took no time comparable by size."""
+
 _SMALL = frozenset({int, float, bool})
+_PARTIAL = "partial:"
+
+Tier = Literal["memory", "disk"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,19 +73,47 @@ class Result:
             self._tokens[slot] = token
         return token
 
-    def files_exist(self) -> bool:
-        """Say whether every file that the node wrote is still there."""
-        files = itertools.chain(self.files, *(one.files for one in self.shown))
-        return all(Path(file.path).is_file() for file in files)
+    def written(self) -> tuple[SavedFile, ...]:
+        """Return every file that the node and the nodes inside its work wrote."""
+        return (*self.files, *(file for one in self.shown for file in one.files)) if self.shown else self.files
+
+
+class Hit(NamedTuple):
+    """A result that was found, and where."""
+
+    result: Result
+    tier: Tier
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Entry:
     result: Result
     size: int
+    value: float
+    """Seconds to remake per byte kept."""
+    number: int
+    stamps: Stamps = ()
+    uses: int = 1
+    rank: float = 0.0
+    tick: int = 0
     # A dict as an ordered set: one result may be what a hundred thousand nodes make, and the garbage collector
     # leaves a dict of text alone, which it does not do with a list or a set.
     keys: dict[str, None] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """How the disk tier of a cache has done since it was opened; ``problem`` says why it was turned off, or is None."""
+
+    size: int
+    max_size: int
+    results: int
+    hits: int
+    stored: int
+    not_worth: int
+    not_storable: int
+    damaged: int
+    problem: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +126,7 @@ class CacheFacts:
     hits: int
     misses: int
     evictions: int
+    disk: DiskFacts | None = None
 
 
 class ResultCache:
@@ -93,26 +134,41 @@ class ResultCache:
 
     A result has several keys: how it was made, and what it was made from; more when other nodes turn out to make
     the same. A result larger than the whole cache is not kept, and neither is anything when ``max_size`` is 0.
+
+    With ``max_results`` no more than so many are kept, and the least recently used go first. With ``only_last_run``
+    each `start_run` lets go of what the new run cannot use.
     """
 
-    def __init__(self, max_size: int = DEFAULT_BYTES) -> None:
+    def __init__(
+        self, max_size: int = DEFAULT_BYTES, *, max_results: int | None = None, only_last_run: bool = False
+    ) -> None:
         self._lock = threading.Lock()
         self._by_key: dict[str, _Entry] = {}
-        self._by_age: OrderedDict[int, _Entry] = OrderedDict()  # by id of the entry, oldest use first
+        self._entries: dict[int, _Entry] = {}
+        self._heap: list[tuple[float, int, int]] = []  # rank, tick of that rank, number of the entry
         self._max_size = max_size
-        self._size = 0
+        self._max_results = max_results
+        self._only_last_run = only_last_run
+        self._size = self._tick = self._numbers = 0
+        self._floor = 0.0
         self._hits = self._misses = self._evictions = 0
 
     def get(self, key: str) -> Result | None:
-        """Return the result kept under ``key`` and count it as used, or None. Files that are gone make it None."""
+        """Return the result kept under ``key`` and count it as used, or None.
+
+        Files that are gone or changed make it None.
+        """
         with self._lock:
             entry = self._by_key.get(key)
             if entry is None:
                 self._misses += 1
                 return None
             self._hits += 1
-            self._by_age.move_to_end(id(entry))
-        if entry.result.files_exist():  # asked outside the lock: disks are slow
+            entry.uses += 1
+            self._rank(entry)
+        if not entry.stamps or files_unchanged(
+            entry.result.written(), entry.stamps
+        ):  # outside the lock: disks are slow
             return entry.result
         with self._lock:
             self._hits -= 1
@@ -121,21 +177,17 @@ class ResultCache:
                 self._drop(entry)
         return None
 
-    def put(self, result: Result, *keys: str | None) -> None:
-        """Keep ``result`` under those of ``keys`` that are not None, in place of what they led to before."""
-        wanted = [key for key in dict.fromkeys(keys) if key is not None]
-        size = RESULT_OVERHEAD + sum(map(size_bytes, result.values)) + (size_bytes(result.ui) if result.ui else 0)
-        with self._lock:
-            for key in wanted:
-                self._forget(key)
-            if not wanted or size + KEY_OVERHEAD * len(wanted) > self._max_size:
-                return
-            entry = _Entry(result, size)
-            self._by_age[id(entry)] = entry
-            self._size += size
-            for key in wanted:
-                self._attach(entry, key)
-            self._shrink()
+    def lookup(self, key: str) -> Hit | None:
+        """Return what `get` does, and the tier that had it."""
+        result = self.get(key)
+        return None if result is None else Hit(result, "memory")
+
+    def put(self, result: Result, *keys: str | None, label: str = "") -> None:
+        """Keep ``result`` under those of ``keys`` that are not None, in place of what they led to before.
+
+        ``label`` says what kind of node made it; only tiers that report on what they hold use it.
+        """
+        self._keep(result, [key for key in dict.fromkeys(keys) if key is not None])
 
     def link(self, result: Result, known: str, key: str) -> None:
         """Let ``key`` lead to ``result`` too, if it is still kept under ``known``."""
@@ -147,6 +199,32 @@ class ResultCache:
             self._attach(entry, key)
             self._shrink()
 
+    def start_run(self, keys: Iterable[str | None]) -> None:
+        """Say that a run begins whose nodes have ``keys``; matters with ``only_last_run`` alone."""
+        if not self._only_last_run:
+            return
+        with self._lock:
+            wanted = {entry.number for key in keys if key and (entry := self._by_key.get(key)) is not None}
+            for entry in [entry for number, entry in self._entries.items() if number not in wanted]:
+                self._drop(entry)
+
+    def keep_partial(self, key: str, state: Any, seconds: float = 0.0) -> None:
+        """Keep what a node that is still at work could go on from, in place of what was kept under ``key`` before.
+
+        ``state`` is plain data and tensors; ``seconds`` is what it took to get there.
+        """
+        self._keep(Result((state,), key, seconds=seconds), [_PARTIAL + key])
+
+    def partial(self, key: str) -> Any:
+        """Return what `keep_partial` kept under ``key`` last, or None."""
+        result = self.get(_PARTIAL + key)
+        return None if result is None else result.values[0]
+
+    def drop_partial(self, key: str) -> None:
+        """Forget what `keep_partial` kept under ``key``."""
+        with self._lock:
+            self._forget(_PARTIAL + key)
+
     def resize(self, max_size: int) -> None:
         """Set the bound in bytes, letting go of what no longer fits."""
         with self._lock:
@@ -157,13 +235,47 @@ class ResultCache:
         """Let go of everything."""
         with self._lock:
             self._by_key.clear()
-            self._by_age.clear()
+            self._entries.clear()
+            self._heap.clear()
             self._size = 0
+
+    def flush(self) -> None:
+        """Wait until all that was put is where it will stay."""
+
+    def close(self) -> None:
+        """Write what is left to write and let go of files; the cache may still be used, without its lower tiers."""
 
     def facts(self) -> CacheFacts:
         """Return how full the cache is and how it has done."""
         with self._lock:
-            return CacheFacts(self._size, self._max_size, len(self._by_age), self._hits, self._misses, self._evictions)
+            return CacheFacts(self._size, self._max_size, len(self._entries), self._hits, self._misses, self._evictions)
+
+    def _keep(self, result: Result, wanted: list[str]) -> int:
+        """Keep ``result`` under ``wanted``; return its estimated bytes."""
+        size = RESULT_OVERHEAD + sum(map(size_bytes, result.values)) + (size_bytes(result.ui) if result.ui else 0)
+        written = result.written()
+        stamps = stamp_files(written) if written else ()
+        with self._lock:
+            for key in wanted:
+                self._forget(key)
+            whole = size + KEY_OVERHEAD * len(wanted)
+            if not wanted or whole > self._max_size or self._max_results == 0:
+                return size
+            self._shrink(whole, 1)
+            self._numbers += 1
+            entry = _Entry(result, size, (result.seconds + RUN_SECONDS) / whole, self._numbers, stamps)
+            self._rank(entry)
+            self._entries[entry.number] = entry
+            heapq.heappush(self._heap, (entry.rank, entry.tick, entry.number))
+            self._size += size
+            for key in wanted:
+                self._attach(entry, key)
+        return size
+
+    def _rank(self, entry: _Entry) -> None:
+        self._tick += 1
+        entry.tick = self._tick
+        entry.rank = self._floor + entry.uses * entry.value if self._max_results is None else 0.0
 
     def _attach(self, entry: _Entry, key: str) -> None:
         self._by_key[key] = entry
@@ -185,20 +297,33 @@ class ResultCache:
     def _drop(self, entry: _Entry) -> None:
         for key in entry.keys:
             del self._by_key[key]
-        self._by_age.pop(id(entry))
+        del self._entries[entry.number]
         self._size -= entry.size
+        if len(self._heap) > 64 + 2 * len(self._entries):  # ranks of entries that went by another way
+            self._heap = [(one.rank, one.tick, one.number) for one in self._entries.values()]
+            heapq.heapify(self._heap)
 
-    def _shrink(self) -> None:
-        while self._size > self._max_size:
-            self._drop(next(iter(self._by_age.values())))
+    def _shrink(self, room: int = 0, places: int = 0) -> None:
+        """Let go of the lowest ranks until ``room`` more bytes and ``places`` more results fit."""
+        most = sys.maxsize if self._max_results is None else self._max_results
+        while self._entries and (self._size + room > self._max_size or len(self._entries) + places > most):
+            rank, tick, number = heapq.heappop(self._heap)
+            entry = self._entries.get(number)
+            if entry is None:
+                continue
+            if tick != entry.tick:
+                heapq.heappush(self._heap, (entry.rank, entry.tick, number))
+                continue
+            self._floor = rank
+            self._drop(entry)
             self._evictions += 1
 
 
 def size_bytes(value: Any) -> int:
     """Estimate the bytes that ``value`` holds, each part counted once.
 
-    Arrays, tensors and whatever else says ``nbytes`` are believed; containers, dataclasses and pictures are looked
-    into; any other object counts as itself alone.
+    Arrays, tensors and whatever else says ``nbytes`` are believed; containers, dataclasses (whose ``nbytes`` may be
+    those of a file that they name) and pictures are looked into; any other object counts as itself alone.
     """
     if value is None or type(value) in _SMALL:
         return 32
@@ -227,7 +352,7 @@ def size_bytes(value: Any) -> int:
 def _bulk(value: Any) -> int | None:
     """Return the bytes of an array's or a picture's data, or None for any other value."""
     nbytes = getattr(value, "nbytes", None)
-    if isinstance(nbytes, int):
+    if isinstance(nbytes, int) and not dataclasses.is_dataclass(value):
         return nbytes
     pil = sys.modules.get("PIL.Image")  # never imported here: a picture can only exist when it is
     if pil is not None and isinstance(value, pil.Image):

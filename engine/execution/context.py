@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from engine.errors import InputError
 from engine.execution.cancel import CancelToken
@@ -16,6 +16,19 @@ from engine.graph.model import EMPTY, Graph, Node
 
 Meter = Callable[[], Callable[[], tuple[int | None, int]]]
 """Begins to measure when called; what that returns ends it and gives the bytes held at most and the bytes moved."""
+
+
+class Partials(Protocol):
+    """Keeps the state of computations that were stopped, by their key."""
+
+    def partial(self, key: str) -> Any:
+        """Return what was kept, or None."""
+
+    def keep_partial(self, key: str, state: Any) -> None:
+        """Keep ``state`` in place of what was kept before."""
+
+    def drop_partial(self, key: str) -> None:
+        """Forget what was kept."""
 
 
 def no_files(folder: str, name: str) -> str:
@@ -30,12 +43,12 @@ def no_files(folder: str, name: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
-    """What a run is given for its nodes and its keys; the executor itself only uses the last five fields.
+    """What a run is given for its nodes and its keys; the executor itself only uses the last six fields.
 
     ``file_identity(folder, name)`` tells which bytes a file name stands for; ``salt`` is whatever else all results
     depend on (device kind, number format, library versions). ``make_room`` lets go of all memory
-    that can be made again, before a node that ran out of it is tried again. ``meter`` measures each node. ``debug``
-    makes every node's inputs be checked for changes.
+    that can be made again, before a node that ran out of it is tried again. ``meter`` measures each node, ``partials``
+    keeps what stopped nodes had. ``debug`` makes every node's inputs be checked for changes.
     """
 
     # Any: this layer hands them on and may not know their types, which live beside it or above it.
@@ -46,6 +59,7 @@ class Services:
     salt: str = ""
     make_room: Callable[[], None] | None = None
     meter: Meter | None = None
+    partials: Partials | None = None
     debug: bool = False
 
 
@@ -62,6 +76,7 @@ class RunScope:
     """What all contexts of one run share. The API form of the graph is made when a node first asks for it.
 
     ``nodes`` are those of the graph and, while the run goes on, those that nodes made; ``lineage`` tells of the latter.
+    ``kept`` are the keys under which nodes that are not done keep a state.
     """
 
     graph: Graph
@@ -70,6 +85,7 @@ class RunScope:
     cancel: CancelToken
     nodes: Mapping[str, Node] = dataclasses.field(default_factory=lambda: EMPTY)
     lineage: dict[str, Lineage] = dataclasses.field(default_factory=dict)
+    kept: set[str] = dataclasses.field(default_factory=set)
     _prompt: dict[str, Any] | None = None
 
     def prompt(self) -> Mapping[str, Any]:
@@ -89,12 +105,14 @@ class Context:
     """What a node may know and do while it runs.
 
     ``progress`` and ``check_cancelled`` raise `Cancelled` when the run was asked to stop, so a node that reports
-    each step stops within one step. A node must not change what it reads here.
+    each step stops within one step. A node must not change what it reads here. ``key`` names the computation: the same
+    node, code and content of inputs have the same one in every run; None where nothing has it.
     """
 
     node_id: str
     node_title: str | None
     scope: RunScope
+    key: str | None = None
 
     @property
     def prompt(self) -> Mapping[str, Any]:
@@ -135,6 +153,26 @@ class Context:
     def check_cancelled(self) -> None:
         """Raise `Cancelled` when the run was asked to stop."""
         self.scope.cancel.check()
+
+    def recall(self) -> Any:
+        """Return what an earlier run of this very computation kept before it was stopped, or None."""
+        partials = self.scope.services.partials
+        if partials is None or self.key is None:
+            return None
+        state = partials.partial(self.key)
+        if state is not None:
+            self.scope.kept.add(self.key)
+        return state
+
+    def keep(self, state: Any) -> None:
+        """Keep ``state`` (tensors, tuples, plain data) for a later run, in place of what was kept before.
+
+        It is forgotten when the node is done.
+        """
+        partials = self.scope.services.partials
+        if partials is not None and self.key is not None:
+            partials.keep_partial(self.key, state)
+            self.scope.kept.add(self.key)
 
     def progress(self, step: int, total: int, preview: Any = None) -> None:
         """Report that ``step`` of ``total`` is done; ``preview`` is shown if anybody looks. Raises `Cancelled`.

@@ -226,6 +226,8 @@ class _Run:
         """Keep the result of a node and end its turn."""
         node, node_type = job.node, job.node_type
         made = merged(node_type, results, job.calls.mapped)
+        if self._scope.kept:
+            job.forget_state(self._scope)
         shown = shown_inside(self._state, job.expansion) if job.expansion else ()
         seconds = time.perf_counter() - job.started
         result = Result(made.values, job.origin, made.ui, made.files, seconds, shown)

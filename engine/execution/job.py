@@ -12,6 +12,7 @@ from engine.execution.events import Usage
 from engine.execution.expansion import Expansion
 from engine.execution.failures import ran_out_of_memory
 from engine.execution.report import Report
+from engine.execution.run_state import is_key
 from engine.graph.model import Node
 from engine.graph.node_types import Blocked, NodeType
 
@@ -35,6 +36,20 @@ class Job:
         """Return what the node took, if it was measured."""
         return Usage(*self.measured()) if self.measured is not None else None
 
+    def forget_state(self, scope: RunScope) -> None:
+        """Let go of what the calls kept for a run that goes on: the node is done."""
+        for place in range(len(self.calls.arguments)):
+            key = self.key(place)
+            if key in scope.kept and scope.services.partials is not None:
+                scope.kept.remove(key)
+                scope.services.partials.drop_partial(key)
+
+    def key(self, place: int) -> str | None:
+        """Return the key of one of the calls; None where nothing has the key of the node."""
+        if not is_key(self.origin):
+            return None
+        return f"{self.origin}-{place}" if self.calls.mapped else self.origin
+
     @property
     def is_blocked(self) -> bool:
         """Say whether no call is made because all are blocked."""
@@ -48,15 +63,15 @@ def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
     """
     if not job.is_blocked:
         report.started(job.node.id)
-    context = Context(job.node.id, job.node.title, scope)
     if scope.services.meter is not None:
         job.measured = scope.services.meter()
     node_type, debug = job.node_type, scope.services.debug
     while True:
         try:
             made = []
-            for arguments, blocked in zip(job.calls.arguments, job.blocked, strict=True):
+            for place, (arguments, blocked) in enumerate(zip(job.calls.arguments, job.blocked, strict=True)):
                 if blocked is None:
+                    context = Context(job.node.id, job.node.title, scope, job.key(place))
                     made.append(call(node_type, context, arguments, debug))
                 else:
                     made.append(blocked_result(node_type, blocked))

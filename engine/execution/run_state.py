@@ -315,6 +315,11 @@ class _Either:
         return node_id in self._one or node_id in self._other  # type: ignore[operator]
 
 
+def is_key(key: str) -> bool:
+    """Say whether ``key`` can come up again."""
+    return not key.startswith("once-")
+
+
 def once() -> str:
     """Return a key that nothing else has, for results that may differ each time."""
     return f"once-{uuid.uuid4().hex}"

@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.diffusion.conditioning import Conditioning
 from engine.diffusion.guidance import BasicGuider, CFGGuider, Guider, ThreeSidedGuider
 from engine.diffusion.guidance_rules import nested_guidances, perpendicular_negative, two_guidances
+from engine.diffusion.journal import Journal
 from engine.diffusion.latents import Latent
 from engine.diffusion.model_calls import DiffusionModel
 from engine.diffusion.noise import prepare_noise
@@ -108,10 +109,13 @@ def model_sigmas(model: ModelRecipe, schedule: str, steps: int, denoise: float) 
     return denoise_sigmas(schedule, sampling_of(model), steps, denoise)
 
 
-def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None = None) -> tuple[Latent, Latent]:
+def sample_custom(
+    models: Residency, given: Ingredients, on_step: OnStep | None = None, journal: Journal | None = None
+) -> tuple[Latent, Latent]:
     """Return (the last sample, the last prediction of the clean latent), both unscaled.
 
-    The two differ where the sigmas do not end in 0. ``on_step`` may raise to end the run. Raises `InputError` as
+    The two differ where the sigmas do not end in 0. ``on_step`` may raise to end the run; with a ``journal`` it goes on
+    where the one that filled it stopped. Raises `InputError` as
     `engine.diffusion.sampling.sample` does.
     """
     if given.sigmas.ndim != 1:
@@ -144,6 +148,7 @@ def sample_custom(models: Residency, given: Ingredients, on_step: OnStep | None 
             differential=differential_of(model),
             on_step=remember,
             device=models.device.device,
+            journal=journal,
         )
         made = dataclasses.replace(given.latent, samples=sample(request))
     if not predicted:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.diffusion.conditioning import Conditioning, ConditioningEntry
 from engine.diffusion.guidance import CFGGuider
+from engine.diffusion.journal import Journal
 from engine.diffusion.latents import Latent, LatentFormat
 from engine.diffusion.model_calls import DiffusionModel, Predict
 from engine.diffusion.samplers import OnStep
@@ -151,8 +152,12 @@ def sample_latent(
     guidance: Guidance,
     latent: Latent,
     on_step: OnStep | None = None,
+    journal: Journal | None = None,
 ) -> Latent:
-    """Do what a KSampler node does. `on_step` hears of every step and may raise to end the run, as cancelling does."""
+    """Do what a KSampler node does. `on_step` hears of every step and may raise to end the run, as cancelling does.
+
+    With a `journal` the run goes on where the one that filled it stopped.
+    """
     latent_format, device = latent_format_of(model), models.device.device
     with models.use(model) as network:
         bound, sides = bind_model(model, network), (guidance.positive, guidance.negative)
@@ -166,6 +171,7 @@ def sample_latent(
                 differential=differential_of(model),
                 on_step=on_step,
                 device=device,
+                journal=journal,
             )
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine.errors import OutputError, WeightError
 
-__all__ = ["DTYPES", "Header", "TensorEntry", "parse_header", "save_safetensors"]
+__all__ = ["DTYPES", "Header", "TensorEntry", "parse_header", "save_safetensors", "write_safetensors"]
 
 MAX_HEADER_BYTES: Final = 100_000_000  # the reference implementation's limit
 LENGTH_BYTES: Final = 8
@@ -103,24 +103,10 @@ def save_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappin
 
     Raises `OutputError` where the disk says no, ValueError where a dtype cannot be stored.
     """
-    names = {dtype: name for name, dtype in DTYPES.items()}
-    document: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    offset = 0
-    for key, tensor in tensors.items():
-        if tensor.dtype not in names:
-            raise ValueError(f"tensor {key} has dtype {tensor.dtype}, which safetensors cannot store")
-        end = offset + tensor.numel() * tensor.element_size()
-        document[key] = {"dtype": names[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
-        offset = end
-    header = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    header += b" " * (-len(header) % ALIGNMENT)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as file:
-            file.write(struct.pack("<Q", len(header)))
-            file.write(header)
-            for tensor in tensors.values():
-                _write_tensor(file, tensor)
+            write_safetensors(file, tensors, metadata)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -133,9 +119,30 @@ def save_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappin
         temporary.unlink(missing_ok=True)
 
 
+def write_safetensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors to an open file, in the order given. Raises ValueError where a dtype cannot be stored."""
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    document: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for key, tensor in tensors.items():
+        if tensor.dtype not in names:
+            raise ValueError(f"tensor {key} has dtype {tensor.dtype}, which safetensors cannot store")
+        end = offset + tensor.numel() * tensor.element_size()
+        document[key] = {"dtype": names[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    header = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    header += b" " * (-len(header) % ALIGNMENT)
+    file.write(struct.pack("<Q", len(header)))
+    file.write(header)
+    for tensor in tensors.values():
+        _write_tensor(file, tensor)
+
+
 def _write_tensor(file: BinaryIO, tensor: Tensor) -> None:
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
     if flat.numel():
+        if flat.stride(0) != 1:  # of a single element any stride counts as contiguous, but not for `view`
+            flat = flat.clone(memory_format=torch.contiguous_format)
         file.write(flat.view(torch.uint8).numpy().data)
 
 

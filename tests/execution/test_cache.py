@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,77 @@ def test_sizes() -> None:
     cyclic: list[Any] = [array]
     cyclic.append(cyclic)
     assert size_bytes(cyclic) < 41_000
+
+
+def test_a_recipe_is_as_small_as_it_is_whatever_its_file_is() -> None:
+    from engine.weights.recipe import FileRef, ModelRecipe
+
+    recipe = ModelRecipe(FileRef(Path("model.safetensors"), "model", "x", 7 << 30), "sdxl", "diffusion")
+    assert recipe.nbytes == 7 << 30
+    assert size_bytes(recipe) < 2000
+
+
+def test_what_is_large_and_cheap_goes_before_what_is_small_or_costly() -> None:
+    cache = ResultCache(8 * ONE_K)
+    cache.put(result_of(np.zeros(4000, "uint8"), seconds=0.01), "large and cheap")
+    cache.put(result_of(np.zeros(4000, "uint8"), seconds=60.0), "large and costly")
+    cache.put(result_of(np.zeros(10, "uint8"), seconds=0.01), "small and cheap")
+    for name in "abc":
+        cache.put(result_of(np.zeros(1000, "uint8"), seconds=1.0), name)
+    kept = ("large and costly", "small and cheap", "a", "b", "c")
+    assert [name for name in ("large and cheap", *kept) if cache.get(name)] == list(kept)
+
+
+def test_what_was_costly_but_is_not_used_any_more_goes_in_the_end() -> None:
+    cache = ResultCache(5 * ONE_K)
+    cache.put(result_of(np.zeros(1000, "uint8"), seconds=20.0), "costly")
+    for i in range(400):
+        cache.put(result_of(np.zeros(1000, "uint8"), seconds=1.0), f"k{i}")
+        assert cache.facts().size <= 5 * ONE_K
+        if i == 20:
+            assert cache.get("costly") is not None
+    assert cache.get("costly") is None
+    assert len(cache._heap) <= 64 + 2 * cache.facts().results
+
+
+def test_evicting_costs_little_however_many_are_kept() -> None:
+    """Ten times the results may cost about ten times as much to bring through; a scan would cost a hundred times."""
+
+    def seconds(count: int) -> float:
+        cache = ResultCache(count * (KEY_OVERHEAD + RESULT_OVERHEAD + 32))
+        results = [result_of(i, seconds=i % 7) for i in range(count)]
+        started = time.process_time()
+        for round in range(3):
+            for i, result in enumerate(results):
+                cache.put(result, f"{round} {i}")
+                cache.get(f"{round} {i // 2}")
+        assert cache.facts().evictions >= 2 * count - 2
+        return time.process_time() - started
+
+    assert seconds(20_000) < 40 * max(seconds(2_000), 1e-3)
+
+
+def test_no_more_results_than_asked_for_are_kept() -> None:
+    cache = ResultCache(max_results=3)
+    for i, name in enumerate("abc"):
+        cache.put(result_of(i, seconds=9.0 - i), name)
+    cache.get("a")
+    cache.put(result_of(4), "d")
+    assert [name for name in "abcd" if cache.get(name)] == ["a", "c", "d"]
+    assert ResultCache(max_results=0).put(result_of(1), "a") is None
+
+
+def test_partial_results_are_kept_apart_and_replaced() -> None:
+    cache = ResultCache(1 << 20)
+    cache.keep_partial("a", {"step": 1})
+    cache.keep_partial("a", {"step": 2}, seconds=3.0)
+    assert cache.get("a") is None
+    assert cache.partial("a") == {"step": 2}
+    assert cache.facts().results == 1
+    cache.drop_partial("a")
+    cache.drop_partial("a")
+    assert cache.partial("a") is None
+    assert cache.facts().size == 0
 
 
 def test_sizes_of_tensors_and_pictures() -> None:

@@ -160,15 +160,14 @@ def affected(graph: Graph, changed: str) -> set[str]:
     for node_id, node in graph.nodes.items():  # earlier nodes come first
         if any(isinstance(v, Link) and v.node in below for v in node.inputs.values()):
             below.add(node_id)
-    picks = [node_id for node_id in below if graph.nodes[node_id].type == "Pick"]
-    pending = list(picks)
+    pending = [node_id for node_id in below if graph.nodes[node_id].type == "Pick"]
+    above: set[str] = set()
     while pending:
-        node = graph.nodes[pending.pop()]
-        for value in node.inputs.values():
-            if isinstance(value, Link) and value.node not in below:
-                below.add(value.node)
-                pending.append(value.node)
-    return below
+        node_id = pending.pop()
+        if node_id not in above:
+            above.add(node_id)
+            pending += [v.node for v in graph.nodes[node_id].inputs.values() if isinstance(v, Link)]
+    return below | above
 
 
 def test_a_shared_list_is_spread_once() -> None:

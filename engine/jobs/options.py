@@ -1,0 +1,43 @@
+"""How a supervisor runs its workers, and what it says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from engine.jobs.previews import PreviewOptions
+
+WorkerState = Literal["stopped", "starting", "idle", "running"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SupervisorOptions:
+    """Say how workers are run.
+
+    ``session`` names what makes the session from its `Settings`, as ``module:attribute``. ``eager`` starts the worker
+    at once and, with ``restart``, again as soon as it died; else it is started when a job comes. ``warm`` loads torch
+    before the first job. ``poll_s`` is how often the memory limit is looked at.
+    """
+
+    session: str = "engine.session:Session"
+    eager: bool = False
+    restart: bool = True
+    warm: bool = False
+    poll_s: float = 0.05
+    start_timeout_s: float = 120.0
+    log_level: str = "WARNING"
+    previews: PreviewOptions = dataclasses.field(default_factory=PreviewOptions)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SupervisorStatus:
+    """Say how things are now. ``start_seconds`` is what the present worker took to be ready."""
+
+    state: WorkerState
+    pid: int | None
+    start_seconds: float | None
+    starts: int
+    held_bytes: int | None
+    job: str | None
+    nodes: tuple[str, ...]
+    waiting: tuple[str, ...]
