@@ -214,19 +214,15 @@ class Session:
         if self.packs is not None:
             self.packs.instances.keep(graph.nodes.keys())
         ready = coerce_inputs(graph, self.registry)
-        try:
-            made = execute(
-                ready,
-                self.registry,
-                cache=self.cache,
-                outputs=outputs,
-                services=self._measuring() if measure else self.services,
-                listener=listener,
-                cancel=cancel,
-            )
-        finally:
-            if self.packs is not None:
-                self.packs.instances.rest()
+        made = execute(
+            ready,
+            self.registry,
+            cache=self.cache,
+            outputs=outputs,
+            services=self._measuring() if measure else self.services,
+            listener=listener,
+            cancel=cancel,
+        )
         return Result(graph, made)
 
 

@@ -135,7 +135,7 @@ class _Adapter:
     def run(self, context: Any, /, **inputs: Any) -> Any:
         """Call the node's function; returns a `NodeResult`, or an awaitable of one where it is a coroutine."""
         given = self._given(context, inputs)
-        call = Call(self._shape.owner, context, self._instances.call_index(context))
+        call = Call(self._shape.owner, context, context.place)
         with calling(call):
             made = getattr(self._instance(context), self._shape.function)(**given)
             if not inspect.isawaitable(made):

@@ -16,8 +16,6 @@ class Instances:
     def __init__(self) -> None:
         self._made: dict[tuple[str, type], Any] = {}
         self._lock = threading.Lock()
-        self._turn: Any = None
-        self._index = 0
 
     def get(self, node_id: str, kind: type) -> Any:
         """Return the instance of ``kind`` for this node, made when it is first asked for."""
@@ -26,21 +24,6 @@ class Instances:
             if key not in self._made:
                 self._made[key] = kind()
             return self._made[key]
-
-    def call_index(self, context: Any) -> int:
-        """Count the calls of one node's turn: 0, then one more for each further item of its lists.
-
-        The executor makes one context for a turn, and the calls of a turn begin one after the other.
-        """
-        with self._lock:
-            self._index = self._index + 1 if self._turn is context else 0
-            self._turn = context
-            return self._index
-
-    def rest(self) -> None:
-        """Let go of what belongs to a run, which is over."""
-        with self._lock:
-            self._turn = None
 
     def keep(self, node_ids: Collection[str]) -> None:
         """Let go of the instances of all other nodes; those of expanded nodes go when their maker does."""

@@ -92,7 +92,7 @@ def _declared(id: str | None, kind: Any, title: str | None, owner: Owner, instan
         from engine.compat.schema_nodes import schema_node_type
 
         def describe(instances: Instances) -> NodeType:
-            return schema_node_type(kind, owner, instances, id, title)
+            return schema_node_type(kind, owner, id, title)
     else:
         if id is None:
             raise PackError("a class of an extension needs define_schema")

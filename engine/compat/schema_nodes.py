@@ -11,7 +11,6 @@ from engine.compat.calling import Call, Owner, Stepped, calling
 from engine.compat.class_nodes import ContractError, saved_link
 from engine.compat.declared_inputs import parameter, socket_type
 from engine.compat.hooks import change_question, input_check, lazy_question
-from engine.compat.instances import Instances
 from engine.compat.returns import Shape, result_of
 from engine.compat.schema import HiddenHolder, Schema, frozen_clone, hidden_of, overrides
 from engine.compat.schema_dynamic import Flat, flattened, is_dynamic, nested
@@ -19,9 +18,7 @@ from engine.graph.model import Link
 from engine.graph.node_types import NodeResult, NodeType, Output, Parameter
 
 
-def schema_node_type(
-    kind: Any, owner: Owner, instances: Instances, id: str | None = None, title: str | None = None
-) -> NodeType:
+def schema_node_type(kind: Any, owner: Owner, id: str | None = None, title: str | None = None) -> NodeType:
     """Describe a class of the schema style as a node type. Calls its ``define_schema``.
 
     ``id`` and ``title`` are those of a mapping that names the class, else the schema's own count. Raises
@@ -33,7 +30,7 @@ def schema_node_type(
     if not overrides(kind, "execute"):
         raise ContractError("the class has no execute")
     shape = Shape(id or schema.node_id, "execute", _outputs(schema), owner)
-    adapter = _Adapter(kind, schema, shape, instances)
+    adapter = _Adapter(kind, schema, shape)
     asks = frozen_clone(kind, HiddenHolder())
     names = frozenset(one.name for one in adapter.parameters) | {one.id for one in schema.inputs or ()}
     as_lists = bool(schema.is_input_list)
@@ -86,11 +83,10 @@ def _parameter(flat: Flat) -> Parameter:
 class _Adapter:
     """What a node type of the schema style calls."""
 
-    def __init__(self, kind: Any, schema: Schema, shape: Shape, instances: Instances) -> None:
+    def __init__(self, kind: Any, schema: Schema, shape: Shape) -> None:
         self._kind = kind
         self._schema = schema
         self._shape = shape
-        self._instances = instances
         self._inputs = tuple(schema.inputs or ())
         self.parameters = tuple(_parameter(one) for one in flattened(self._inputs, {}))
         self._types = {one.name: one.type for one in self.parameters}
@@ -100,7 +96,7 @@ class _Adapter:
     def run(self, context: Any, /, **inputs: Any) -> Any:
         """Call ``execute``; returns a `NodeResult`, or an awaitable of one where it is a coroutine."""
         given = self.arranged(self._given(inputs))
-        call = Call(self._shape.owner, context, self._instances.call_index(context))
+        call = Call(self._shape.owner, context, context.place)
         with calling(call):
             made = self._clone(context).execute(**given)
             if not inspect.isawaitable(made):
