@@ -33,6 +33,7 @@ from engine.settings import Settings, read_settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.compat.host import Engine
     from engine.compat.packs import Packs
     from engine.execution.cache import ResultCache
     from engine.execution.cancel import CancelToken
@@ -81,15 +82,21 @@ class Session:
         """Load the node packs; None, and nothing imported, where there are none."""
         if not any(root.is_dir() for root in self.folders.pack_roots):
             return None
-        from engine.compat.host import HOST, Engine
         from engine.compat.packs import load_packs
 
         known = self.__dict__  # while packs are being loaded, they see the built-in nodes
-        HOST.use(Engine(self.folders, self.settings, lambda: known.get("registry", native), lambda: self.services))
+
+        def lend() -> Engine:
+            from engine.compat.host import Engine
+
+            registry = lambda: known.get("registry", native)  # noqa: E731
+            return Engine(self.folders, self.settings, registry, lambda: self.services)
+
         return load_packs(
             self.folders.pack_roots,
             native,
             self.folders.directories("user")[0],
+            lend,
             trust_all=self.settings.trust_packs,
             disabled=self.settings.disable_all_custom_nodes,
             whitelist=self.settings.whitelist_custom_nodes,

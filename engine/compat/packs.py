@@ -15,17 +15,19 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
 
-from engine.compat.calling import importing
-from engine.compat.host import HOST
 from engine.compat.instances import Instances
-from engine.compat.pack_nodes import Declared, declared_nodes, refreshed, web_folder
 from engine.compat.trust import Approvals, read_approvals, tree_digest
 from engine.graph.node_types import NodeType
 from engine.graph.registry import Registry
+
+if TYPE_CHECKING:  # what follows is only needed once a pack may load
+    from engine.compat.host import Engine
+    from engine.compat.pack_nodes import Declared
 
 _log = logging.getLogger("safelight.packs")
 SLOW_SECONDS = 5.0
@@ -72,6 +74,10 @@ class Packs:
 
         A class lists its choices (files, often) each time it is asked, so it is asked once before each run.
         """
+        if not self.declared:
+            return registry
+        from engine.compat.pack_nodes import refreshed
+
         fresh: dict[str, NodeType] = {}
         for id in {id for id in used if id in self.declared}:
             old = registry.types[id]
@@ -99,8 +105,13 @@ def find_packs(roots: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for root in roots:
-        with contextlib.suppress(OSError):
-            found += [path for path in sorted(root.iterdir()) if _is_pack(path)]
+        try:
+            entries = sorted(root.iterdir())
+        except OSError:  # not there, or not for us
+            continue
+        for path in entries:
+            with contextlib.suppress(OSError):
+                found += [path] if _is_pack(path) else []
     return found
 
 
@@ -114,6 +125,7 @@ def load_packs(
     roots: Sequence[Path],
     registry: Registry,
     user_directory: Path,
+    lend: Callable[[], Engine],
     *,
     trust_all: bool = False,
     disabled: bool = False,
@@ -121,8 +133,8 @@ def load_packs(
 ) -> Packs:
     """Import every approved pack; never raises for anything that a pack does.
 
-    ``registry`` holds the node types that no pack may declare. ``trust_all`` imports packs without approval too;
-    ``disabled`` imports none but those that ``whitelist`` names.
+    ``registry`` holds the node types that no pack may declare, ``lend`` gives what packs see. ``trust_all`` imports
+    packs without approval too; ``disabled`` imports none but those that ``whitelist`` names.
     """
     instances = Instances()
     approvals = read_approvals(user_directory)
@@ -135,8 +147,10 @@ def load_packs(
     packs = list(_without_doubles(packs))
     wanted = [pack for pack in packs if pack.state is PackState.LOADED]
     if wanted:
+        from engine.compat.host import HOST
         from engine.compat.importing import install
 
+        HOST.use(lend())
         install(roots)
         for pack in packs:  # what an earlier session imported under the name of a pack that may not load now
             if pack.state is not PackState.LOADED:
@@ -181,6 +195,7 @@ def _prestart(pack: Pack) -> Pack | None:
     script = pack.path / "prestartup_script.py"
     if not pack.path.is_dir() or not script.is_file():
         return None
+    from engine.compat.calling import importing
     from engine.compat.importing import import_code
 
     started = time.perf_counter()
@@ -204,6 +219,10 @@ def _loaded(
     """Import a pack that may load and add its node types; what fails is said in the pack that is returned."""
     if pack.state is not PackState.LOADED:
         return pack
+    from engine.compat.calling import importing
+    from engine.compat.host import HOST
+    from engine.compat.pack_nodes import declared_nodes, web_folder
+
     started = time.perf_counter()
     problems: list[str] = []
     mine: list[str] = []
