@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.graph.content import content_key
 from engine.graph.node_types import MISSING, Missing, Parameter
 from engine.graph.values import DYNAMIC_CHOICE
 
@@ -79,11 +81,15 @@ def _is_listing(declared: Any) -> bool:
 
 
 def _default(value: Any) -> Any | Missing:
-    """Return a default that a saved graph could hold as well, or MISSING."""
-    if value is None or value is MISSING:
-        return MISSING
-    plain = isinstance(value, (bool, int, float, str, list, dict))
-    return value if plain else MISSING
+    """Return a default as plain data, which a saved graph could hold as well; MISSING for anything else."""
+    if value is MISSING:
+        return value
+    value = value.value if isinstance(value, enum.Enum) else value
+    for kind in (bool, int, float, str):  # also what is derived of these, such as numbers of numpy
+        if isinstance(value, kind):
+            return value if type(value) is kind else kind(value)
+    is_data = isinstance(value, (list, dict)) and content_key(value) is not None
+    return value if is_data else MISSING
 
 
 def _number(value: Any) -> float | None:
@@ -100,17 +106,19 @@ class Sections:
     def __init__(self, declared: Any) -> None:
         if not isinstance(declared, Mapping):
             raise TypeError(f"INPUT_TYPES returned {type(declared).__name__}, not a dict")
-        found: list[Parameter] = []
+        found: dict[str, Parameter] = {}
         self._open: list[tuple[Mapping[str, Any], bool]] = []
         for section, required in (("required", True), ("optional", False)):
             inputs = declared.get(section)
             inputs = {} if inputs is None else inputs  # one that has any name is empty, but not nothing
             if not isinstance(inputs, Mapping):
                 raise TypeError(f"INPUT_TYPES returned {type(inputs).__name__} for {section!r}, not a dict")
-            found += [parameter(str(name), one, required) for name, one in inputs.items()]
+            for name, one in inputs.items():  # of two declarations the first counts, the required one
+                if str(name) not in found:
+                    found[str(name)] = parameter(str(name), one, required)
             if type(inputs).__contains__ is not dict.__contains__:
                 self._open.append((inputs, required))
-        self.parameters = tuple({one.name: one for one in reversed(found)}.values())[::-1]
+        self.parameters = tuple(found.values())
         hidden = declared.get("hidden") or {}
         self.hidden = {str(name): _hidden_kind(kind) for name, kind in hidden.items()}
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import functools
 import logging
+import re
 import sys
 import threading
 import time
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # what follows is only needed once a pack may load
 _log = logging.getLogger("safelight.packs")
 SLOW_SECONDS = 5.0
 MAX_SEARCHED_BYTES = 4 << 20
+_TEXT = re.compile(r"""'[^'\n\\]{1,120}'|"[^"\n\\]{1,120}\"""")
 
 
 class PackState(enum.StrEnum):
@@ -333,21 +336,24 @@ def _what_to_do(pack: Pack) -> str:
 
 
 def _mentions(pack: Pack, id: str) -> bool:
-    """Say whether the source of a pack has the text of a node's id. Reads at most a few megabytes."""
-    wanted = [f'"{id}"'.encode(), f"'{id}'".encode()]
-    files = [pack.path] if pack.path.is_file() else sorted(pack.path.rglob("*.py"))
+    """Say whether the source of a pack has a node's id as a text of its own."""
+    return id in _texts(pack.path, pack.digest)
+
+
+@functools.lru_cache(maxsize=64)
+def _texts(path: Path, digest: str) -> frozenset[str]:
+    """Return the short texts in the source of a pack, of which at most a few megabytes are read."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    found: set[str] = set()
     left = MAX_SEARCHED_BYTES
     for file in files:
-        try:
-            data = file.read_bytes()[:left]
-        except OSError:
-            continue
-        if any(one in data for one in wanted):
-            return True
-        left -= len(data)
+        with contextlib.suppress(OSError):
+            text = file.read_bytes()[:left].decode("utf-8", "replace")
+            left -= len(text)
+            found.update(one[1:-1] for one in _TEXT.findall(text))
         if left <= 0:
             break
-    return False
+    return frozenset(found)
 
 
 __all__ = ["Pack", "PackState", "Packs", "find_packs", "load_packs"]

@@ -105,6 +105,37 @@ def test_a_single_file_and_a_folder_load(base: Path, open_session: OpenSession) 
     assert sys.modules["custom_nodes.single"].Node.RELATIVE_PYTHON_MODULE == "custom_nodes.single"
 
 
+def test_both_styles_and_native_functions_in_one_pack(base: Path, open_session: OpenSession) -> None:
+    text = """
+from typing import Annotated
+from comfy_api.v0_0_2 import io
+from engine.graph.declare import Int, node
+
+class Schema(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="Own", display_name="Own title", inputs=[], outputs=[io.Int.Output()])
+    @classmethod
+    def execute(cls):
+        return io.NodeOutput(2)
+
+@node("Native", category="x")
+def native(*, a: Annotated[int, Int(0, 9)] = 3) -> Annotated[int, Int(0, 9)]:
+    '''Give a number.
+
+    a: the number.
+    '''
+    return a
+"""
+    mapping = 'NODE_CLASS_MAPPINGS = {"Older": Node, "Mapped": Schema}\nNODE_DISPLAY_NAME_MAPPINGS = {"Mapped": "T"}\n'
+    write(base, "mixed.py", code() + text + mapping)
+    bench = Bench(open_session(base))
+    values = {id: bench.value({"1": node(id)}) for id in ("Older", "Mapped", "Native")}
+    assert values == {"Older": 2, "Mapped": 2, "Native": 3}
+    assert bench.session.registry.types["Mapped"].display_name == "T"
+    assert "Own" not in bench.session.registry.types
+
+
 def test_more_roots_from_the_paths_file(base: Path, tmp_path: Path, open_session: OpenSession) -> None:
     (tmp_path / "more" / "packs").mkdir(parents=True)
     (tmp_path / "more" / "packs" / "extra.py").write_text(code("Extra"))

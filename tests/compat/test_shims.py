@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import math
 import sys
@@ -204,16 +205,18 @@ def test_the_server_collects_what_packs_register(session: Session) -> None:
         ("POST", "/mine"),
     ]
     assert answer is list(server.routes)[before].handler
-    heard: list[Any] = []
     server.send_sync("event", {"a": 1})
-    server.send = lambda event, data, sid: heard.append((event, data, sid))
+    heard: list[Any] = []
+    silent, server.deliver = server.deliver, lambda event, data, sid: heard.append((event, data, sid))
     try:
         server.send_sync("event", {"a": 1}, server.client_id)
         server.send_progress_text("half", "4")
+        asyncio.run(server.send("later", {}, "me"))
     finally:
-        del server.send
-        server.__init__()
+        server.deliver = silent
     assert heard[0] == ("event", {"a": 1}, None)
+    assert heard[2] == ("later", {}, "me")
+    assert server.prompt_queue.get_tasks_remaining() == 0
     server.add_on_prompt_handler(lambda data: {**data, "seen": True})
     assert server.trigger_on_prompt({"a": 1}) == {"a": 1, "seen": True}
     server.app.add_routes([])

@@ -105,6 +105,22 @@ def get_user_directory() -> str:
     return _user_folder("user")
 
 
+def get_system_user_directory(name: str = "system") -> str:
+    """Return the folder of what the engine keeps for itself; no user's name leads there."""
+    return str(Path(_user_folder("user")) / f"__{name}")
+
+
+def get_public_user_directory(user_id: str) -> str | None:
+    """Return the folder of one user's files; None for a name that is kept for the engine."""
+    return None if user_id.startswith("__") else str(Path(_user_folder("user")).joinpath(*check_name(user_id)))
+
+
+def get_input_subfolders() -> list[str]:
+    """List the folders below the input folder, with ``/``."""
+    root = Path(get_input_directory())
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_dir())
+
+
 def get_directory_by_type(type_name: str) -> str | None:
     """Return the folder called ``output``, ``temp`` or ``input``, or None."""
     return _user_folder(type_name) if type_name in ("output", "temp", "input") else None

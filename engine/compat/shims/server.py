@@ -1,7 +1,7 @@
 """``server``: what packs register with a server, kept until one serves it.
 
 Packs add routes and listeners while they are imported, whether a server will run or not. Everything is collected here;
-`PromptServer.send` is where a server puts its own way of telling clients.
+`PromptServer.deliver` is where a server puts its own way of telling clients.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from engine.compat.calling import current_call
 
 __all__ = ["BinaryEventTypes", "PromptServer", "Route", "Routes"]
 
@@ -110,6 +112,24 @@ class _App:
         self.added.append(Route(method, path, handler, options))
 
 
+class _Queue:
+    """Stands for the queue: nothing waits, nothing runs."""
+
+    def get_current_queue(self) -> tuple[list[Any], list[Any]]:
+        """Return what runs and what waits."""
+        return [], []
+
+    get_current_queue_volatile = get_current_queue
+
+    def get_tasks_remaining(self) -> int:
+        """Return how much there is to do."""
+        return 0
+
+    def get_history(self, *chosen: Any, **more: Any) -> dict[str, Any]:
+        """Return what was done."""
+        return {}
+
+
 class PromptServer:
     """The one server object that packs talk to. Without a server, what they send goes nowhere."""
 
@@ -119,7 +139,6 @@ class PromptServer:
         self.routes = Routes()
         self.app = _App()
         self.client_id: str | None = None
-        self.last_node_id: str | None = None
         self.last_prompt_id: str | None = None
         self.number = 0
         self.port = 0
@@ -128,22 +147,36 @@ class PromptServer:
         self.sockets_metadata: dict[str, Any] = {}
         self.loop: Any = None
         self.messages: Any = None
-        self.prompt_queue: Any = None
+        self.prompt_queue: Any = _Queue()
         self.supports = ["custom_nodes_from_web"]
         self.on_prompt_handlers: list[Callable[[Any], Any]] = []
-        self.send: Callable[[Any, Any, str | None], None] = _nobody_hears
+        self.deliver: Callable[[Any, Any, str | None], None] = _nobody_hears
+
+    @property
+    def last_node_id(self) -> str | None:
+        """The node that runs, or None."""
+        call = current_call()
+        return None if call is None else call.node_id
+
+    async def send(self, event: Any, data: Any, sid: str | None = None) -> None:
+        """Send a message to one client, or to all where ``sid`` is None."""
+        self.deliver(event, data, sid)
+
+    async def send_json(self, event: Any, data: Any, sid: str | None = None) -> None:
+        """Send a message, as `send` does."""
+        self.deliver(event, data, sid)
 
     def send_sync(self, event: Any, data: Any, sid: str | None = None) -> None:
         """Send a message to one client, or to all where ``sid`` is None. Safe from any thread."""
-        self.send(event, data, sid)
+        self.deliver(event, data, sid)
 
     def send_progress_text(self, text: Any, node_id: str, sid: str | None = None) -> None:
         """Show a line of text on a node."""
-        self.send(BinaryEventTypes.TEXT, {"node": node_id, "text": text}, sid)
+        self.deliver(BinaryEventTypes.TEXT, {"node": node_id, "text": text}, sid)
 
     def queue_updated(self) -> None:
         """Tell clients that the queue changed."""
-        self.send("status", {}, None)
+        self.deliver("status", {}, None)
 
     def add_on_prompt_handler(self, handler: Callable[[Any], Any]) -> None:
         """Keep a function that may change a prompt before it is queued."""
