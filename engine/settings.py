@@ -80,17 +80,10 @@ class Settings:
         if self.cache_mode not in CACHE_MODES:
             expected = ", ".join(CACHE_MODES)
             raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
-        for name in (
-            "threads",
-            "cache_bytes",
-            "disk_cache_bytes",
-            "cache_lru",
-            "memory_bytes",
-            "max_ram_bytes",
-            "cancel_grace_s",
-        ):
+        floors = {"threads": 1, "max_ram_bytes": 1}
+        for name in (*floors, "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes", "cancel_grace_s"):
             value = getattr(self, name)
-            if value is not None and value < (1 if name in ("threads", "max_ram_bytes") else 0):
+            if value is not None and value < floors.get(name, 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
 
 

@@ -129,12 +129,12 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "trust_packs",
         "disable_all_custom_nodes",
         "whitelist_custom_nodes",
+        "max_ram_bytes",
         "user_directory",
         "cache_mode",
         "cache_lru",
         "cache_directory",
         "disk_cache_bytes",
-        "max_ram_bytes",
         "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}

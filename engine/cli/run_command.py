@@ -117,6 +117,7 @@ def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
                 "seconds": round(outcome.seconds, 4),
                 "peak_bytes": outcome.usage.peak_bytes if outcome.usage else None,
                 "moved_bytes": outcome.usage.moved_bytes if outcome.usage else None,
+                "tier": outcome.tier,
                 "retries": list(outcome.retries),
                 "notes": list(outcome.ui.get("text", ())),
             }

@@ -18,7 +18,9 @@ from typing import Any
 
 from engine.errors import OutputError
 
-FILE_NAME = "trusted_packs.json"
+FILE_NAME = ".safelight/trusted_packs.json"
+"""Below the user's folder, in a part of it that no name of a workflow or a request leads to."""
+
 IGNORED = frozenset({"__pycache__", ".git"})
 """Folders that come and go without the pack changing. Byte code in the first is never loaded."""
 

@@ -75,6 +75,7 @@ class DiskCache:
         self._last_seq = self._version = -1
         self._looked = 0.0
         self._uses: dict[int, int] = {}
+        self._partials: dict[str, Result] = {}
         self._recent: deque[Job] = deque(maxlen=RECENT)
         self._recent_links: deque[tuple[str, str]] = deque(maxlen=RECENT)
         self._failures = self._hits = self._stored = self._not_worth = self._not_storable = self._damaged = 0
@@ -145,8 +146,8 @@ class DiskCache:
     def keep_partial(self, key: str, state: Any, seconds: float) -> None:
         """Store what a node that is at work could go on from, in place of what was stored for it before."""
         if self.problem is None:
-            result = Result((state,), key, seconds=seconds)
-            self._jobs.submit(lambda: self._store(result, [PARTIAL + key], PARTIAL_LABEL, ()), size_bytes(state))
+            self._partials[key] = Result((state,), key, seconds=seconds)
+            self._jobs.submit(lambda: self._store_partial(key), size_bytes(state))
 
     def partial(self, key: str) -> Any:
         """Return what `keep_partial` stored last, or None."""
@@ -156,6 +157,7 @@ class DiskCache:
     def drop_partial(self, key: str) -> None:
         """Remove what `keep_partial` stored."""
         name = self._scope + PARTIAL + key
+        self._partials.pop(key, None)
         self._submit(lambda index: index.forget(name))
 
     def flush(self) -> None:
@@ -281,6 +283,12 @@ class DiskCache:
                 self._fail("cannot be written", error)
 
         self._jobs.submit(job)
+
+    def _store_partial(self, key: str) -> None:
+        """Write the newest state of unfinished work; those that came before it while the disk was busy are not."""
+        state = self._partials.pop(key, None)
+        if state is not None:
+            self._store(state, [PARTIAL + key], PARTIAL_LABEL, ())
 
     def _store(self, result: Result, keys: Sequence[str], label: str, stamps: Stamps) -> None:
         """Write one result. Runs in the writer's thread."""

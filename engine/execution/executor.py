@@ -236,7 +236,7 @@ class _Run:
             self._end(node.id, self._blocked(node, job.blocked[0]))
             return
         if node_type.cacheable and not job.retries:
-            self._cache.put(result, self._state.keys[node.id], job.origin)
+            self._cache.put(result, self._state.keys[node.id], job.origin, label=node_type.id)
         outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
         self._end(node.id, outcome)
 
@@ -257,14 +257,15 @@ class _Run:
         derivation = self._state.keys[node_id]
         if origin == derivation:
             return False  # looked up before the run
-        result = self._cache.get(origin)
-        if result is None:
+        hit = self._cache.lookup(origin)
+        if hit is None:
             return False
+        result = hit.result
         if derivation is not None:
             self._cache.link(result, origin, derivation)
         self._state.results[node_id] = result
         self._state.report.told_again(result)
-        self._end(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files))
+        self._end(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files, tier=hit.tier))
         return True
 
     def _loop(self, end: str) -> None:
@@ -292,7 +293,7 @@ class _Run:
         kept = Result(result.values, job.origin, result.ui, result.files, seconds, tuple(rounds.shown))
         state.results[end] = kept
         if node_type.cacheable:
-            self._cache.put(kept, state.keys[end], job.origin)
+            self._cache.put(kept, state.keys[end], job.origin, label=node_type.id)
         self._end(end, NodeOutcome(State.DONE, seconds, result.ui, result.files))
 
     def _end(self, node_id: str, outcome: NodeOutcome) -> None:

@@ -31,9 +31,9 @@ class JobRequest:
     ``document`` is anything `Session.open` reads, as JSON text or already parsed: an API prompt, an editor's workflow.
     Text costs this process nothing: it is the worker that reads it. ``workflow`` replaces the editor's document that
     pictures carry. ``outputs`` names the wanted nodes by id (None: every output node). ``settings`` replaces the
-    supervisor's; a worker that has other ones begins a new session, so nothing is warm for that job. ``timeout_s``
-    ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome of each node
-    has its ``usage``.
+    supervisor's, but for its limits; a worker that has other ones begins a new session, so nothing is warm.
+    ``timeout_s`` ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome
+    of each node has its ``usage``.
     """
 
     id: str

@@ -165,6 +165,7 @@ class Worker:
                     self._free(message)
                 case "exit":
                     break
+        self._close_cache()
         self._capture.end_lines()
         self._sender.drain(1.0)
         end_own_group()
@@ -224,8 +225,17 @@ class Worker:
     def _session_for(self, record: Mapping[str, Any] | None) -> Any:
         wanted = self._settings if record is None else self._bounded(settings_from(record))
         if wanted != self._session.settings:
+            self._close_cache()
             self._session = self._make_session(wanted)
         return self._session
+
+    def _close_cache(self) -> None:
+        """Let results that are still being written to disk be written."""
+        try:
+            if "cache" in vars(self._session):
+                self._session.cache.close()
+        except Exception:  # noqa: BLE001 (the results are for later; nothing depends on them now)
+            _log.exception("the kept results could not be written")
 
     def _bounded(self, settings: Settings) -> Settings:
         """Leave room under the memory limit: what is kept between jobs must not be what goes past it."""

@@ -107,6 +107,8 @@ class Folders:
         if key not in USER_FOLDERS and isinstance(name, str):
             name = name.replace("\\", "/")  # workflows saved on Windows name models so
         parts = check_name(name)
+        if key == "user" and parts[0].startswith("."):
+            raise _refused(name, "what begins with a dot is the engine's own")
         for ending in ("", *SHORT_NAMES.get(key, ())):
             for root in roots:
                 found = _inside(root, (*parts[:-1], parts[-1] + ending))

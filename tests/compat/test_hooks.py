@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,18 @@ def test_a_node_checks_its_own_inputs(bench: Bench, kind: str, value: Any, messa
     assert all(one.code == "E-CHECK" for one in found)
 
 
+def test_coroutines_are_settled_where_a_loop_runs_already(bench: Bench) -> None:
+    async def ask() -> list[str]:
+        return [one.message for one in bench.problems({"1": node("TValidateAsync", value=51)}, ["1"])]
+
+    assert asyncio.run(ask()) == ["too much"]
+
+    async def compute() -> Any:
+        return bench.value({"1": node("TTwo", a=["2", 0]), "2": node("TChangedAsync", value=3)})
+
+    assert asyncio.run(compute()) == 5
+
+
 def test_a_value_that_the_node_checks_is_still_converted(bench: Bench) -> None:
     assert bench.value({"1": node("TValidate", value="50")}) == 50
     assert bench.problem({"1": node("TValidate", value="many")}).code == "E-TYPE"
@@ -101,6 +114,23 @@ def test_a_check_of_types(bench: Bench, source: str, fits: bool) -> None:
 def test_a_check_runs_only_when_nothing_else_is_wrong(bench: Bench) -> None:
     found = bench.problems({"1": node("TValidateRaises", value=1, pick="z")}, ["1"])
     assert [one.code for one in found] == ["E-CHOICE"]
+
+
+def test_choices_that_cannot_be_listed_for_once_stay_as_they_were(
+    bench: Bench, pack_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pack_base / "input" / "one.txt").write_text("1")
+    try:
+        prompt = {"1": node("TFiles", file="one.txt")}
+        assert bench.problems(prompt, ["1"]) == []
+
+        def fail() -> Any:
+            raise OSError("the disk is away")
+
+        monkeypatch.setattr(sys.modules["custom_nodes.contract.hooks"].TFiles, "INPUT_TYPES", fail)
+        assert bench.problems(prompt, ["1"]) == []
+    finally:
+        (pack_base / "input" / "one.txt").unlink()
 
 
 def test_choices_are_listed_anew_before_each_run(bench: Bench, pack_base: Path) -> None:

@@ -16,6 +16,7 @@ from pack_bench import Bench, node
 from engine.cli import main
 from engine.compat.packs import Pack, PackState, find_packs
 from engine.compat.trust import FILE_NAME, read_approvals, tree_digest
+from engine.errors import PathError
 from engine.session import Session
 
 OpenSession = Callable[..., Session]
@@ -335,6 +336,9 @@ def test_the_file_of_approvals(base: Path, tmp_path: Path, open_session: OpenSes
     file = session.folders.directories("user")[0] / FILE_NAME
     approve(session, "a")
     assert list(json.loads(file.read_text())["packs"]) == ["a"]
+    assert session.folders.list_files("user") == ()
+    with pytest.raises(PathError, match="the engine's own"):
+        session.folders.resolve("user", FILE_NAME)
     for text in ("", "[]", '{"packs": 5}', '{"packs": {"a": {}}}'):
         file.write_text(text)
         assert packs(open_session(base, trust_packs=False))["a"].state is PackState.UNTRUSTED

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import sqlite3
 import threading
@@ -22,6 +21,7 @@ from engine.execution.tiered_cache import TieredCache
 from engine.graph.node_types import SavedFile
 
 BUDGET = 64 << 20
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
 
 
 @pytest.fixture
@@ -299,6 +299,16 @@ def test_partial_results_are_replaced_dropped_and_survive(open_disk: Callable[..
     assert TieredCache(open_disk(), 1 << 20).partial("k") is None
 
 
+def test_unfinished_work_outlives_what_is_cheap(open_disk: Callable[..., DiskCache]) -> None:
+    tiered = TieredCache(open_disk(400_000), 400_000)
+    tiered.keep_partial("k", made(0))
+    for number in range(12):
+        tiered.put(result_of(made(number), seconds=0.5), f"k{number}")
+    tiered.flush()
+    assert torch.equal(tiered.partial("k"), made(0))
+    assert torch.equal(tiered.disk.partial("k"), made(0))
+
+
 def test_the_tier_of_a_hit_is_told_and_a_hit_on_disk_moves_up(open_disk: Callable[..., DiskCache]) -> None:
     first = TieredCache(open_disk(), 1 << 20)
     kept = result_of(1)
@@ -348,6 +358,7 @@ def test_a_graph_is_found_after_a_restart_and_after_another(open_disk: Callable[
     assert calls == [1, 10], "the code of the node changed"
 
 
+@forks
 def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Callable[..., DiskCache]) -> None:
     rounds, per_round = 45, 1000
     random.seed(4)
@@ -386,6 +397,7 @@ def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Cal
     assert len(files_of(disk)) == sum(number % 3 == 0 for number in stored), "nothing is left that no result needs"
 
 
+@forks
 def test_two_processes_share_a_cache(open_disk: Callable[..., DiskCache]) -> None:
     budget, count = 3_000_000, 60
 
@@ -448,9 +460,12 @@ def test_threads_share_a_cache(open_disk: Callable[..., DiskCache]) -> None:
     assert facts.disk.size <= 4_000_000
 
 
+@forks
 def test_a_disk_that_is_full_costs_a_warning_and_no_run(
     open_disk: Callable[..., DiskCache], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    import resource
+
     def work() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # what the system says then is much the same
         cache = TieredCache(open_disk(), 1 << 24)
