@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.cli.arguments import settings_from
 from engine.cli.report import print_json
-from engine.compat.packs import Pack, PackState, find_packs
+from engine.compat.packs import Pack, PackState, find_packs, name_of
 from engine.compat.trust import read_approvals, tree_digest, tree_files
 from engine.errors import InputError
 from engine.graph.values import did_you_mean, listed
@@ -46,7 +46,7 @@ def packs(arguments: argparse.Namespace) -> int:
 
 
 def _path_of(session: Session, name: str) -> Path:
-    found = {path.stem if path.is_file() else path.name: path for path in reversed(find_packs(_roots(session)))}
+    found = {name_of(path): path for path in reversed(find_packs(_roots(session)))}
     if name not in found:
         where = ", ".join(str(root) for root in _roots(session))
         hint = did_you_mean(name, list(found)) or f"packs are looked for in {where}"

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.graph.node_types import Many, NodeResult, Output
+from engine.graph.sockets import is_wildcard, members
 
-_LATENT_KEYS = frozenset({"samples", "noise_mask", "batch_index"})
+_BRIDGED = frozenset({"LATENT", "CONDITIONING"})
+_LATENT_FIELDS = ("samples", "noise_mask", "batch_index")
 _ENTRY_KEYS = {
     "pooled_output": "pooled",
     "strength": "strength",
@@ -28,46 +30,52 @@ _ENTRY_KEYS = {
 """How packs call the fields of a `ConditioningEntry`."""
 
 
+def may_bridge(socket: str) -> bool:
+    """Say whether a socket may carry values that look different to packs."""
+    return is_wildcard(socket) or not members(socket).isdisjoint(_BRIDGED)
+
+
 def to_pack(socket: str, value: Any, as_lists: bool = False) -> Any:
     """Return an input of type ``socket`` as packs know it; ``as_lists`` when ``value`` is a list of such."""
-    if socket not in ("LATENT", "CONDITIONING"):
+    if not may_bridge(socket):
         return value
-    if as_lists and isinstance(value, (list, tuple)):
-        return [_to_pack(socket, one) for one in value]
-    return _to_pack(socket, value)
+    if as_lists and type(value) is list:
+        return [_to_pack(one) for one in value]
+    return _to_pack(value)
 
 
 def from_pack(result: NodeResult, outputs: tuple[Output, ...]) -> NodeResult:
     """Return ``result`` with its LATENT and CONDITIONING values as the engine's own nodes take them."""
-    if not any(one.type in ("LATENT", "CONDITIONING") for one in outputs):
+    values = tuple(
+        _output(value) if may_bridge(one.type) else value for value, one in zip(result.values, outputs, strict=False)
+    )
+    if all(new is old for new, old in zip(values, result.values, strict=False)):
         return result
-    pairs = zip(result.values, outputs, strict=False)
-    return dataclasses.replace(result, values=tuple(_output(value, one.type) for value, one in pairs))
+    return dataclasses.replace(result, values=values)
 
 
-def _output(value: Any, socket: str) -> Any:
-    if isinstance(value, Many):
-        return Many(_from_pack(socket, one) for one in value)
-    return _from_pack(socket, value)
+def _output(value: Any) -> Any:
+    return Many(_from_pack(one) for one in value) if isinstance(value, Many) else _from_pack(value)
 
 
-def _to_pack(socket: str, value: Any) -> Any:
-    if socket == "LATENT":
-        latents: Any = sys.modules.get("engine.diffusion.latents")
-        if latents is None or not isinstance(value, latents.Latent):
+def _to_pack(value: Any) -> Any:
+    kind = type(value)
+    if kind is tuple:
+        conditioning: Any = sys.modules.get("engine.diffusion.conditioning")
+        if conditioning is None or not value:
             return value
-        found = {"samples": value.samples}
-        if value.noise_mask is not None:
-            found["noise_mask"] = value.noise_mask
-        if value.batch_index is not None:
-            found["batch_index"] = list(value.batch_index)
-        return found
-    conditioning: Any = sys.modules.get("engine.diffusion.conditioning")
-    if conditioning is None or not isinstance(value, tuple):
+        if not all(isinstance(one, conditioning.ConditioningEntry) for one in value):
+            return value
+        return [[one.embedding, _entry_dict(one, conditioning)] for one in value]
+    latents: Any = sys.modules.get("engine.diffusion.latents")
+    if latents is None or not isinstance(value, latents.Latent):
         return value
-    if not all(isinstance(one, conditioning.ConditioningEntry) for one in value):
-        return value
-    return [[one.embedding, _entry_dict(one, conditioning)] for one in value]
+    found = {"samples": value.samples, **getattr(value, "extra", {})}
+    if value.noise_mask is not None:
+        found["noise_mask"] = value.noise_mask
+    if value.batch_index is not None:
+        found["batch_index"] = list(value.batch_index)
+    return found
 
 
 def _entry_dict(entry: Any, conditioning: Any) -> dict[str, Any]:
@@ -84,24 +92,30 @@ def _entry_dict(entry: Any, conditioning: Any) -> dict[str, Any]:
     return found
 
 
-def _from_pack(socket: str, value: Any) -> Any:
-    if socket == "LATENT":
-        if not isinstance(value, dict) or "samples" not in value or not value.keys() <= _LATENT_KEYS:
-            return value
-        from engine.diffusion.latents import Latent
+def _from_pack(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return _latent(value) if getattr(value.get("samples"), "ndim", 0) == 4 else value
+    if kind is list and value and all(_is_entry(one) for one in value):
+        return tuple(_entry(one[0], one[1]) for one in value)
+    return value
 
-        index = value.get("batch_index")
-        return Latent(value["samples"], value.get("noise_mask"), None if index is None else tuple(index))
-    if not isinstance(value, list) or not value or not all(_is_entry(one) for one in value):
-        return value
-    return tuple(_entry(one[0], one[1]) for one in value)
+
+def _latent(value: Mapping[str, Any]) -> Any:
+    from engine.compat.pack_latent import PackLatent
+    from engine.diffusion.latents import Latent
+
+    index = value.get("batch_index")
+    fields = (value["samples"], value.get("noise_mask"), None if index is None else tuple(index))
+    extra = {key: one for key, one in value.items() if key not in _LATENT_FIELDS}
+    return PackLatent(*fields, extra) if extra else Latent(*fields)
 
 
 def _is_entry(value: Any) -> bool:
     return (
         isinstance(value, (list, tuple))
         and len(value) == 2
-        and hasattr(value[0], "shape")
+        and getattr(value[0], "ndim", 0) == 3
         and isinstance(value[1], Mapping)
     )
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.compat.bridging import from_pack, to_pack
+from engine.compat.bridging import from_pack, may_bridge, to_pack
 from engine.compat.calling import Call, Owner, Stepped, calling, settle
 from engine.compat.declared_inputs import Sections, socket_type
 from engine.compat.hooks import change_question, input_check, lazy_question, signature_of
@@ -128,7 +128,7 @@ class _Adapter:
         self._sections = sections
         self._instances = instances
         self._as_lists = as_lists
-        self._types = {one.name: one.type for one in sections.parameters}
+        self._plain = frozenset(one.name for one in sections.parameters if not may_bridge(one.type))
         self._lazy = frozenset(one.name for one in sections.parameters if one.lazy)
         self._raw = frozenset(one.name for one in sections.parameters if one.raw_link)
 
@@ -165,8 +165,8 @@ class _Adapter:
         return self._instances.get(str(context.node_id), self._kind)
 
     def _given(self, context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        types, as_lists = self._types, self._as_lists
-        given = {name: to_pack(types.get(name, "*"), value, as_lists) for name, value in inputs.items()}
+        plain, as_lists = self._plain, self._as_lists
+        given = {name: value if name in plain else to_pack("*", value, as_lists) for name, value in inputs.items()}
         for name in self._raw & given.keys():
             given[name] = saved_link(given[name])
         hidden = hidden_values(self._sections.hidden, context)

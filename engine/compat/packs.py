@@ -118,6 +118,11 @@ def find_packs(roots: Sequence[Path]) -> list[Path]:
     return found
 
 
+def name_of(path: Path) -> str:
+    """Return the name of the pack at ``path``: the folder's, or the file's without its ending."""
+    return path.name if path.is_dir() else path.stem
+
+
 def _is_pack(path: Path) -> bool:
     if path.name.startswith((".", "__")) or path.name.lower().endswith(".disabled"):
         return False
@@ -142,8 +147,8 @@ def load_packs(
     instances = Instances()
     approvals = read_approvals(user_directory)
     packs = [
-        Pack(path.stem if path.is_file() else path.name, path, PackState.DISABLED)
-        if disabled and not {path.name, path.stem} & set(whitelist)
+        Pack(name_of(path), path, PackState.DISABLED)
+        if disabled and not {path.name, name_of(path)} & set(whitelist)
         else _examined(path, approvals, trust_all)
         for path in find_packs(roots)
     ]
@@ -171,7 +176,7 @@ def load_packs(
 
 def _examined(path: Path, approvals: Approvals, trust_all: bool) -> Pack:
     """Say whether a pack may load. Reads its files; runs none of them."""
-    name = path.stem if path.is_file() else path.name
+    name = name_of(path)
     try:
         digest = tree_digest(path)
     except OSError as error:
@@ -356,4 +361,4 @@ def _texts(path: Path, digest: str) -> frozenset[str]:
     return frozenset(found)
 
 
-__all__ = ["Pack", "PackState", "Packs", "find_packs", "load_packs"]
+__all__ = ["Pack", "PackState", "Packs", "find_packs", "load_packs", "name_of"]

@@ -51,7 +51,7 @@ def tree_files(path: Path) -> Iterator[tuple[str, Path]]:
     pending, seen = [(path, "")], {os.path.realpath(path)}
     while pending:
         directory, prefix = pending.pop()
-        for entry in os.scandir(directory):
+        for entry in sorted(os.scandir(directory), key=lambda one: one.name):
             if entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if entry.name not in IGNORED and real not in seen:

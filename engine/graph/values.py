@@ -71,7 +71,8 @@ def fit(parameter: Parameter, value: Any, listing: Listing | None = None) -> Any
     if kind == "COMBO" or kind.startswith(DYNAMIC_CHOICE):
         return _choice(parameter, value, listing)
     if is_wildcard(kind) or not members(kind) <= LINK_ONLY:
-        return value
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return _within(parameter, value) if is_number else value
     raise _wrong(
         parameter, value, f"a link to an output of type {kind}", code="E-NEEDS-LINK",
         hint=f"connect an output of type {kind}",
@@ -104,6 +105,8 @@ def described(parameter: Parameter) -> str:
             return "one of " + listed(choices) if choices else "one of its choices"
         case kind if kind.startswith(DYNAMIC_CHOICE) and not isinstance(choices, FolderChoices):
             return "one of " + listed(choices) if choices else "one of its choices"
+        case kind if bounds:
+            return f"a number{bounds}, or a link to an output of type {kind}"
         case kind:
             return f"a link to an output of type {kind}"
 

@@ -63,6 +63,13 @@ def test_a_constant_that_does_not_fit_is_refused(bench: Bench, name: str, given:
     assert (found.code, found.input) == (code, name)
 
 
+def test_a_number_for_one_of_several_types_keeps_within_its_range(bench: Bench) -> None:
+    assert bench.value({"1": node("TTwo", a=1.5)}) == 3.5
+    found = bench.problem({"1": node("TTwo", a=-2000)})
+    assert (found.code, found.input) == ("E-RANGE", "a")
+    assert found.expected == "a number of at least -1000, or a link to an output of type INT,FLOAT"
+
+
 def test_what_is_left_out_is_not_passed_when_it_is_optional(bench: Bench) -> None:
     assert bench.value({"1": node("TOptional")}) == ("no a", "no b")
     assert bench.value({"1": node("TOptional", a=1, b=["2", 0]), "2": node("TNumber", value=4)}) == (1, 4)

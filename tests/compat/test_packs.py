@@ -410,3 +410,23 @@ def test_the_command_line(
     assert "1 node" in call("packs", "--disable-all-custom-nodes", "--whitelist-custom-nodes", "mine")[1]
     assert call("packs", "trust", "other")[0] == 2
     assert call("packs", "trust")[0] == 2
+
+
+def test_a_run_with_packs_of_another_folder(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "far.py").write_text(code("Far"))
+    config = tmp_path / "paths.yaml"
+    config.write_text(f"mine:\n  custom_nodes: {tmp_path / 'more'}\n")
+    show = {"1": node("PreviewImage", images=["2", 0]), "2": node("EmptyImage", width=["3", 0], height=8)}
+    workflow = tmp_path / "workflow.json"
+    workflow.write_text(json.dumps({**show, "3": node("Far", value=15)}))
+    monkeypatch.setenv("SAFELIGHT_TRUST_PACKS", "1")
+    folders = ["--base-directory", str(base), "--temp-directory", str(tmp_path / "temp")]
+    status = main(
+        ["run", str(workflow), "--json", *folders, "--extra-model-paths-config", str(config), "--device", "cpu"]
+    )
+    report = json.loads(capsys.readouterr().out)
+    assert status == 0 and report["ok"]
+    assert {one["type"]: one["state"] for one in report["nodes"]}["Far"] == "done"

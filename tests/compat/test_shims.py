@@ -375,7 +375,7 @@ class Double:
     CATEGORY = "test"
     def go(self, latent, text):
         made = [[one, {**facts, "strength": 0.5, "mine": 1}] for one, facts in text]
-        return ({**latent, "samples": latent["samples"] * 2 + 1}, made)
+        return ({**latent, "samples": latent["samples"] * 2 + 1, "more": "kept"}, made)
 
 class Source:
     @classmethod
@@ -388,7 +388,21 @@ class Source:
         facts = {"pooled_output": torch.ones(1, 4), "area": ("percentage", 0.5, 0.5, 0.0, 0.25)}
         return ([[torch.zeros(1, 3, 4), facts]],)
 
-NODE_CLASS_MAPPINGS = {"Double": Double, "Source": Source}
+class AnyType(str):
+    def __ne__(self, other):
+        return False
+
+class Look:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": (AnyType("*"),)}}
+    RETURN_TYPES = (AnyType("*"), "STRING")
+    FUNCTION = "go"
+    CATEGORY = "test"
+    def go(self, value):
+        return (value, f"{type(value).__name__} {sorted(value) if isinstance(value, dict) else len(value)}")
+
+NODE_CLASS_MAPPINGS = {"Double": Double, "Source": Source, "Look": Look}
 """
 
 
@@ -398,16 +412,24 @@ def test_latents_and_conditionings_pass_between_packs_and_the_engine(
     (session.folders.base / "custom_nodes" / "latents.py").write_text(LATENTS)
     bench = Bench(open_session(session.folders.base))
     prompt = {
-        "1": node("LatentUpscaleBy", samples=["2", 0], upscale_method="nearest-exact", scale_by=2.0),
+        "1": node("LatentUpscaleBy", samples=["6", 0], upscale_method="nearest-exact", scale_by=2.0),
         "2": node("Double", latent=["3", 0], text=["4", 0]),
         "3": node("EmptyLatentImage", width=64, height=64, batch_size=1),
         "4": node("ConditioningSetAreaStrength", conditioning=["5", 0], strength=0.7),
         "5": node("Source"),
+        "6": node("Look", value=["2", 0]),
+        "7": node("Look", value=["4", 0]),
+        "8": node("Look", value=["1", 0]),
     }
-    result = bench.run(prompt, ["1", "2", "4"])
+    result = bench.run(prompt, ["1", "2", "4", "6", "7", "8"])
     result.raise_for_failure()
     (latent,) = result.made.values["1"]
     assert latent.samples.shape == (1, 4, 16, 16) and bool((latent.samples == 1).all())
+    assert [result.made.values[id][1] for id in "678"] == [
+        "dict ['more', 'samples']",
+        "list 1",
+        "dict ['more', 'samples']",
+    ]
     (entry,) = result.made.values["4"][0]
     assert (entry.strength, entry.area.relative, entry.area.x) == (0.7, True, 0.25)
     (entry,) = result.made.values["2"][1]

@@ -136,7 +136,7 @@ class TFlexible:
 class TTwo:
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"a": ("INT,FLOAT", {}), "b": ("INT", {"default": 2})}}
+        return {"required": {"a": ("INT,FLOAT", {"min": -1000}), "b": ("INT", {"default": 2})}}
 
     RETURN_TYPES = ("INT", "STRING")
     RETURN_NAMES = ("sum",)
