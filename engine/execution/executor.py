@@ -136,7 +136,12 @@ class _Run:
             self._attempt(self._job(node_id), lambda: self._loop(node_id))
         else:
             job = self._job(node_id)
-            self._attempt(job, lambda: self._begin(job))
+            try:  # `_attempt` written out: this is what happens ten thousand times
+                self._begin(job)
+            except (Cancelled, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001
+                self._failed(job, error)
 
     def _job(self, node_id: str) -> Job:
         node = self._state.nodes[node_id]
@@ -149,13 +154,16 @@ class _Run:
         except (Cancelled, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 (also a node that exits the interpreter)
-            node = job.node
-            _log.info("node %s (%s) failed", node.id, node.type, exc_info=error)
-            failure = failure_of(error, node, job.inputs)
-            job.inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
-            job.calls = Calls((), False)
-            seconds = time.perf_counter() - job.started
-            self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
+            self._failed(job, error)
+
+    def _failed(self, job: Job, error: BaseException) -> None:
+        node = job.node
+        _log.info("node %s (%s) failed", node.id, node.type, exc_info=error)
+        failure = failure_of(error, node, job.inputs)
+        job.inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
+        job.calls = Calls((), False)
+        seconds = time.perf_counter() - job.started
+        self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
 
     def _begin(self, job: Job) -> None:
         """Look a node up by what its inputs are, else call it."""

@@ -138,7 +138,10 @@ class RunState:
     def missing(self, node_id: str) -> str | None:
         """Return a node that ``node_id`` needs and that gave no result, or None."""
         results = self.results
-        return next((source for source in self._sources[node_id] if source not in results), None)
+        for source in self._sources[node_id]:
+            if source not in results:
+                return source
+        return None
 
     def request(self, user: str, targets: Sequence[str], hold: bool = True) -> None:
         """Let ``user``, whose turn it is, come up again when ``targets`` are there; with ``hold`` it needs them."""
