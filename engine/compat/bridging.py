@@ -7,6 +7,7 @@ passes as it is. torch is not imported here: a value of those types can only be 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ _ENTRY_KEYS = {
 """How packs call the fields of a `ConditioningEntry`."""
 
 
+@functools.lru_cache(maxsize=1024)
 def may_bridge(socket: str) -> bool:
     """Say whether a socket may carry values that look different to packs."""
     return is_wildcard(socket) or not members(socket).isdisjoint(_BRIDGED)

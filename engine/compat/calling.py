@@ -29,14 +29,16 @@ class Owner:
     version: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a node. ``index`` counts the calls of the node for the items of a list."""
+    """One call of a node. ``index`` counts the calls of the node for the items of a list; ``graphs`` its graphs."""
 
-    owner: Owner
-    context: Any
-    index: int = 0
-    graphs: Iterator[int] = dataclasses.field(default_factory=itertools.count)
+    __slots__ = ("context", "graphs", "index", "owner")
+
+    def __init__(self, owner: Owner, context: Any, index: int = 0) -> None:
+        self.owner = owner
+        self.context = context
+        self.index = index
+        self.graphs: Iterator[int] = itertools.count()
 
     @property
     def node_id(self) -> str:
@@ -70,20 +72,30 @@ def importing(name: str) -> Iterator[None]:
         _importing.reset(token)
 
 
-@contextlib.contextmanager
-def calling(call: Call) -> Iterator[None]:
-    """Run the body as part of ``call``: packs that ask who runs are told, and tensors need no gradients."""
-    token = _current.set(call)
-    try:
-        with _inference():
-            yield
-    except AttributeError as error:
-        failure = _not_offered(error, call)
-        if failure is None:
-            raise
-        raise failure from error
-    finally:
-        _current.reset(token)
+class calling:
+    """Run the body as part of a call: packs that ask who runs are told, and tensors need no gradients."""
+
+    __slots__ = ("_call", "_mode", "_token")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._call)
+        # A pack without tensors does not make torch load.
+        mode = getattr(sys.modules.get("torch"), "inference_mode", None)
+        self._mode = None if mode is None else mode()
+        if self._mode is not None:
+            self._mode.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._mode is not None:
+            self._mode.__exit__(kind, error, trace)
+        _current.reset(self._token)
+        if isinstance(error, AttributeError):
+            failure = _not_offered(error, self._call)
+            if failure is not None:
+                raise failure from error
 
 
 def _not_offered(error: AttributeError, call: Call) -> NodeFailure | None:
@@ -96,13 +108,6 @@ def _not_offered(error: AttributeError, call: Call) -> NodeFailure | None:
         code="E-NOT-OFFERED",
         hint="patching models from node packs is not supported yet; use the built-in nodes for it",
     )
-
-
-def _inference() -> contextlib.AbstractContextManager[Any]:
-    """Return torch's inference mode where torch is there; a pack without tensors does not make it load."""
-    torch = sys.modules.get("torch")
-    mode = getattr(torch, "inference_mode", None)
-    return contextlib.nullcontext() if mode is None else mode()
 
 
 class Stepped:

@@ -125,6 +125,7 @@ class _Adapter:
     def __init__(self, kind: type, shape: Shape, sections: Sections, instances: Instances, as_lists: bool) -> None:
         self._kind = kind
         self._shape = shape
+        self._bridges = any(may_bridge(one.type) for one in shape.outputs)
         self._sections = sections
         self._instances = instances
         self._as_lists = as_lists
@@ -174,4 +175,5 @@ class _Adapter:
         return given
 
     def _result(self, made: Any, context: Any) -> NodeResult:
-        return from_pack(result_of(made, self._shape, context), self._shape.outputs)
+        result = result_of(made, self._shape, context)
+        return from_pack(result, self._shape.outputs) if self._bridges else result

@@ -36,10 +36,20 @@ class Shape:
     function: str
     outputs: tuple[Output, ...]
     owner: Owner
+    gives_lists: bool = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gives_lists", any(one.is_list for one in self.outputs))
+
+
+def _plain(value: Any) -> Any:
+    return Blocked(value.message) if isinstance(value, ExecutionBlocker) else value
 
 
 def result_of(made: Any, shape: Shape, context: Any = None) -> NodeResult:
     """Bring ``made`` into one form. Raises `NodeFailure`, which names the pack, for anything that is no such form."""
+    if type(made) is tuple and len(made) == len(shape.outputs) and not shape.gives_lists:
+        return NodeResult(tuple(map(_plain, made)))
     ui: Mapping[str, Any] = {}
     expand: Mapping[str, Any] | None = None
     result = made
@@ -56,8 +66,7 @@ def result_of(made: Any, shape: Shape, context: Any = None) -> NodeResult:
         elif not made.args and (made.ui is not None or expand is not None):
             result = MISSING_RESULT
     values = _values(result, shape, expand is not None)
-    files = _files(ui, context)
-    return NodeResult(values, ui, files, expand)
+    return NodeResult(values, ui, _files(ui, context) if ui else (), expand)
 
 
 MISSING_RESULT = object()

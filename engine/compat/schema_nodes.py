@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.compat.bridging import from_pack, to_pack
+from engine.compat.bridging import from_pack, may_bridge, to_pack
 from engine.compat.calling import Call, Owner, Stepped, calling
 from engine.compat.class_nodes import ContractError, saved_link
 from engine.compat.declared_inputs import parameter, socket_type
 from engine.compat.hooks import change_question, input_check, lazy_question
 from engine.compat.returns import Shape, result_of
 from engine.compat.schema import HiddenHolder, Schema, frozen_clone, hidden_of, overrides
-from engine.compat.schema_dynamic import Flat, flattened, is_dynamic, nested
+from engine.compat.schema_dynamic import DynamicInput, Flat, flattened, is_dynamic, nested
 from engine.graph.model import Link
 from engine.graph.node_types import NodeResult, NodeType, Output, Parameter
 
@@ -87,7 +87,9 @@ class _Adapter:
         self._kind = kind
         self._schema = schema
         self._shape = shape
+        self._bridges = any(may_bridge(one.type) for one in shape.outputs)
         self._inputs = tuple(schema.inputs or ())
+        self._is_nested = any(isinstance(one, DynamicInput) for one in self._inputs)
         self.parameters = tuple(_parameter(one) for one in flattened(self._inputs, {}))
         self._types = {one.name: one.type for one in self.parameters}
         self._lazy = frozenset(one.name for one in self.parameters if one.lazy)
@@ -121,7 +123,7 @@ class _Adapter:
 
     def arranged(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the inputs as the class takes them."""
-        return nested(self._inputs, inputs)
+        return nested(self._inputs, inputs) if self._is_nested else inputs
 
     def _clone(self, context: Any) -> Any:
         if self._unchanging is not None:
@@ -138,4 +140,5 @@ class _Adapter:
         }
 
     def _result(self, made: Any, context: Any) -> NodeResult:
-        return from_pack(result_of(made, self._shape, context), self._shape.outputs)
+        result = result_of(made, self._shape, context)
+        return from_pack(result, self._shape.outputs) if self._bridges else result
