@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -110,7 +112,8 @@ def refreshed(declared: Declared, old: NodeType, instances: Instances) -> NodeTy
     if declared.describe is None:
         return old
     try:
-        new = declared.describe(instances)
+        with contextlib.redirect_stdout(sys.stderr):
+            new = declared.describe(instances)
         return old if new.inputs == old.inputs else new
     except Exception as error:  # noqa: BLE001 (a folder that is gone for a moment is no reason to lose the node)
         _log.warning("the inputs of %s could not be read again: %s", old.id, error)

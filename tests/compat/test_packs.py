@@ -416,7 +416,8 @@ def test_a_run_with_packs_of_another_folder(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "far.py").write_text(code("Far"))
+    loud = code("Far").replace("        return", "        print('hello')\n        return")
+    (tmp_path / "more" / "far.py").write_text(loud)
     config = tmp_path / "paths.yaml"
     config.write_text(f"mine:\n  custom_nodes: {tmp_path / 'more'}\n")
     show = {"1": node("PreviewImage", images=["2", 0]), "2": node("EmptyImage", width=["3", 0], height=8)}
@@ -427,6 +428,8 @@ def test_a_run_with_packs_of_another_folder(
     status = main(
         ["run", str(workflow), "--json", *folders, "--extra-model-paths-config", str(config), "--device", "cpu"]
     )
-    report = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    report = json.loads(said.out)
     assert status == 0 and report["ok"]
+    assert "hello" in said.err
     assert {one["type"]: one["state"] for one in report["nodes"]}["Far"] == "done"
