@@ -80,6 +80,12 @@ def _nodes(arguments: argparse.Namespace) -> int:
     return nodes(arguments)
 
 
+def _packs(arguments: argparse.Namespace) -> int:
+    from engine.cli.pack_commands import packs
+
+    return packs(arguments)
+
+
 def _models(arguments: argparse.Namespace) -> int:
     from engine.cli.catalogue_commands import models
 
@@ -93,5 +99,13 @@ def _cache(arguments: argparse.Namespace) -> int:
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
-    {"run": _run, "validate": _validate, "convert": _convert, "nodes": _nodes, "models": _models, "cache": _cache}
+    {
+        "run": _run,
+        "validate": _validate,
+        "convert": _convert,
+        "nodes": _nodes,
+        "models": _models,
+        "packs": _packs,
+        "cache": _cache,
+    }
 )

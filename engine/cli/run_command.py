@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         session = Session(settings)
         workflow = _read_workflow(session, arguments)
-        with _heard(workflow, arguments) as (listener, cancel):
+        # What a node prints must not mix with what this command prints for programs.
+        with _heard(workflow, arguments) as (listener, cancel), contextlib.redirect_stdout(sys.stderr):
             result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))
         _close_cache(session)
         peak = peak_memory_bytes()
