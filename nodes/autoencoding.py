@@ -49,6 +49,8 @@ def decode_tiled(
 ) -> Image:
     """Turn latents into pictures tile by tile: slower, with a tile's memory, and very nearly the same.
 
+    Tiles of 256 pixels and more are normalised like the whole picture; smaller ones can differ in tone.
+
     samples: the latents.
     vae: the VAE that belongs to them.
     tile_size: side of a tile in pixels.
@@ -73,6 +75,8 @@ def encode_tiled(
     temporal_overlap: TemporalOverlap = 8,
 ) -> Latent:
     """Turn pictures into latents tile by tile: slower, with a tile's memory, and very nearly the same.
+
+    Tiles of 256 pixels and more are normalised like the whole picture; smaller ones can differ in tone.
 
     pixels: the pictures; sides that are no multiple of 8 are cut.
     vae: the VAE of the model that will sample.
