@@ -12,7 +12,9 @@ def _decode_in_tiles(size: int) -> Smaller:
     def run(context: Any, *, samples: Any, vae: Any) -> Any:
         from engine.families import tiling
 
-        return tiling.decode_tiled(context.models, vae, samples, tiling.Tiling(size, size // 8), context.progress)
+        return tiling.decode_tiled(
+            context.models, vae, samples, tiling.Tiling(size, size // 8, like_whole=True), context.progress
+        )
 
     return Smaller(f"in tiles of {size} pixels", run)
 
@@ -21,7 +23,9 @@ def _encode_in_tiles(size: int) -> Smaller:
     def run(context: Any, *, pixels: Any, vae: Any) -> Any:
         from engine.families import tiling
 
-        return tiling.encode_tiled(context.models, vae, pixels, tiling.Tiling(size, size // 8), context.progress)
+        return tiling.encode_tiled(
+            context.models, vae, pixels, tiling.Tiling(size, size // 8, like_whole=True), context.progress
+        )
 
     return Smaller(f"in tiles of {size} pixels", run)
 

@@ -2,9 +2,9 @@
 
 An autoencoder normalises over all it sees, so tiles by themselves differ from the whole in tone. Large tiles therefore
 take the statistics of a small copy of the whole, which goes through the network first; that leaves no more than what a
-tile cannot see of its surroundings. A copy for small tiles would be too small to tell: as the ecosystem has it, three
-passes with small tiles of different shape (upright, lying, square) are averaged. Within a pass tiles fade into each
-other over the overlap by a linear ramp.
+tile cannot see of its surroundings. Where tiles are small, or a picture is no larger than one, three passes with tiles
+of different shape (upright, lying, square) are averaged, because that is what saved workflows give elsewhere. Within
+a pass tiles fade into each other over the overlap by a linear ramp.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BeforeEach = Callable[[int, int], None]
 Box = tuple[int, int, int, int]
 """Top, left, height, width, in latent cells."""
 
-LARGE_TILE: Final = 256
-"""Tiles of at least so many pixels a side share the statistics of the whole."""
+LARGE_TILE: Final = 512
+"""Tiles of at least so many pixels a side share the statistics of a whole that is larger."""
 COPY_SHARE: Final = 0.75
 """The area of the small copy, as a share of a tile's."""
 
@@ -54,16 +54,24 @@ class Tiling:
     """Say how large square tiles are and by how much neighbours overlap, in pixels.
 
     An overlap of more than a quarter of the tile is cut to that, so that the narrower tiles still move on. Both are
-    rounded down to whole latent cells.
+    rounded down to whole latent cells. ``like_whole`` says whether tiles share the statistics of the whole; None
+    leaves it to their size.
     """
 
     size: int = 512
     overlap: int = 64
+    like_whole: bool | None = None
+
+    def shares_statistics(self, height: int, width: int, factor: int) -> bool:
+        """Say whether the tiles of `height` x `width` latent cells are normalised like the whole."""
+        if self.like_whole is not None:
+            return self.like_whole
+        return self.size >= LARGE_TILE and max(height, width) > self.size // factor
 
     def passes(self, height: int, width: int, factor: int) -> Counter[tuple[Box, ...]]:
         """Return the tiles of each pass over `height` x `width` latent cells; passes that are the same count together.
 
-        Large tiles pass once, and are made as even as they can be.
+        Tiles that are normalised like the whole pass once, and are made as even as they can be.
 
         Raises `InputError` where a tile is smaller than two cells.
         """
@@ -76,7 +84,7 @@ class Tiling:
                 got=f"tiles of {self.size}, overlap {self.overlap}",
             )
         overlap = self.cells_of_overlap(factor)
-        if self.size >= LARGE_TILE:
+        if self.shares_statistics(height, width, factor):
             tile = _even(height, cells, overlap), _even(width, cells, overlap)
             return Counter([tuple(_boxes(height, width, tile, overlap))])
         shapes = ((2 * cells, cells // 2), (cells // 2, 2 * cells), (cells, cells))
@@ -84,17 +92,18 @@ class Tiling:
 
     def copy_scale(self, height: int, width: int, factor: int) -> float | None:
         """Return how large a copy of `height` x `width` cells gives the tiles their statistics; None: no copy."""
-        if self.size < LARGE_TILE or sum(map(len, self.passes(height, width, factor))) == 1:
+        if not self.shares_statistics(height, width, factor) or sum(map(len, self.passes(height, width, factor))) == 1:
             return None
         return min(1.0, math.sqrt(COPY_SHARE * (self.size // factor) ** 2 / (height * width)))
 
-    def ramp(self, factor: int, scale: int) -> Ramp:
+    def ramp(self, height: int, width: int, factor: int, scale: int) -> Ramp:
         """Return how tiles fade, in places of which `scale` make a cell.
 
-        The outermost places of a tile show that it ends there; large tiles leave a quarter of the overlap to others.
+        The outermost places of a tile show that it ends there; tiles that are like the whole but for that leave a
+        quarter of the overlap to others.
         """
         feather = self.cells_of_overlap(factor) * scale
-        return Ramp(feather, feather // 4 if self.size >= LARGE_TILE else 0)
+        return Ramp(feather, feather // 4 if self.shares_statistics(height, width, factor) else 0)
 
     def cells_of_overlap(self, factor: int) -> int:
         """Return the overlap in latent cells."""
@@ -126,7 +135,7 @@ def decode_tiled(
             top, left, high, wide = box
             return decode_raw(coder, samples[..., top : top + high, left : left + wide])
 
-        fade = tiling.ramp(factor, factor)
+        fade = tiling.ramp(height, width, factor, factor)
         pictures = []
         for samples in torch.split(latent.samples, 1):
             scale = tiling.copy_scale(height, width, factor)
@@ -156,7 +165,7 @@ def encode_tiled(
             top, left, high, wide = (side * factor for side in box)
             return encode_one(coder, picture[:, top : top + high, left : left + wide])
 
-        fade = tiling.ramp(factor, 1)
+        fade = tiling.ramp(height, width, factor, 1)
         latents = []
         for picture in torch.split(cut, 1):
             scale = tiling.copy_scale(height, width, factor)

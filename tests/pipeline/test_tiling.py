@@ -71,7 +71,7 @@ def test_memory_is_that_of_a_tile(tmp_path: Path, models: Residency) -> None:
     """Peaks beside inputs and outputs of one picture and of another with three times its area, in tiles as large."""
     write_tiny_checkpoint(tmp_path / "tiny.safetensors")
     vae = load_vae(file_ref(tmp_path / "tiny.safetensors"))
-    tiling = Tiling(256, 64)
+    tiling = Tiling(256, 64, like_whole=True)
     beside = []
     with models.use(vae):
         for width in (448, 1408):
@@ -109,6 +109,19 @@ def test_norms_take_the_statistics_of_another_call(dtype: torch.dtype) -> None:
         torch.testing.assert_close(made, wanted, rtol=tolerance, atol=tolerance)
         alone = torch.cat([norms(half) for half in one.chunk(2, dim=-1)], dim=-1)
         assert (alone - wanted).abs().mean() > 0.1
+
+
+def test_a_picture_no_larger_than_a_tile_is_averaged_as_elsewhere(
+    vae: ModelRecipe, picture: torch.Tensor, models: Residency
+) -> None:
+    """Three passes at any size, and at a size below that of large tiles; one when asked to be like the whole."""
+    for tiling, cells, passes in (
+        (Tiling(), (64, 64), 3),
+        (Tiling(256), (64, 64), 3),
+        (Tiling(), (65, 64), 1),
+        (Tiling(256, like_whole=True), (64, 64), 1),
+    ):
+        assert tiling.passes(*cells, 8).total() == passes
 
 
 def test_one_tile_is_the_whole(vae: ModelRecipe, picture: torch.Tensor, models: Residency) -> None:
