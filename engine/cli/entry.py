@@ -85,6 +85,12 @@ def _nodes(arguments: argparse.Namespace) -> int:
     return nodes(arguments)
 
 
+def _packs(arguments: argparse.Namespace) -> int:
+    from engine.cli.pack_commands import packs
+
+    return packs(arguments)
+
+
 def _models(arguments: argparse.Namespace) -> int:
     from engine.cli.catalogue_commands import models
 
@@ -114,6 +120,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
         "convert": _convert,
         "nodes": _nodes,
         "models": _models,
+        "packs": _packs,
         "cache": _cache,
     }
 )

@@ -66,11 +66,13 @@ _RACY_NS = 2_000_000_000
 class Folders:
     """Map folder keys to their root directories, best first. The first root is where new files go.
 
+    ``pack_roots`` are where node packs lie; no name of a user's leads there.
     ``_listings`` only remembers what a directory scan found together with the time stamps that prove it current.
     """
 
     base: Path
     roots: Mapping[str, tuple[Path, ...]]
+    pack_roots: tuple[Path, ...] = ()
     _listings: dict[str, _Listing] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def model_keys(self) -> tuple[str, ...]:
@@ -105,6 +107,8 @@ class Folders:
         if key not in USER_FOLDERS and isinstance(name, str):
             name = name.replace("\\", "/")  # workflows saved on Windows name models so
         parts = check_name(name)
+        if key == "user" and parts[0].startswith("."):
+            raise _refused(name, "what begins with a dot is the engine's own")
         for ending in ("", *SHORT_NAMES.get(key, ())):
             for root in roots:
                 found = _inside(root, (*parts[:-1], parts[-1] + ending))
@@ -151,12 +155,14 @@ def make_folders(
     Raises `InputError` when one of them cannot be read.
     """
     roots = {key: [base / "models" / name for name in names] for key, names in MODEL_FOLDERS.items()}
+    packs = [base / "custom_nodes"]
     standard = base / "extra_model_paths.yaml"
     for config in [*([standard] if standard.is_file() else []), *extra_model_paths]:
-        _add_extra_paths(roots, config)
+        _add_extra_paths(roots, packs, config)
     for key in USER_FOLDERS:
         roots[key] = [(user_folders or {}).get(key) or base / key]
-    return Folders(base, MappingProxyType({key: tuple(dict.fromkeys(paths)) for key, paths in roots.items()}))
+    unique = {key: tuple(dict.fromkeys(paths)) for key, paths in roots.items()}
+    return Folders(base, MappingProxyType(unique), tuple(dict.fromkeys(packs)))
 
 
 def split_annotation(key: str, name: str) -> tuple[str, str]:
@@ -294,7 +300,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _add_extra_paths(roots: dict[str, list[Path]], config: Path) -> None:
+def _add_extra_paths(roots: dict[str, list[Path]], packs: list[Path], config: Path) -> None:
     """Add the folders of an ``extra_model_paths.yaml``: sections with base_path, is_default, and paths by key."""
     import yaml
 
@@ -316,9 +322,12 @@ def _add_extra_paths(roots: dict[str, list[Path]], config: Path) -> None:
         first = bool(content.pop("is_default", False))
         for key, text in content.items():
             key = ALIASES.get(str(key), str(key))
-            if key in USER_FOLDERS or key == "custom_nodes":
+            if key in USER_FOLDERS:
                 continue
             added = [_expand(line.strip(), base) for line in str(text or "").splitlines() if line.strip()]
+            if key == "custom_nodes":
+                packs[:] = [*added, *packs] if first else [*packs, *added]
+                continue
             known = roots.setdefault(key, [])
             roots[key] = [*added, *known] if first else [*known, *added]
 
