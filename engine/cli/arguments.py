@@ -31,6 +31,30 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     shared = _shared_options()
 
+    _add_run(commands, shared)
+    validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
+    validate.add_argument("file", metavar="FILE", help="the workflow")
+
+    convert = commands.add_parser("convert", parents=[shared], help="print a workflow as API prompt")
+    convert.add_argument("file", metavar="FILE", help="the workflow")
+    convert.add_argument(
+        "--interfaces", type=Path, metavar="FILE", help="descriptions of nodes not installed (/object_info)"
+    )
+
+    nodes = commands.add_parser("nodes", parents=[shared], help="list the nodes, or describe one")
+    nodes.add_argument("id", nargs="?", metavar="ID", help="a node's id")
+
+    _add_packs(commands, shared)
+
+    commands.add_parser("models", parents=[shared], help="list the model files and their families")
+    _add_cache_commands(commands, shared)
+    from engine.cli.serve_arguments import add_serve  # which takes some of its options from here
+
+    add_serve(commands, _shared_options(serving=True))
+    return parser
+
+
+def _add_run(commands: Any, shared: argparse.ArgumentParser) -> None:
     run = commands.add_parser("run", parents=[shared], help="run a workflow and save its pictures")
     run.add_argument("file", metavar="FILE", help="workflow, or a picture that carries one; - is stdin")
     run.add_argument(
@@ -63,27 +87,6 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
     run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
     add_cache_options(run)
-
-    validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
-    validate.add_argument("file", metavar="FILE", help="the workflow")
-
-    convert = commands.add_parser("convert", parents=[shared], help="print a workflow as API prompt")
-    convert.add_argument("file", metavar="FILE", help="the workflow")
-    convert.add_argument(
-        "--interfaces", type=Path, metavar="FILE", help="descriptions of nodes not installed (/object_info)"
-    )
-
-    nodes = commands.add_parser("nodes", parents=[shared], help="list the nodes, or describe one")
-    nodes.add_argument("id", nargs="?", metavar="ID", help="a node's id")
-
-    _add_packs(commands, shared)
-
-    commands.add_parser("models", parents=[shared], help="list the model files and their families")
-    _add_cache_commands(commands, shared)
-    from engine.cli.serve_arguments import add_serve  # which takes some of its options from here
-
-    add_serve(commands, _shared_options(serving=True))
-    return parser
 
 
 def add_cache_options(parser: argparse.ArgumentParser) -> None:
