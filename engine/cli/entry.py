@@ -92,6 +92,20 @@ def _cache(arguments: argparse.Namespace) -> int:
     return cache(arguments)
 
 
+def _tokens(arguments: argparse.Namespace) -> int:
+    from engine.cli.token_commands import tokens
+
+    return tokens(arguments)
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
-    {"run": _run, "validate": _validate, "convert": _convert, "nodes": _nodes, "models": _models, "cache": _cache}
+    {
+        "run": _run,
+        "validate": _validate,
+        "convert": _convert,
+        "nodes": _nodes,
+        "models": _models,
+        "cache": _cache,
+        "tokens": _tokens,
+    }
 )

@@ -6,6 +6,7 @@ is allocated. The arrays are numpy's; whoever wants tensors wraps them without a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import warnings
@@ -45,19 +46,45 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
     Raises `MediaError` when it is no picture of `FORMATS`, is damaged, or is larger than the limits.
     """
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
 
     name = name or (source.name if isinstance(source, Path) else "the picture")
+    with decoding_errors(source, name), open_checked(source, name) as opened:
+        frames = [_to_arrays(frame) for frame in _frames(opened)]
+    first = frames[0][0].shape
+    frames = [frame for frame in frames if frame[0].shape == first]
+    alphas = [alpha for _, alpha in frames if alpha is not None]
+    whole = np.stack(alphas) if len(alphas) == len(frames) else None
+    return Picture(np.stack([pixels for pixels, _ in frames]), whole)
+
+
+def open_checked(source: Path | bytes, name: str) -> Image:
+    """Open a picture of `FORMATS` by its bytes and check its sizes; no pixel is decoded. Close it after use.
+
+    Raises `MediaError` when it is larger than the limits; Pillow's own errors are for `decoding_errors`.
+    """
+    from PIL import Image
+
     size = source.stat().st_size if isinstance(source, Path) else len(source)
     if size > MAX_FILE_BYTES:
         raise _too_large(name, f"a file of at most {MAX_FILE_BYTES >> 20} MiB", f"{size / 2**20:.0f} MiB")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
-        with opened:
-            _check_size(opened, name)
-            frames = [_to_arrays(frame) for frame in _frames(opened)]
+        _check_size(opened, name)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+@contextlib.contextmanager
+def decoding_errors(source: Path | bytes, name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises over a file inside the ``with`` into a `MediaError` that says what is wrong."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        yield
     except MediaError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -71,12 +98,7 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
         ) from error
     # Pillow reports damage as any of these, depending on the plugin.
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError) as error:
-        raise MediaError(f"{name} is damaged: {error}", expected="a whole picture", got=f"{size} bytes") from error
-    first = frames[0][0].shape
-    frames = [frame for frame in frames if frame[0].shape == first]
-    alphas = [alpha for _, alpha in frames if alpha is not None]
-    whole = np.stack(alphas) if len(alphas) == len(frames) else None
-    return Picture(np.stack([pixels for pixels, _ in frames]), whole)
+        raise MediaError(f"{name} is damaged: {error}", expected="a whole picture") from error
 
 
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:

@@ -56,6 +56,9 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({"embeddings": (".
 WHOLE_FILE_BYTES = 64 << 20
 """Files up to this size are identified by all their bytes, larger ones by size, time and samples."""
 
+SYSTEM_PREFIX = "__"
+"""Folders of the user's directory that begin so are the engine's own (tokens); no name leads into them."""
+
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
 _ANNOTATION = re.compile(r"^(?P<name>.*\S)\s*\[(?P<folder>input|output|temp)\]$")
 _RACY_NS = 2_000_000_000
@@ -91,7 +94,7 @@ class Folders:
         """
         known = self._listings.get(key)
         if known is None or not known.is_current():
-            known = _scan(self.directories(key), _suffixes(key))
+            known = _scan(self.directories(key), _suffixes(key), SYSTEM_PREFIX if key == "user" else None)
             self._listings[key] = known
         return known.names
 
@@ -105,6 +108,8 @@ class Folders:
         if key not in USER_FOLDERS and isinstance(name, str):
             name = name.replace("\\", "/")  # workflows saved on Windows name models so
         parts = check_name(name)
+        if key == "user" and parts[0].startswith(SYSTEM_PREFIX):
+            roots = ()  # looks as if nothing were there
         for ending in ("", *SHORT_NAMES.get(key, ())):
             for root in roots:
                 found = _inside(root, (*parts[:-1], parts[-1] + ending))
@@ -115,7 +120,7 @@ class Folders:
             f"there is no {name!r} in {key}",
             expected=f"one of the files in {key}",
             got=repr(name),
-            hint=f"did you mean {', '.join(near)}?" if near else _where_to_put(self.base, roots),
+            hint=f"did you mean {', '.join(near)}?" if near else _where_to_put(self.base, self.directories(key)),
         )
 
     def identity(self, key: str, name: str) -> str:
@@ -251,7 +256,7 @@ def _modified_ns(directory: str) -> int:
         return 0
 
 
-def _scan(roots: Sequence[Path], suffixes: frozenset[str] | None) -> _Listing:
+def _scan(roots: Sequence[Path], suffixes: frozenset[str] | None, hidden: str | None) -> _Listing:
     started = time.time_ns()
     names: dict[str, None] = {}
     stamps: list[tuple[str, int]] = []
@@ -259,6 +264,8 @@ def _scan(roots: Sequence[Path], suffixes: frozenset[str] | None) -> _Listing:
         top = root.resolve()
         stamps.append((str(top), _modified_ns(str(top))))
         for entry, relative in _entries(top, stamps):
+            if hidden and relative.startswith(hidden):
+                continue
             if suffixes is not None and Path(entry.name).suffix.lower() not in suffixes:
                 continue
             if entry.is_symlink() and _inside(top, tuple(relative.split("/"))) is None:

@@ -1,0 +1,1 @@
+"""The server: HTTP and WebSocket over the engine, and who may use them."""
