@@ -30,8 +30,8 @@ class BlobFolder:
         self._directory = directory
 
     def make(self) -> None:
-        """Make the directory. Raises OSError."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        """Make the directory, for its owner alone: what others made and asked for is in it. Raises OSError."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, digest: str) -> Path:
         """Return where the file of this digest is."""

@@ -48,7 +48,7 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
     import numpy as np
 
     name = name or (source.name if isinstance(source, Path) else "the picture")
-    with decoding_errors(source, name), open_checked(source, name) as opened:
+    with open_image(source, name=name) as opened:
         frames = [_to_arrays(frame) for frame in _frames(opened)]
     first = frames[0][0].shape
     frames = [frame for frame in frames if frame[0].shape == first]
@@ -57,34 +57,26 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
     return Picture(np.stack([pixels for pixels, _ in frames]), whole)
 
 
-def open_checked(source: Path | bytes, name: str) -> Image:
-    """Open a picture of `FORMATS` by its bytes and check its sizes; no pixel is decoded. Close it after use.
+@contextlib.contextmanager
+def open_image(source: Path | bytes, *, name: str | None = None) -> Iterator[Image]:
+    """Open a picture whose kind, size and number of frames are within the limits; its pixels are read when needed.
 
-    Raises `MediaError` when it is larger than the limits; Pillow's own errors are for `decoding_errors`.
+    Raises `MediaError` when it is no picture of `FORMATS`, is larger than the limits, or, while the caller reads it,
+    turns out to be damaged.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
+    name = name or (source.name if isinstance(source, Path) else "the picture")
     size = source.stat().st_size if isinstance(source, Path) else len(source)
     if size > MAX_FILE_BYTES:
         raise _too_large(name, f"a file of at most {MAX_FILE_BYTES >> 20} MiB", f"{size / 2**20:.0f} MiB")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
     try:
-        _check_size(opened, name)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
-@contextlib.contextmanager
-def decoding_errors(source: Path | bytes, name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises over a file inside the ``with`` into a `MediaError` that says what is wrong."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+        with opened:
+            _check_size(opened, name)
+            yield opened
     except MediaError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -98,7 +90,7 @@ def decoding_errors(source: Path | bytes, name: str) -> Iterator[None]:
         ) from error
     # Pillow reports damage as any of these, depending on the plugin.
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError) as error:
-        raise MediaError(f"{name} is damaged: {error}", expected="a whole picture") from error
+        raise MediaError(f"{name} is damaged: {error}", expected="a whole picture", got=f"{size} bytes") from error
 
 
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:

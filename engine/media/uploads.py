@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import MediaError
-from engine.media.images import FORMATS, decoding_errors, open_checked
+from engine.media.images import open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,11 +23,8 @@ def clean_picture(data: bytes, *, name: str = "the picture") -> bytes:
 
     The same input gives the same bytes. Raises `MediaError` as `engine.media.images.decode_image` does.
     """
-    with decoding_errors(data, name), open_checked(data, name) as opened:
-        kind = str(opened.format)
-        if kind not in FORMATS:
-            raise MediaError(f"{name} is not a picture", expected=", ".join(FORMATS), got=kind)
-        return _encode(opened, kind)
+    with open_image(data, name=name) as opened:
+        return _encode(opened, str(opened.format))
 
 
 def _encode(opened: Image, kind: str) -> bytes:

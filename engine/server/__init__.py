@@ -1,1 +1,4 @@
-"""The server: HTTP and WebSocket over the engine, and who may use them."""
+"""The server: the ecosystem's HTTP and WebSocket protocol over the engine, with a queue that survives.
+
+It computes nothing. Jobs run in the worker process of `engine.jobs`; what happens is kept in `store`, told by `hub`.
+"""

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from engine.errors import Cancelled, InputError, PathError, Problem, SafelightError
-from engine.server.security.answers import problem_answer, refuse
+from engine.server.security.answers import problem_answer, refuse, without_paths
 from engine.server.security.bodies import BodyTooLarge, BodyTooSlow
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,9 @@ def _from_http(error: web.HTTPException) -> web.StreamResponse:
     if error.status < 400:
         raise error
     headers = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
+    if error.content_type == "application/json" and error.text:  # a route said it in the form of the protocol
+        text = without_paths(error.text)
+        return web.Response(status=error.status, text=text, content_type="application/json", headers=headers)
     try:
         phrase = HTTPStatus(error.status).phrase.lower()
     except ValueError:

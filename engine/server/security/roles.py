@@ -64,6 +64,7 @@ GET /metrics
 GET /global_subgraphs
 GET /global_subgraphs/{}
 GET /node_replacements
+GET /internal/files/{}
 GET /jobs
 GET /jobs/{}
 GET /events
@@ -113,7 +114,6 @@ POST /sdapi/v1/extra-batch-images
 POST /sdapi/v1/png-info
 POST /sdapi/v1/interrupt
 POST /sdapi/v1/skip
-GET /internal/files/{}
 """
 _ADMIN = """
 POST /free

@@ -111,11 +111,12 @@ class Server:
         return self.request("GET", path, {**wanted, **(headers or {})})
 
     def raw(self, data: bytes, *, timeout: float = 5) -> bytes:
+        """Send bytes as they are and return what comes, until the first answer's headers are there."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
             connection.sendall(data)
             received = b""
             with contextlib.suppress(TimeoutError, ConnectionResetError):
-                while block := connection.recv(65536):
+                while b"\r\n\r\n" not in received and (block := connection.recv(65536)):
                     received += block
             return received
 
