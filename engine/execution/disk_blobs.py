@@ -30,8 +30,8 @@ class BlobFolder:
         self._directory = directory
 
     def make(self) -> None:
-        """Make the directory, for its owner alone: what others made and asked for is in it. Raises OSError."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the directory. Raises OSError."""
+        self._directory.mkdir(parents=True, exist_ok=True)
 
     def path(self, digest: str) -> Path:
         """Return where the file of this digest is."""
@@ -100,6 +100,13 @@ def discard(path: Path) -> None:
     """Remove a file if that is possible."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def mark_as_cache(directory: Path) -> None:
+    """Let backup programs pass the directory over (https://bford.info/cachedir/)."""
+    tag = directory / "CACHEDIR.TAG"
+    if not tag.exists():
+        tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n", encoding="ascii")
 
 
 class _HashingFile:

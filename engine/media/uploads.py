@@ -35,7 +35,7 @@ def _encode(opened: Image, kind: str) -> bytes:
     else:
         opened.load()
         # Pillow takes over texts and camera data from `info`, so what it knows about the file is forgotten.
-        keep = {key: opened.info[key] for key in ("transparency", "background") if key in opened.info}
+        keep: dict[Any, Any] = {key: opened.info[key] for key in ("transparency", "background") if key in opened.info}
         opened.info = keep
         if kind == "TIFF":
             fresh = opened.copy()

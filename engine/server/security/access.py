@@ -25,7 +25,8 @@ _IDENTITY = web.RequestKey("identity", Identity)
 
 def identity_of(request: web.Request) -> Identity:
     """Return who is asking, as the guard found out; nobody where no guard is."""
-    return request.get(_IDENTITY, NOBODY)
+    found: Identity = request.get(_IDENTITY, NOBODY)
+    return found
 
 
 def access_guard(policy: Policy, doorkeeper: Doorkeeper, table: Mapping[str, Role] = ROUTE_ROLES) -> Middleware:

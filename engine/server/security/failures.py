@@ -69,7 +69,7 @@ def _from_http(error: web.HTTPException) -> web.StreamResponse:
 
 def _unexpected(request: web.Request, error: Exception, debug: bool) -> web.Response:
     number = secrets.token_hex(6)
-    logger.error("error %s in %s %s", number, request.method, request.path, exc_info=error)
+    logger.error("error %s in %s %s", number, request.method, request.raw_path, exc_info=error)
     message = f"something went wrong here; the log says more under {number}"
     problem = Problem("E-INTERNAL", message, got=repr(error)[:500] if debug else None)
     return problem_answer(500, [problem], more={"id": number})

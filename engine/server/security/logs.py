@@ -25,8 +25,9 @@ class CleanRecords(logging.Filter):
         except (TypeError, ValueError):  # arguments that do not fit: the line matters more than its form
             text = f"{record.msg!s} {record.args!r}"
         record.msg, record.args = one_line(without_secrets(text)), ()
-        if record.exc_info and not record.exc_text:
-            record.exc_text = without_secrets(logging.Formatter().formatException(record.exc_info))
+        if record.exc_info:
+            shown = record.exc_text or logging.Formatter().formatException(record.exc_info)
+            record.exc_text = without_secrets(shown)
         return True
 
 

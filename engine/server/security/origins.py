@@ -39,7 +39,7 @@ def origin_guard(policy: Policy) -> Middleware:
         addresses = known_addresses(policy, _local_address(request))
         problem = find_intruder(request.method, request.raw_path, request.headers, addresses, policy.cors_origins)
         if problem is not None:
-            logger.warning("refused %s %s from %s: %s", request.method, request.path, request.remote, problem)
+            logger.warning("refused %s %s from %s: %s", request.method, request.raw_path, request.remote, problem)
             return refuse(403, "E-ORIGIN", problem, hint=_hint(problem))
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return _preflight(request, policy)
