@@ -164,7 +164,7 @@ class Session:
             models=models,
             settings=self.settings,
             file_identity=self.folders.identity,
-            salt=f"torch {importlib.metadata.version('torch')} {self.settings.device} {self.settings.dtype}",
+            salt=f"torch {importlib.metadata.version('torch')} {models.device.name} {self.settings.dtype}",
             make_room=models.drop_unused,
             partials=self.cache,
             debug=self.settings.debug,

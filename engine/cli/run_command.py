@@ -95,11 +95,13 @@ def exit_code(result: Result) -> int:
 def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
     """Describe a run as plain data: outputs with their files, what each node did, time and memory."""
     made, nodes = result.made, result.graph.nodes
+    used = [outcome.usage.peak_bytes for outcome in made.nodes.values() if outcome.usage is not None]
+    peaks = [peak for peak in (peak_bytes, *used) if peak is not None]  # measuring nodes resets the process's own mark
     return {
         "ok": made.ok,
         "cancelled": made.cancelled,
         "seconds": round(made.seconds, 4),
-        "peak_memory_bytes": peak_bytes,
+        "peak_memory_bytes": max(peaks, default=None),
         "outputs": [
             {
                 "node": id,

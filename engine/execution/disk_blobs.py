@@ -102,6 +102,13 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def mark_as_cache(directory: Path) -> None:
+    """Let backup programs pass the directory over (https://bford.info/cachedir/)."""
+    tag = directory / "CACHEDIR.TAG"
+    if not tag.exists():
+        tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n", encoding="ascii")
+
+
 class _HashingFile:
     """Hashes what is written through it."""
 

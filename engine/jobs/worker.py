@@ -196,6 +196,14 @@ class Worker:
         with self._lock:
             self._running = None
         self._sender.send({**report, "job": running.id, "peak_memory_bytes": peak_bytes()})
+        self._store_results()  # nobody waits for it, and a worker may be ended at any time
+
+    def _store_results(self) -> None:
+        try:
+            if "cache" in vars(self._session):
+                self._session.cache.flush()
+        except Exception:  # noqa: BLE001 (as in `_close_cache`)
+            _log.exception("the kept results could not be written")
 
     def _compute(self, job: Mapping[str, Any], text: bytes, running: _Running) -> dict[str, Any]:
         """Run a job and return what to report; whatever a node raises is in it."""
