@@ -25,6 +25,7 @@ from engine.graph.documents import graph_from_metadata, load_document, parse_tex
 from engine.graph.interfaces import Interfaces
 from engine.graph.model import Graph, Node
 from engine.graph.registry import Registry, load_package
+from engine.graph.signature import Signature, bound, signature_of
 from engine.graph.validate import coerce_inputs, validate
 from engine.graph.values import did_you_mean, listed
 from engine.paths import Folders, make_folders
@@ -251,6 +252,26 @@ class Workflow:
     def problems(self) -> list[Problem]:
         """List everything that keeps the workflow from running."""
         return self.session.problems(self.graph)
+
+    @property
+    def signature(self) -> Signature:
+        """What the workflow takes and gives by name, told by its nodes Workflow Input and Workflow Output."""
+        return signature_of(self.graph, self.session.registry)
+
+    def call(self, **given: Any) -> dict[str, Any]:
+        """Run with ``given`` as inputs and return the outputs by name; see `signature`.
+
+        Values may be text, numbers, or what sockets carry (a picture batch [B, H, W, C], a mask, a model …). Raises
+        `InputError` for inputs that are missing, unknown or do not fit, and the first error when a node failed.
+        """
+        signature = self.signature
+        if not signature.outputs:
+            raise InputError("the workflow gives nothing back", expected="a node Workflow Output", got="none")
+        graph = bound(self.graph, signature, given)
+        result = self.session.run(graph, outputs=[port.node_id for port in signature.outputs])
+        result.raise_for_failure()
+        values = result.made.values
+        return {port.name: values[port.node_id][0] for port in signature.outputs if port.node_id in values}
 
     def run(self, outputs: Sequence[str] | None = None, *, listener: Listener | None = None) -> Result:
         """Run and return what was made; ``outputs`` names nodes by id or title (default: every output node).

@@ -51,6 +51,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="end a node that makes the process hold more, like 8GiB (implies --isolated)",
     )
     run.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="give a value to the node Workflow Input of this name (can be given several times)",
+    )
+    run.add_argument(
         "--profile", type=Path, metavar="FILE", help="write a trace that chrome://tracing or Perfetto opens"
     )
     run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")

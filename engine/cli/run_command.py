@@ -19,6 +19,7 @@ from engine.execution.cancel import CancelToken
 from engine.execution.events import Event, Listener, NodeFinished, NodeProgress, NodeStarted, broadcast
 from engine.execution.trace import Trace
 from engine.graph.model import Graph
+from engine.graph.signature import bound
 from engine.session import Result, Session, Workflow
 from engine.settings import Settings, read_settings
 
@@ -70,7 +71,18 @@ def _read_workflow(session: Session, arguments: argparse.Namespace) -> Workflow:
     for assignment in arguments.set:
         target, value = _assignment(assignment)
         workflow.set(target, value)
+    if arguments.input:
+        given = dict(_named(text) for text in arguments.input)
+        workflow.graph = bound(workflow.graph, workflow.signature, given)
     return workflow
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE``."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise InputError("this is not an input", expected="NAME=VALUE", got=text)
+    return name.strip(), value
 
 
 @contextlib.contextmanager
