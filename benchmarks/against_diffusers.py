@@ -134,10 +134,10 @@ def _work(arguments: argparse.Namespace) -> None:
     kind, dtype = (*arguments.worker.split(), "")[:2]
     work = {"diffusers": _diffusers, "safelight": _safelight, "load": _load, "import": _import}[kind]
     parts = work(arguments.checkpoint, dtype, arguments.out)
-    print(json.dumps({"peak_bytes": _peak_bytes(), "cpu_seconds": time.process_time(), "parts": parts}))
+    print(json.dumps({"peak_bytes": peak_bytes(), "cpu_seconds": time.process_time(), "parts": parts}))
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     status = Path("/proc/self/status")
     if status.is_file():  # of this program alone; getrusage also counts what forked it
         return int(status.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024
@@ -200,7 +200,7 @@ def _diffusers(checkpoint: Path, dtype: str, out: Path) -> dict[str, float]:
     import torch
 
     watch = Stopwatch()
-    pipe = _diffusers_pipeline(checkpoint, getattr(torch, dtype), watch)
+    pipe = diffusers_pipeline(checkpoint, getattr(torch, dtype), watch)
     noise = torch.randn(1, 4, SIZE // 8, SIZE // 8, generator=torch.Generator().manual_seed(SEED))
     made: dict[str, Any] = {}
 
@@ -224,7 +224,7 @@ def _diffusers(checkpoint: Path, dtype: str, out: Path) -> dict[str, float]:
     return watch.parts
 
 
-def _diffusers_pipeline(checkpoint: Path, dtype: Any, watch: Stopwatch) -> Any:
+def diffusers_pipeline(checkpoint: Path, dtype: Any, watch: Stopwatch) -> Any:
     import torch
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
@@ -250,8 +250,8 @@ def _diffusers_pipeline(checkpoint: Path, dtype: Any, watch: Stopwatch) -> Any:
     text = CLIPTextModel(
         CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
     )
-    _assign(unet, convert_ldm_unet_checkpoint(dict(stored), unet.config), dtype)
-    _assign(vae, convert_ldm_vae_checkpoint(dict(stored), vae.config), dtype)
+    assign(unet, convert_ldm_unet_checkpoint(dict(stored), unet.config), dtype)
+    assign(vae, convert_ldm_vae_checkpoint(dict(stored), vae.config), dtype)
     prefix = "cond_stage_model.transformer."
     names = set(text.state_dict())
     words = {key[len(prefix) :]: value for key, value in stored.items() if key.startswith(prefix)}
@@ -268,7 +268,7 @@ def _diffusers_pipeline(checkpoint: Path, dtype: Any, watch: Stopwatch) -> Any:
     return pipe
 
 
-def _assign(module: Any, tensors: dict[str, Any], dtype: Any) -> None:
+def assign(module: Any, tensors: dict[str, Any], dtype: Any) -> None:
     module.load_state_dict({key: value.to(dtype) for key, value in tensors.items()}, strict=True, assign=True)
     module.eval().requires_grad_(False)
 

@@ -25,6 +25,7 @@ from engine.graph.documents import graph_from_metadata, load_document, parse_tex
 from engine.graph.interfaces import Interfaces
 from engine.graph.model import Graph, Node
 from engine.graph.registry import Registry, load_package
+from engine.graph.signature import Signature, bound, signature_of
 from engine.graph.validate import coerce_inputs, validate
 from engine.graph.values import did_you_mean, listed
 from engine.paths import Folders, make_folders
@@ -33,6 +34,8 @@ from engine.settings import Settings, read_settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.compat.host import Engine
+    from engine.compat.packs import Packs
     from engine.execution.cache import ResultCache
     from engine.execution.cancel import CancelToken
     from engine.execution.context import Services
@@ -56,6 +59,7 @@ class Session:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or read_settings()
+        self.packs: Packs | None = None
         given = self.settings
         self.folders: Folders = make_folders(
             given.base_directory,
@@ -70,8 +74,48 @@ class Session:
 
     @functools.cached_property
     def registry(self) -> Registry:
-        """The node types that are known."""
-        return load_package(BUILT_IN_NODES)
+        """The node types that are known: the built-in ones, then those of the packs that loaded."""
+        native = load_package(BUILT_IN_NODES)
+        self.packs = self._load_packs(native)
+        return native if self.packs is None else native.with_types(self.packs.types)
+
+    def _load_packs(self, native: Registry) -> Packs | None:
+        """Load the node packs; None, and nothing imported, where there are none."""
+        if not any(root.is_dir() for root in self.folders.pack_roots):
+            return None
+        from engine.compat.packs import load_packs
+
+        known = self.__dict__  # while packs are being loaded, they see the built-in nodes
+
+        def lend() -> Engine:
+            from engine.compat.host import Engine
+
+            registry = lambda: known.get("registry", native)  # noqa: E731
+            return Engine(self.folders, self.settings, registry, lambda: self.services)
+
+        return load_packs(
+            self.folders.pack_roots,
+            native,
+            self.folders.directories("user")[0],
+            lend,
+            trust_all=self.settings.trust_packs,
+            disabled=self.settings.disable_all_custom_nodes,
+            whitelist=self.settings.whitelist_custom_nodes,
+        )
+
+    def all_packs(self) -> Packs | None:
+        """Return the node packs with what became of each; None where there are none."""
+        _ = self.registry
+        return self.packs
+
+    def _refresh(self, graph: Graph) -> None:
+        """Ask the packs' nodes of ``graph`` for their choices again, which may be files that came or went."""
+        registry = self.registry
+        if self.packs is not None:
+            fresh = self.packs.refreshed(registry, {node.type for node in graph.nodes.values()})
+            if fresh is not registry:
+                self.__dict__["registry"] = fresh
+                self.__dict__.pop("interfaces", None)
 
     @functools.cached_property
     def interfaces(self) -> Interfaces:
@@ -104,7 +148,9 @@ class Session:
 
     def problems(self, graph: Graph, outputs: Sequence[str] | None = None) -> list[Problem]:
         """List everything that keeps ``graph`` from running, in graph order."""
-        return validate(graph, self.registry, self.folders.list_files, outputs)
+        self._refresh(graph)
+        absent = None if self.packs is None else self.packs.why_absent
+        return validate(graph, self.registry, self.folders.list_files, outputs, absent)
 
     @functools.cached_property
     def services(self) -> Services:
@@ -119,7 +165,7 @@ class Session:
             models=models,
             settings=self.settings,
             file_identity=self.folders.identity,
-            salt=f"torch {importlib.metadata.version('torch')} {self.settings.device} {self.settings.dtype}",
+            salt=f"torch {importlib.metadata.version('torch')} {models.device.name} {self.settings.dtype}",
             make_room=models.drop_unused,
             partials=self.cache,
             debug=self.settings.debug,
@@ -173,6 +219,8 @@ class Session:
         problems = self.problems(graph, outputs)
         if problems:
             raise GraphError(problems)
+        if self.packs is not None:
+            self.packs.instances.keep(graph.nodes.keys())
         ready = coerce_inputs(graph, self.registry)
         made = execute(
             ready,
@@ -204,6 +252,26 @@ class Workflow:
     def problems(self) -> list[Problem]:
         """List everything that keeps the workflow from running."""
         return self.session.problems(self.graph)
+
+    @property
+    def signature(self) -> Signature:
+        """What the workflow takes and gives by name, told by its nodes Workflow Input and Workflow Output."""
+        return signature_of(self.graph, self.session.registry)
+
+    def call(self, **given: Any) -> dict[str, Any]:
+        """Run with ``given`` as inputs and return the outputs by name; see `signature`.
+
+        Values may be text, numbers, or what sockets carry (a picture batch [B, H, W, C], a mask, a model …). Raises
+        `InputError` for inputs that are missing, unknown or do not fit, and the first error when a node failed.
+        """
+        signature = self.signature
+        if not signature.outputs:
+            raise InputError("the workflow gives nothing back", expected="a node Workflow Output", got="none")
+        graph = bound(self.graph, signature, given)
+        result = self.session.run(graph, outputs=[port.node_id for port in signature.outputs])
+        result.raise_for_failure()
+        values = result.made.values
+        return {port.name: values[port.node_id][0] for port in signature.outputs if port.node_id in values}
 
     def run(self, outputs: Sequence[str] | None = None, *, listener: Listener | None = None) -> Result:
         """Run and return what was made; ``outputs`` names nodes by id or title (default: every output node).

@@ -39,6 +39,8 @@ class Settings:
     `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
     memory, "none" none; ``cache_lru`` keeps that many results in memory (0: no such bound).
     ``metadata``: ``none`` writes no recipe into pictures, ``recipe`` the graph, ``full`` also the editor's document.
+    ``trust_packs`` loads node packs that were not approved, for this session; ``disable_all_custom_nodes`` loads none
+    but those named in ``whitelist_custom_nodes``.
     ``max_ram_bytes`` bounds what a worker process may hold (None: no limit); ``cancel_grace_s`` is how long a cancelled
     job has to stop by itself before its worker is ended. Numbers of bytes can be written like ``8GiB``.
     ``debug`` looks after every node whether it changed what it was given.
@@ -60,6 +62,9 @@ class Settings:
     cache_lru: int = 0
     memory_bytes: int | None = None
     metadata: MetadataLevel = "full"
+    trust_packs: bool = False
+    disable_all_custom_nodes: bool = False
+    whitelist_custom_nodes: tuple[str, ...] = ()
     max_ram_bytes: int | None = None
     cancel_grace_s: float = 0.3
     debug: bool = False
@@ -75,17 +80,10 @@ class Settings:
         if self.cache_mode not in CACHE_MODES:
             expected = ", ".join(CACHE_MODES)
             raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
-        for name in (
-            "threads",
-            "cache_bytes",
-            "disk_cache_bytes",
-            "cache_lru",
-            "memory_bytes",
-            "max_ram_bytes",
-            "cancel_grace_s",
-        ):
+        floors = {"threads": 1, "max_ram_bytes": 1}
+        for name in (*floors, "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes", "cancel_grace_s"):
             value = getattr(self, name)
-            if value is not None and value < (1 if name in ("threads", "max_ram_bytes") else 0):
+            if value is not None and value < floors.get(name, 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))
 
 
@@ -123,10 +121,12 @@ def _read(name: str, annotation: str, value: Any) -> Any:
     if annotation.startswith("tuple[Path"):
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return tuple(Path(part).expanduser() for part in parts if str(part))
+    if annotation.startswith("tuple[str"):
+        return tuple(str(part) for part in (value.split(os.pathsep) if isinstance(value, str) else value) if str(part))
+    if annotation == "bool":
+        return _read_switch(name, value)
     if annotation.startswith("Path"):
         return Path(value).expanduser().absolute()
-    if annotation == "bool":
-        return value if isinstance(value, bool) else str(value).strip().lower() in ("1", "true", "yes", "on")
     if annotation.startswith(("int", "float")):
         if name.endswith("_bytes") and isinstance(value, str):
             return parse_bytes(value, name)
@@ -137,6 +137,15 @@ def _read(name: str, annotation: str, value: Any) -> Any:
             expected = "a whole number" if kind is int else "a number"
             raise InputError(f"{name} is not a number", expected=expected, got=repr(value)) from None
     return str(value)
+
+
+def _read_switch(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise InputError(f"{name} is neither on nor off", expected="1 or 0", got=repr(value))
+    return text in ("1", "true", "yes", "on")
 
 
 def parse_bytes(text: str, name: str = "the size") -> int:

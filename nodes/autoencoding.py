@@ -12,7 +12,9 @@ def _decode_in_tiles(size: int) -> Smaller:
     def run(context: Any, *, samples: Any, vae: Any) -> Any:
         from engine.families import tiling
 
-        return tiling.decode_tiled(context.models, vae, samples, tiling.Tiling(size, size // 8), context.progress)
+        return tiling.decode_tiled(
+            context.models, vae, samples, tiling.Tiling(size, size // 8, like_whole=True), context.progress
+        )
 
     return Smaller(f"in tiles of {size} pixels", run)
 
@@ -21,7 +23,9 @@ def _encode_in_tiles(size: int) -> Smaller:
     def run(context: Any, *, pixels: Any, vae: Any) -> Any:
         from engine.families import tiling
 
-        return tiling.encode_tiled(context.models, vae, pixels, tiling.Tiling(size, size // 8), context.progress)
+        return tiling.encode_tiled(
+            context.models, vae, pixels, tiling.Tiling(size, size // 8, like_whole=True), context.progress
+        )
 
     return Smaller(f"in tiles of {size} pixels", run)
 
@@ -84,6 +88,8 @@ def decode_tiled(
 ) -> Image:
     """Turn latents into pictures tile by tile: slower, with a tile's memory, and very nearly the same.
 
+    Tiles of 256 pixels and more are normalised like the whole picture; smaller ones can differ in tone.
+
     samples: the latents.
     vae: the VAE that belongs to them.
     tile_size: side of a tile in pixels.
@@ -108,6 +114,8 @@ def encode_tiled(
     temporal_overlap: TemporalOverlap = 8,
 ) -> Latent:
     """Turn pictures into latents tile by tile: slower, with a tile's memory, and very nearly the same.
+
+    Tiles of 256 pixels and more are normalised like the whole picture; smaller ones can differ in tone.
 
     pixels: the pictures; sides that are no multiple of 8 are cut.
     vae: the VAE of the model that will sample.
@@ -137,9 +145,9 @@ def encode_for_inpaint(
     from torch.nn.functional import interpolate
 
     from engine.families import pipeline
+    from engine.imaging.batches import mask_batch
 
-    planes = mask.reshape(-1, 1, mask.shape[-2], mask.shape[-1])
-    planes = interpolate(planes, size=pixels.shape[1:3], mode="bilinear")
+    planes = interpolate(mask_batch(mask).unsqueeze(1), size=pixels.shape[1:3], mode="bilinear")
     pixels, planes = _cut_to_multiples(pixels, planes, 8)
     inside = planes.round()
     keep = (1.0 - inside).movedim(1, -1)
@@ -179,8 +187,9 @@ def condition_inpainting(
     from engine.diffusion.conditioning import set_extra
     from engine.families import pipeline
     from engine.families.inpainting import CONCAT_LATENT, CONCAT_MASK
+    from engine.imaging.batches import mask_batch
 
-    planes = interpolate(mask.reshape(-1, 1, mask.shape[-2], mask.shape[-1]), size=pixels.shape[1:3], mode="bilinear")
+    planes = interpolate(mask_batch(mask).unsqueeze(1), size=pixels.shape[1:3], mode="bilinear")
     height, width = pixels.shape[1] // 8 * 8, pixels.shape[2] // 8 * 8
     y, x = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
     planes = planes[:, :, y : y + height, x : x + width]

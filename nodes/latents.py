@@ -77,7 +77,9 @@ def set_noise_mask(*, samples: Latent, mask: Mask) -> Latent:
     """
     import dataclasses
 
-    return dataclasses.replace(samples, noise_mask=mask.reshape(-1, 1, mask.shape[-2], mask.shape[-1]))
+    from engine.imaging.batches import mask_batch
+
+    return dataclasses.replace(samples, noise_mask=mask_batch(mask).unsqueeze(1))
 
 
 def _resized(latent: Any, width: int, height: int, method: str, crop: Any = "disabled") -> Any:

@@ -51,6 +51,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="end a node that makes the process hold more, like 8GiB (implies --isolated)",
     )
     run.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="give a value to the node Workflow Input of this name (can be given several times)",
+    )
+    run.add_argument(
         "--profile", type=Path, metavar="FILE", help="write a trace that chrome://tracing or Perfetto opens"
     )
     run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
@@ -68,6 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     nodes = commands.add_parser("nodes", parents=[shared], help="list the nodes, or describe one")
     nodes.add_argument("id", nargs="?", metavar="ID", help="a node's id")
+
+    _add_packs(commands, shared)
 
     commands.add_parser("models", parents=[shared], help="list the model files and their families")
     _add_cache_commands(commands, shared)
@@ -138,15 +147,29 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "dtype",
         "threads",
         "metadata",
+        "trust_packs",
+        "disable_all_custom_nodes",
+        "whitelist_custom_nodes",
+        "max_ram_bytes",
         "user_directory",
         "cache_mode",
         "cache_lru",
         "cache_directory",
         "disk_cache_bytes",
-        "max_ram_bytes",
         "debug",
     )
     return {name: getattr(arguments, name, None) for name in names}
+
+
+def _add_packs(commands: Any, shared: argparse.ArgumentParser) -> None:
+    packs = commands.add_parser(
+        "packs",
+        parents=[shared],
+        help="list the node packs, or approve one",
+        description="A node pack is code with your rights. It is loaded only after you approved exactly its files.",
+    )
+    packs.add_argument("action", nargs="?", default="list", choices=("list", "trust", "untrust"))
+    packs.add_argument("name", nargs="?", metavar="NAME", help="the pack's folder, or file without .py")
 
 
 def _shared_options() -> argparse.ArgumentParser:
@@ -162,6 +185,16 @@ def _shared_options() -> argparse.ArgumentParser:
         action="append",
         metavar="FILE",
         help="YAML file that names more model folders (can be given several times)",
+    )
+    packs = shared.add_argument_group("node packs")
+    packs.add_argument(
+        "--trust-packs", action="store_true", default=None, help="load packs that were not approved, this time"
+    )
+    packs.add_argument(
+        "--disable-all-custom-nodes", action="store_true", default=None, help="load no packs but the whitelisted ones"
+    )
+    packs.add_argument(
+        "--whitelist-custom-nodes", nargs="+", metavar="NAME", help="packs to load with --disable-all-custom-nodes"
     )
     shared.add_argument("--json", action="store_true", help="print exactly one JSON object")
     shared.add_argument("--verbose", action="store_true", help="show tracebacks and log messages")

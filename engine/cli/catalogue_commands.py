@@ -39,7 +39,8 @@ def nodes(arguments: argparse.Namespace) -> int:
     for category in sorted(by_category):
         print(category)
         for node_type in sorted(by_category[category], key=lambda one: one.id):
-            print(f"  {node_type.id:{width}}  {node_type.description.splitlines()[0]}")
+            summary = next(iter(node_type.description.splitlines()), node_type.display_name)
+            print(f"  {node_type.id:{width}}  {summary}")
     return 0
 
 

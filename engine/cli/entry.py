@@ -80,6 +80,12 @@ def _nodes(arguments: argparse.Namespace) -> int:
     return nodes(arguments)
 
 
+def _packs(arguments: argparse.Namespace) -> int:
+    from engine.cli.pack_commands import packs
+
+    return packs(arguments)
+
+
 def _models(arguments: argparse.Namespace) -> int:
     from engine.cli.catalogue_commands import models
 
@@ -105,6 +111,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
         "convert": _convert,
         "nodes": _nodes,
         "models": _models,
+        "packs": _packs,
         "cache": _cache,
         "tokens": _tokens,
     }

@@ -19,6 +19,7 @@ from engine.execution.cancel import CancelToken
 from engine.execution.events import Event, Listener, NodeFinished, NodeProgress, NodeStarted, broadcast
 from engine.execution.trace import Trace
 from engine.graph.model import Graph
+from engine.graph.signature import bound
 from engine.session import Result, Session, Workflow
 from engine.settings import Settings, read_settings
 
@@ -36,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         session = Session(settings)
         workflow = _read_workflow(session, arguments)
-        with _heard(workflow, arguments) as (listener, cancel):
+        # What a node prints must not mix with what this command prints for programs.
+        with _heard(workflow, arguments) as (listener, cancel), contextlib.redirect_stdout(sys.stderr):
             result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))
         _close_cache(session)
         peak = peak_memory_bytes()
@@ -69,7 +71,18 @@ def _read_workflow(session: Session, arguments: argparse.Namespace) -> Workflow:
     for assignment in arguments.set:
         target, value = _assignment(assignment)
         workflow.set(target, value)
+    if arguments.input:
+        given = dict(_named(text) for text in arguments.input)
+        workflow.graph = bound(workflow.graph, workflow.signature, given)
     return workflow
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE``."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise InputError("this is not an input", expected="NAME=VALUE", got=text)
+    return name.strip(), value
 
 
 @contextlib.contextmanager
@@ -94,11 +107,13 @@ def exit_code(result: Result) -> int:
 def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
     """Describe a run as plain data: outputs with their files, what each node did, time and memory."""
     made, nodes = result.made, result.graph.nodes
+    used = [outcome.usage.peak_bytes for outcome in made.nodes.values() if outcome.usage is not None]
+    peaks = [peak for peak in (peak_bytes, *used) if peak is not None]  # measuring nodes resets the process's own mark
     return {
         "ok": made.ok,
         "cancelled": made.cancelled,
         "seconds": round(made.seconds, 4),
-        "peak_memory_bytes": peak_bytes,
+        "peak_memory_bytes": max(peaks, default=None),
         "outputs": [
             {
                 "node": id,
@@ -117,6 +132,7 @@ def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
                 "seconds": round(outcome.seconds, 4),
                 "peak_bytes": outcome.usage.peak_bytes if outcome.usage else None,
                 "moved_bytes": outcome.usage.moved_bytes if outcome.usage else None,
+                "tier": outcome.tier,
                 "retries": list(outcome.retries),
                 "notes": list(outcome.ui.get("text", ())),
             }

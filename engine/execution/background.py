@@ -10,13 +10,18 @@ from collections.abc import Callable
 _log = logging.getLogger("safelight.cache")
 
 Job = Callable[[], None]
+IDLE_SECONDS = 0.5
 
 
 class JobQueue:
-    """Runs jobs in order. The thread starts with the first job; it does not keep the process alive."""
+    """Runs jobs in order. The thread starts with the first job; it does not keep the process alive.
 
-    def __init__(self, max_bytes: int) -> None:
+    ``when_idle`` is called in the thread once there was nothing to do for `IDLE_SECONDS`; it may submit more.
+    """
+
+    def __init__(self, max_bytes: int, when_idle: Job) -> None:
         self._max_bytes = max_bytes
+        self._when_idle = when_idle
         self._changed = threading.Condition()
         self._jobs: deque[tuple[int, Job]] = deque()
         self._waiting = 0
@@ -56,19 +61,28 @@ class JobQueue:
             self._thread.join()
 
     def _work(self) -> None:
+        told = False  # whether `when_idle` was called since the last job
         while True:
             with self._changed:
-                while not self._jobs:
-                    if not self._open:
-                        return
-                    self._changed.wait()
-                nbytes, job = self._jobs[0]
-            try:
-                job()
-            except Exception:  # noqa: BLE001 (the next job must have its turn whatever this one does)
-                _log.exception("the disk cache failed at a job")
+                woken = bool(self._jobs) or not self._open or self._changed.wait(None if told else IDLE_SECONDS)
+                if not self._jobs and not self._open:
+                    return
+                nbytes, job = self._jobs[0] if self._jobs else (0, None)
+            if job is None:
+                if not woken:
+                    told = True
+                    self._do(self._when_idle)
+                continue
+            told = False
+            self._do(job)
             del job
             with self._changed:
                 self._jobs.popleft()  # only now, so that `flush` waits for the job at work
                 self._waiting -= nbytes
                 self._changed.notify_all()
+
+    def _do(self, job: Job) -> None:
+        try:
+            job()
+        except Exception:  # noqa: BLE001 (the next job must have its turn whatever this one does)
+            _log.exception("the disk cache failed at a job")

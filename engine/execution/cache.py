@@ -32,6 +32,9 @@ DEFAULT_BYTES = 2 << 30
 RUN_SECONDS = 1e-4
 """What running any node costs beside the node itself; keeps results that took no time comparable by size."""
 
+PARTIAL_SECONDS = 60.0
+"""What unfinished work is taken to have cost where nobody says: it is kept for what takes long."""
+
 _SMALL = frozenset({int, float, bool})
 _PARTIAL = "partial:"
 
@@ -208,7 +211,7 @@ class ResultCache:
             for entry in [entry for number, entry in self._entries.items() if number not in wanted]:
                 self._drop(entry)
 
-    def keep_partial(self, key: str, state: Any, seconds: float = 0.0) -> None:
+    def keep_partial(self, key: str, state: Any, seconds: float = PARTIAL_SECONDS) -> None:
         """Keep what a node that is still at work could go on from, in place of what was kept under ``key`` before.
 
         ``state`` is plain data and tensors; ``seconds`` is what it took to get there.

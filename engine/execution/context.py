@@ -109,13 +109,15 @@ class Context:
 
     ``progress`` and ``check_cancelled`` raise `Cancelled` when the run was asked to stop, so a node that reports
     each step stops within one step. A node must not change what it reads here. ``key`` names the computation: the same
-    node, code and content of inputs have the same one in every run; None where nothing has it.
+    node, code and content of inputs have the same one in every run; None where nothing has it. ``place`` counts the
+    calls of a node for the items of a list.
     """
 
     node_id: str
     node_title: str | None
     scope: RunScope
     key: str | None = None
+    place: int = 0
 
     @property
     def prompt(self) -> Mapping[str, Any]:

@@ -26,8 +26,8 @@ from typing import Any
 from engine.execution.array_codecs import ArrayWriter
 from engine.execution.background import Job, JobQueue
 from engine.execution.cache import DiskFacts, Result, size_bytes
-from engine.execution.disk_blobs import BlobFolder, discard
-from engine.execution.disk_index import ROW_OVERHEAD, DiskIndex, Listed, NewRow, StoredRow
+from engine.execution.disk_blobs import BlobFolder, discard, mark_as_cache
+from engine.execution.disk_index import ROW_OVERHEAD, DiskIndex, Listed, NewRow, StoredRow, is_damage
 from engine.execution.kept_files import Stamps, files_unchanged, stamp_files
 from engine.execution.stored_form import checksum, read_result, write_result
 from engine.execution.value_codec import NotStorable, Outdated, Unreadable
@@ -75,10 +75,11 @@ class DiskCache:
         self._last_seq = self._version = -1
         self._looked = 0.0
         self._uses: dict[int, int] = {}
+        self._partials: dict[str, Result] = {}
         self._recent: deque[Job] = deque(maxlen=RECENT)
         self._recent_links: deque[tuple[str, str]] = deque(maxlen=RECENT)
         self._failures = self._hits = self._stored = self._not_worth = self._not_storable = self._damaged = 0
-        self._jobs = JobQueue(PENDING_BYTES)
+        self._jobs = JobQueue(PENDING_BYTES, functools.partial(_when_idle, weakref.ref(self)))
         self.problem: str | None = None
         self._tidied = False
         self._at_end = weakref.finalize(self, self._jobs.close)
@@ -125,6 +126,8 @@ class DiskCache:
         if not written and result.seconds < WORTH_SECONDS + nbytes / BYTES_PER_SECOND:
             self._not_worth += 1
             if nbytes <= SMALL_BYTES:
+                if not self._recent:
+                    self._jobs.submit(_nothing)  # so that there is a thread that is idle in the end
                 self._recent.append(lambda: self._store(result, keys, label, ()))
             return
         stamps = stamp_files(written)
@@ -144,9 +147,9 @@ class DiskCache:
 
     def keep_partial(self, key: str, state: Any, seconds: float) -> None:
         """Store what a node that is at work could go on from, in place of what was stored for it before."""
-        if self.problem is None:
-            result = Result((state,), key, seconds=seconds)
-            self._jobs.submit(lambda: self._store(result, [PARTIAL + key], PARTIAL_LABEL, ()), size_bytes(state))
+        if self.problem is None and self._process == os.getpid():
+            self._partials[key] = Result((state,), key, seconds=seconds)
+            self._jobs.submit(lambda: self._store_partial(key), size_bytes(state))
 
     def partial(self, key: str) -> Any:
         """Return what `keep_partial` stored last, or None."""
@@ -156,10 +159,19 @@ class DiskCache:
     def drop_partial(self, key: str) -> None:
         """Remove what `keep_partial` stored."""
         name = self._scope + PARTIAL + key
+        self._partials.pop(key, None)
         self._submit(lambda index: index.forget(name))
 
     def flush(self) -> None:
         """Wait until everything that was put is stored."""
+        self._queue_recent()
+        if self._process == os.getpid():
+            self._jobs.flush()
+
+    def _queue_recent(self) -> None:
+        """Queue the small results that wait for a quiet moment, and what is known of uses."""
+        if self._process != os.getpid():
+            return
         while self._recent:
             self._jobs.submit(self._recent.popleft())
         while self._recent_links:
@@ -167,10 +179,11 @@ class DiskCache:
         if self._uses:
             uses, self._uses = list(self._uses.items()), {}
             self._submit(lambda index: index.touch(uses))
-        self._jobs.flush()
 
     def close(self) -> None:
         """Store what is left to store and close the files. The cache then finds and stores nothing."""
+        if self._process != os.getpid():  # a forked copy: thread and connections are its parent's
+            return
         self.flush()
         self._jobs.close()
         self._at_end.detach()
@@ -225,13 +238,13 @@ class DiskCache:
                 # For its owner alone: what was asked for and made is in it.
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._blobs.make()
-                _mark_as_cache(self.directory)
+                mark_as_cache(self.directory)
                 self._reader = DiskIndex(path, self._blobs.remove)
                 self._writer = DiskIndex(path, self._blobs.remove)
                 return
             except (sqlite3.Error, OSError) as error:
                 self._reader = None
-                if attempt or not _is_damage(error):
+                if attempt or not is_damage(error):
                     self._fail("cannot be opened", error, for_good=True)
                     return
                 _log.warning("the index of the disk cache is damaged (%s) and is begun anew", error)
@@ -273,6 +286,8 @@ class DiskCache:
 
     def _submit(self, work: Callable[[DiskIndex], object]) -> None:
         """Queue work on the index."""
+        if self._process != os.getpid():
+            return
 
         def job() -> None:
             if self._writer is None or self.problem is not None:
@@ -283,6 +298,12 @@ class DiskCache:
                 self._fail("cannot be written", error)
 
         self._jobs.submit(job)
+
+    def _store_partial(self, key: str) -> None:
+        """Write the newest state of unfinished work; those that came before it while the disk was busy are not."""
+        state = self._partials.pop(key, None)
+        if state is not None:
+            self._store(state, [PARTIAL + key], PARTIAL_LABEL, ())
 
     def _store(self, result: Result, keys: Sequence[str], label: str, stamps: Stamps) -> None:
         """Write one result. Runs in the writer's thread."""
@@ -345,7 +366,7 @@ class DiskCache:
     def _fail(self, what: str, error: Exception, *, for_good: bool = False) -> None:
         """Warn that the disk says no; turn the tier off when it says so again and again."""
         self._failures += 1
-        if _is_damage(error):
+        if is_damage(error):
             self._discard_index()
             for_good = True
         if self.problem is None and (for_good or self._failures >= FAILURES):
@@ -353,11 +374,6 @@ class DiskCache:
             _log.warning("%s; it is turned off", self.problem)
         elif self.problem is None:
             _log.warning("the disk cache in %s %s: %s", self.directory, what, error)
-
-
-def _is_damage(error: Exception) -> bool:
-    """Say whether SQLite found its file to be none of its own, or broken inside."""
-    return type(error) is sqlite3.DatabaseError  # its subclasses speak of locks, space and permissions
 
 
 def _link(known: str, key: str, index: DiskIndex) -> None:
@@ -368,15 +384,14 @@ def _nothing() -> None:
     pass
 
 
+def _when_idle(reference: weakref.ref[DiskCache]) -> None:
+    cache = reference()
+    if cache is not None:
+        cache._queue_recent()
+
+
 def _close(reference: weakref.ref[DiskCache]) -> None:
     """Store what is left at the end of the process."""
     cache = reference()
     if cache is not None:
         cache.close()
-
-
-def _mark_as_cache(directory: Path) -> None:
-    """Let backup programs pass the directory over (https://bford.info/cachedir/)."""
-    tag = directory / "CACHEDIR.TAG"
-    if not tag.exists():
-        tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n", encoding="ascii")

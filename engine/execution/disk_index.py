@@ -314,6 +314,11 @@ class DiskIndex:
         return removed
 
 
+def is_damage(error: Exception) -> bool:
+    """Say whether SQLite found its file to be none of its own, or broken inside."""
+    return type(error) is sqlite3.DatabaseError  # its subclasses speak of locks, space and permissions
+
+
 class _Refused(Exception):
     """Undo the transaction, quietly."""
 

@@ -35,12 +35,13 @@ class RunStarted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeCached:
-    """Say that a node's result was there already, or is the result of an identical node of this run."""
+    """Say that a node's result was there already, or is the result of an identical node of this run (no ``tier``)."""
 
     node_id: str
     ui: Mapping[str, Any]
     files: tuple[SavedFile, ...]
     display_id: str | None = None
+    tier: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

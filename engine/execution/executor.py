@@ -138,7 +138,12 @@ class _Run:
             self._attempt(self._job(node_id), lambda: self._loop(node_id))
         else:
             job = self._job(node_id)
-            self._attempt(job, lambda: self._begin(job))
+            try:  # `_attempt` written out: this is what happens ten thousand times
+                self._begin(job)
+            except (Cancelled, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001
+                self._failed(job, error)
 
     def _job(self, node_id: str) -> Job:
         node = self._state.nodes[node_id]
@@ -151,13 +156,16 @@ class _Run:
         except (Cancelled, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 (also a node that exits the interpreter)
-            node = job.node
-            _log.info("node %s (%s) failed", node.id, node.type, exc_info=error)
-            failure = failure_of(error, node, job.inputs)
-            job.inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
-            job.calls = Calls((), False)
-            seconds = time.perf_counter() - job.started
-            self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
+            self._failed(job, error)
+
+    def _failed(self, job: Job, error: BaseException) -> None:
+        node = job.node
+        _log.info("node %s (%s) failed", node.id, node.type, exc_info=error)
+        failure = failure_of(error, node, job.inputs)
+        job.inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
+        job.calls = Calls((), False)
+        seconds = time.perf_counter() - job.started
+        self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
 
     def _begin(self, job: Job) -> None:
         """Look a node up by what its inputs are, else call it."""
@@ -238,7 +246,7 @@ class _Run:
             self._end(node.id, self._blocked(node, job.blocked[0]))
             return
         if node_type.cacheable and not job.retries:
-            self._cache.put(result, self._state.keys[node.id], job.origin)
+            self._cache.put(result, self._state.keys[node.id], job.origin, label=node_type.id)
         outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
         self._end(node.id, outcome)
 
@@ -259,14 +267,15 @@ class _Run:
         derivation = self._state.keys[node_id]
         if origin == derivation:
             return False  # looked up before the run
-        result = self._cache.get(origin)
-        if result is None:
+        hit = self._cache.lookup(origin)
+        if hit is None:
             return False
+        result = hit.result
         if derivation is not None:
             self._cache.link(result, origin, derivation)
         self._state.results[node_id] = result
         self._state.report.told_again(result)
-        self._end(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files))
+        self._end(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files, tier=hit.tier))
         return True
 
     def _loop(self, end: str) -> None:
@@ -294,7 +303,7 @@ class _Run:
         kept = Result(result.values, job.origin, result.ui, result.files, seconds, tuple(rounds.shown))
         state.results[end] = kept
         if node_type.cacheable:
-            self._cache.put(kept, state.keys[end], job.origin)
+            self._cache.put(kept, state.keys[end], job.origin, label=node_type.id)
         self._end(end, NodeOutcome(State.DONE, seconds, result.ui, result.files))
 
     def _end(self, node_id: str, outcome: NodeOutcome) -> None:

@@ -71,7 +71,7 @@ def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
             made = []
             for place, (arguments, blocked) in enumerate(zip(job.calls.arguments, job.blocked, strict=True)):
                 if blocked is None:
-                    context = Context(job.node.id, job.node.title, scope, job.key(place))
+                    context = Context(job.node.id, job.node.title, scope, job.key(place), place)
                     made.append(call(node_type, context, arguments, debug))
                 else:
                     made.append(blocked_result(node_type, blocked))

@@ -91,7 +91,7 @@ class Report:
                 told = NodeFinished(node_id, outcome.seconds, outcome.ui, outcome.files, shown_at, outcome.usage)
                 tell(self._listener, told)
             case State.CACHED:
-                tell(self._listener, NodeCached(node_id, outcome.ui, outcome.files, shown_at))
+                tell(self._listener, NodeCached(node_id, outcome.ui, outcome.files, shown_at, outcome.tier))
             case State.FAILED if outcome.error is not None:
                 tell(self._listener, NodeFailed(node_id, outcome.error.problem, shown_at))
             case State.SKIPPED if outcome.because is not None:

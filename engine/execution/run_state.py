@@ -67,6 +67,7 @@ class RunState:
         self.keys: dict[str, str | None] = {}
         self.loops: Loops = NO_LOOPS
         self.results: dict[str, Result] = {}
+        self.tiers: dict[str, str] = {}  # where results came from that were looked up and not told of yet
         self.report = Report(scope)
         awaiting = frozenset(one.id for one in registry if one.awaits)
         self.agenda = Agenda((lambda node_id: self.nodes[node_id].type in awaiting) if awaiting else None)
@@ -93,6 +94,7 @@ class RunState:
         self.fingerprints.derivation_keys(self.graph, order, self.keys)
         if self.loops.by_end:
             self.take_loops(self.loops, wanted)
+        self.cache.start_run(self.keys.values())
         self._find_twins(order)
         targets = [output for output in wanted if output not in self.loops.inside]
         self._keep.update(map(self.original, targets))
@@ -136,7 +138,10 @@ class RunState:
     def missing(self, node_id: str) -> str | None:
         """Return a node that ``node_id`` needs and that gave no result, or None."""
         results = self.results
-        return next((source for source in self._sources[node_id] if source not in results), None)
+        for source in self._sources[node_id]:
+            if source not in results:
+                return source
+        return None
 
     def request(self, user: str, targets: Sequence[str], hold: bool = True) -> None:
         """Let ``user``, whose turn it is, come up again when ``targets`` are there; with ``hold`` it needs them."""
@@ -172,7 +177,8 @@ class RunState:
     def found(self, node_id: str) -> None:
         """Tell of a result that was in the cache."""
         result = self.results[node_id]
-        self.report.reached(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files))
+        tier = self.tiers.pop(node_id, None)
+        self.report.reached(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files, tier=tier))
         self.report.told_again(result)
 
     def grow(self, added: Mapping[str, Node]) -> None:
@@ -277,9 +283,10 @@ class RunState:
                 continue
             met.add(node_id)
             key = self.keys[node_id]
-            result = None if key is None else self.cache.get(key)
-            if result is not None:
-                self.results[node_id] = result
+            hit = None if key is None else self.cache.lookup(key)
+            if hit is not None:
+                self.results[node_id] = hit.result
+                self.tiers[node_id] = hit.tier
                 found.append(node_id)
                 continue
             pending.extend(link.node for link in self._planner.links(self._shape[node_id]))

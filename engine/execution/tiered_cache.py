@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import engine
-from engine.execution.cache import CacheFacts, Hit, Result, ResultCache
+from engine.execution.cache import PARTIAL_SECONDS, CacheFacts, Hit, Result, ResultCache
 from engine.execution.disk_cache import DiskCache
 from engine.paths import Folders
 from engine.settings import Settings
 
-_WITHOUT_VALUES = frozenset({"cli", "server", "training", "execution", "paths"})
+_WITHOUT_VALUES = frozenset({"cli", "server", "jobs", "training", "execution", "paths"})
 """Packages of the engine that do not decide what a node computes."""
 
 _SCOPE_DIGITS = 12
@@ -58,7 +58,7 @@ class TieredCache(ResultCache):
         super().link(result, known, key)
         self.disk.link(known, key)
 
-    def keep_partial(self, key: str, state: Any, seconds: float = 0.0) -> None:
+    def keep_partial(self, key: str, state: Any, seconds: float = PARTIAL_SECONDS) -> None:
         """Keep what a node that is still at work could go on from, also after a crash."""
         super().keep_partial(key, state, seconds)
         self.disk.keep_partial(key, state, seconds)

@@ -60,7 +60,7 @@ class Trace:
             case NodeFailed(node_id, problem):
                 self._close(node_id, now, {"state": "failed", "problem": str(problem)})
             case NodeCached(node_id):
-                self._close(node_id, now, {"state": "cached"})
+                self._close(node_id, now, {"state": "cached", "tier": event.tier})
             case NodeSkipped(node_id, because):
                 self._close(node_id, now, {"state": "skipped", "because": because})
             case NodeBlocked(node_id):

@@ -119,6 +119,8 @@ class _Encoder:
         self._text(f"x{value.dtype}{tuple(value.shape)};")
         # numpy knows no bfloat16 or float8, so every format goes through its bytes.
         plain = value.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+        if plain.numel() == 1:  # a single element counts as contiguous whatever its stride, and then has no bytes' view
+            plain = plain.clone(memory_format=torch.contiguous_format)
         return self._bytes("", plain.view(torch.uint8).numpy().data)
 
     def _own(self, value: Any, own: Any) -> bool:

@@ -52,10 +52,10 @@ class Socket:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Int:
-    """Mark a whole number between ``minimum`` and ``maximum`` (inclusive)."""
+    """Mark a whole number between ``minimum`` and ``maximum`` (inclusive; None: no bound)."""
 
-    minimum: int
-    maximum: int
+    minimum: int | None = None
+    maximum: int | None = None
     step: int | None = None
     control_after_generate: bool = False
 
@@ -233,8 +233,11 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
             return Parameter(type="COMBO", choices=choices, image_upload=upload, **common)
 
 
-def _check_default(name: str, default: Any, kinds: tuple[type, ...], low: float, high: float) -> None:
-    if default is not MISSING and not (isinstance(default, kinds) and low <= typing.cast(float, default) <= high):
+def _check_default(name: str, default: Any, kinds: tuple[type, ...], low: float | None, high: float | None) -> None:
+    if default is MISSING:
+        return
+    above, below = low is None or low <= default, high is None or default <= high
+    if not (isinstance(default, kinds) and above and below):
         raise DeclarationError(f"the default {default!r} of {name!r} is not between {low} and {high}")
 
 

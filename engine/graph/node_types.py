@@ -266,6 +266,7 @@ class NodeType:
     uses_model: tuple[str, ...] = ()
     input_is_list: bool = False
     open_inputs: bool = False
+    drops_unknown: bool = False
     per_node: bool = False
     needs: Callable[..., Iterable[str]] | None = None
     changed: Callable[[Mapping[str, Any]], Any] | None = None

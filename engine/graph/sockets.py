@@ -5,10 +5,35 @@ A type is a string. ``"IMAGE,MASK"`` is a union, ``"*"`` (or the empty string) a
 
 from __future__ import annotations
 
+import functools
+
 ANY = "*"
 
-WIDGET_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
-"""Types whose value may be typed in by hand; every other type needs a link."""
+LINK_ONLY = frozenset(
+    {
+        "AUDIO",
+        "CLIP",
+        "CLIP_VISION",
+        "CLIP_VISION_OUTPUT",
+        "CONDITIONING",
+        "CONTROL_NET",
+        "GUIDER",
+        "IMAGE",
+        "LATENT",
+        "LATENT_OPERATION",
+        "MASK",
+        "MODEL",
+        "NOISE",
+        "SAMPLER",
+        "SIGMAS",
+        "STITCH",
+        "STYLE_MODEL",
+        "UPSCALE_MODEL",
+        "VAE",
+        "VIDEO",
+    }
+)
+"""Types that no constant can stand for. Others may have a widget of a pack's own, which sends what it likes."""
 
 
 def is_wildcard(socket: str) -> bool:
@@ -21,6 +46,7 @@ def members(socket: str) -> frozenset[str]:
     return frozenset(part.strip() for part in socket.split(",") if part.strip())
 
 
+@functools.lru_cache(maxsize=4096)
 def compatible(output: str, input: str) -> bool:
     """Say whether an output of type ``output`` may feed an input of type ``input``.
 

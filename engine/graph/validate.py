@@ -7,7 +7,7 @@ the graph and walks it with lists, never with the call stack.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.errors import InputError, Problem
 from engine.graph.cycles import cycles
 from engine.graph.editor_widgets import ADDED_WIDGETS
 from engine.graph.model import Graph, Link, Node
+from engine.graph.node_checks import as_checked, own_check_problem, parameters_of, template_problems
 from engine.graph.node_types import MISSING, NodeType, Parameter
 from engine.graph.registry import Registry
 from engine.graph.sockets import compatible
@@ -42,15 +43,17 @@ def validate(
     registry: Registry,
     listing: Listing | None = None,
     outputs: Sequence[str] | None = None,
+    absent: Callable[[str], str | None] | None = None,
 ) -> list[Problem]:
     """List all problems of the nodes that ``outputs`` need (default: every output node), in graph order.
 
-    ``listing`` gives the file names of a model or input folder; without it files are not looked for.
+    ``listing`` gives the file names of a model or input folder; without it files are not looked for. ``absent`` may
+    know why a node type is not there, and what to do.
     """
     problems: list[Problem] = []
     targets = _targets(graph, registry, outputs, problems)
     needed = needed_by(graph, targets)
-    check = _Check(graph, registry, looked_up_once(listing), {}, {})
+    check = _Check(graph, registry, looked_up_once(listing), {}, {}, absent)
     for id, node in graph.nodes.items():
         if id in needed:
             problems += _node_problems(check, node)
@@ -105,21 +108,24 @@ def coerce_inputs(graph: Graph, registry: Registry, listing: Listing | None = No
             defaults[node.type] = {
                 one.name: one.default for one in node_type.inputs if one.required and one.default is not MISSING
             }
-        inputs = _coerced(node, node_type.by_name, listing)
+        inputs = _coerced(node, parameters_of(node_type, node.inputs), listing, node_type)
         for name, value in defaults[node.type].items():
             inputs.setdefault(name, value)
         nodes[id] = Node(id, node.type, MappingProxyType(inputs), node.title, node.extra)
     return Graph(MappingProxyType(nodes), graph.workflow)
 
 
-def _coerced(node: Node, parameters: Mapping[str, Parameter], listing: Listing | None) -> dict[str, Any]:
+def _coerced(
+    node: Node, parameters: Mapping[str, Parameter], listing: Listing | None, node_type: NodeType
+) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
+    check = node_type.check
     for name, value in node.inputs.items():
         if type(value) is Link:
             inputs[name] = value
         elif (parameter := parameters.get(name)) is not None:
             try:
-                inputs[name] = fit(parameter, value, listing)
+                inputs[name] = fit(parameter if check is None else as_checked(parameter, check), value, listing)
             except InputError:
                 inputs[name] = value
     return inputs
@@ -169,6 +175,7 @@ class _Check:
     listing: Listing | None
     fitted: dict[tuple[str, str, str], Problem | None]
     hints: dict[tuple[str, str], str]
+    absent: Callable[[str], str | None] | None = None
 
 
 def _node_problems(check: _Check, node: Node) -> Iterator[Problem]:
@@ -177,27 +184,43 @@ def _node_problems(check: _Check, node: Node) -> Iterator[Problem]:
         yield _unknown_type(check, node)
         return
     inputs = node.inputs
-    for parameter in node_type.inputs:
+    parameters = parameters_of(node_type, inputs)
+    found: list[Problem] = []
+    for parameter in parameters.values():
         if parameter.name in inputs:
             value = inputs[parameter.name]
             if isinstance(value, Link):
-                problem = _link_problem(check, node, parameter, value)
+                problem = _link_problem(check, node, parameter, value, node_type)
             else:
-                problem = _constant_problem(check, node, parameter, value)
+                problem = _constant_problem(check, node, parameter, value, node_type)
             if problem is not None:
-                yield problem
+                found.append(problem)
         elif parameter.required and parameter.default is MISSING:
-            yield _missing(node, parameter)
+            found.append(_missing(node, parameter))
     for name, value in inputs.items():
-        if name not in node_type.by_name and (isinstance(value, Link) or not _is_editors_own(node, name)):
-            yield _unexpected(check, node, node_type, name)
+        if name not in parameters and not _is_allowed(node, node_type, name, value):
+            found.append(_unexpected(check, node, node_type, name))
+    if not found and node_type.drops_unknown:
+        found.extend(template_problems(check.graph, check.registry, node, parameters))
+    if not found and node_type.check is not None:
+        problem = own_check_problem(check.graph, check.registry, node, node_type, parameters)
+        found += [] if problem is None else [problem]
+    yield from found
+
+
+def _is_allowed(node: Node, node_type: NodeType, name: str, value: Any) -> bool:
+    """Say whether a node may have an input that its type does not declare."""
+    if isinstance(value, Link):
+        return node_type.open_inputs
+    return node_type.drops_unknown or _is_editors_own(node, name)
 
 
 def _unknown_type(check: _Check, node: Node) -> Problem:
     hint = check.hints.get((node.type, ""))
     if hint is None:
         near = check.registry.closest(node.type)
-        hint = "did you mean " + " or ".join(near) + "?" if near else "install the node pack that declares it"
+        told = check.absent(node.type) if check.absent is not None else None
+        hint = told or ("did you mean " + " or ".join(near) + "?" if near else "install the node pack that declares it")
         check.hints[node.type, ""] = hint
     return _problem(node, "E-UNKNOWN-NODE", f"there is no node type {node.type!r}", got=node.type, hint=hint)
 
@@ -207,8 +230,12 @@ def _is_editors_own(node: Node, name: str) -> bool:
     return name in IGNORED_CONSTANTS or (added is not None and name == added[0])
 
 
-def _constant_problem(check: _Check, node: Node, parameter: Parameter, value: Any) -> Problem | None:
-    key = (node.type, parameter.name, value) if isinstance(value, str) else None
+def _constant_problem(
+    check: _Check, node: Node, parameter: Parameter, value: Any, node_type: NodeType
+) -> Problem | None:
+    if node_type.check is not None:
+        parameter = as_checked(parameter, node_type.check)
+    key = (node.type, parameter.name, value) if isinstance(value, str) and node_type.inputs_for is None else None
     if key is not None and key in check.fitted:
         found = check.fitted[key]
     else:
@@ -222,7 +249,7 @@ def _constant_problem(check: _Check, node: Node, parameter: Parameter, value: An
     return found and dataclasses.replace(found, node_id=node.id, node_title=node.title or node.type)
 
 
-def _link_problem(check: _Check, node: Node, parameter: Parameter, link: Link) -> Problem | None:
+def _link_problem(check: _Check, node: Node, parameter: Parameter, link: Link, node_type: NodeType) -> Problem | None:
     source = check.graph.nodes.get(link.node)
     if source is None:
         return _problem(
@@ -241,6 +268,8 @@ def _link_problem(check: _Check, node: Node, parameter: Parameter, link: Link) -
             hint="connect the input again",
         )  # fmt: skip
     output = source_type.outputs[link.slot]
+    if node_type.check is not None and node_type.check.types:
+        return None  # the node looks at the types itself
     if not compatible(output.type, parameter.type):
         return _problem(
             node, "E-LINK-TYPE", f'output "{output.name}" of node {label(source)} does not fit this input',

@@ -16,11 +16,14 @@ from engine.errors import InputError
 from engine.graph.api_prompt import VALUE_KEY
 from engine.graph.mentions import named_files
 from engine.graph.node_types import SET_SUFFIXES, FileSet, FolderChoices, Parameter
-from engine.graph.sockets import WIDGET_TYPES, is_wildcard, members
+from engine.graph.sockets import LINK_ONLY, is_wildcard, members
 from engine.paths import SHORT_NAMES
 
 Listing = Callable[[str], Collection[str]]
 """Gives the names of the files in a folder, called by its key (``checkpoints``, ``input`` …)."""
+
+DYNAMIC_CHOICE = "COMFY_DYNAMICCOMBO"
+"""What the types of choices begin with that bring further inputs, depending on what is chosen."""
 
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0", ""})
 _ANNOTATIONS = ("input", "output", "temp")
@@ -65,10 +68,11 @@ def fit(parameter: Parameter, value: Any, listing: Listing | None = None) -> Any
         return _mentioning(parameter, _text(parameter, value), listing)
     if kind == "BOOLEAN":
         return _boolean(parameter, value)
-    if kind == "COMBO":
+    if kind == "COMBO" or kind.startswith(DYNAMIC_CHOICE):
         return _choice(parameter, value, listing)
-    if is_wildcard(kind) or not members(kind).isdisjoint(WIDGET_TYPES):
-        return value
+    if is_wildcard(kind) or not members(kind) <= LINK_ONLY:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return _within(parameter, value) if is_number else value
     raise _wrong(
         parameter, value, f"a link to an output of type {kind}", code="E-NEEDS-LINK",
         hint=f"connect an output of type {kind}",
@@ -99,6 +103,10 @@ def described(parameter: Parameter) -> str:
             if isinstance(choices, FolderChoices):
                 return f"the name of a file in the folder {choices.folder}"
             return "one of " + listed(choices) if choices else "one of its choices"
+        case kind if kind.startswith(DYNAMIC_CHOICE) and not isinstance(choices, FolderChoices):
+            return "one of " + listed(choices) if choices else "one of its choices"
+        case kind if bounds:
+            return f"a number{bounds}, or a link to an output of type {kind}"
         case kind:
             return f"a link to an output of type {kind}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class LineStream(io.RawIOBase):
         self._emit = emit
         self._begun = bytearray()
         self._lock = threading.Lock()
+        self._owner = os.getpid()
 
     def writable(self) -> bool:
         return True
@@ -42,6 +44,8 @@ class LineStream(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Take bytes; whole lines go out at once."""
         taken = bytes(data)
+        if os.getpid() != self._owner:  # a forked copy, whose lock may be held by a thread that it does not have
+            return os.write(self._descriptor, taken)
         with self._lock:
             lines = split_lines(self._begun, taken)
         for line in lines:

@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.errors import Cancelled, Problem
-from engine.execution.outcome import State
+from engine.execution.outcome import NodeOutcome, State
 from engine.jobs.frames import encode_frame
-from engine.jobs.records import JobReport, JobRequest, JobState, plain, problem_from, request_record
+from engine.jobs.records import JobReport, JobRequest, JobState, outcome_record, plain, problem_from, request_record
 
 JobListener = Callable[[Mapping[str, Any], bytes | None], None]
 """Hears each event of a job as plain data with ``event``, ``job`` and ``time`` (seconds since 1970), and the bytes of a
@@ -210,17 +210,10 @@ class Job:
 
 def _node_record(state: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a node's outcome as the worker would have reported it, from its last event."""
-    return {
-        "state": state,
-        "seconds": record.get("seconds", 0.0),
-        "ui": record.get("ui") or {},
-        "files": record.get("files") or [],
-        "because": record.get("because"),
-        "retries": record.get("retries") or [],
-        "usage": record.get("usage"),
-        "problem": record.get("problem"),
-        "exit_code": record.get("exit_code", 1 if record.get("problem") else 0),
-    }
+    known = outcome_record(NodeOutcome(State(state)))
+    known |= {name: record[name] for name in known if name in record}
+    known["exit_code"] = record.get("exit_code", 1 if known["problem"] else 0)
+    return known
 
 
 def _title(document: Mapping[str, Any] | bytes, node: str) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from engine.jobs.previews import PreviewOptions
+from engine.jobs.records import plain, settings_record
+from engine.settings import Settings
 
 WorkerState = Literal["stopped", "starting", "idle", "running"]
 
@@ -41,3 +43,15 @@ class SupervisorStatus:
     job: str | None
     nodes: tuple[str, ...]
     waiting: tuple[str, ...]
+
+
+def setup_record(settings: Settings, options: SupervisorOptions) -> dict[str, Any]:
+    """Return the first message to a worker: what it is made with."""
+    return {
+        "settings": settings_record(settings),
+        "session": options.session,
+        "log_level": options.log_level,
+        "previews": plain(options.previews),
+        "max_ram_bytes": settings.max_ram_bytes,
+        "warm": options.warm,
+    }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -24,9 +25,11 @@ from typing import Any, Final
 
 from engine.jobs.capture import split_lines
 from engine.jobs.frames import BrokenStream, FrameSender, read_frames
-from engine.jobs.process_tree import DEAF, WINDOWS, end_tree, held_bytes
+from engine.jobs.process_tree import DEAF, WINDOWS, end_tree, held_bytes, oom_kills
 
 LAST_LINES: Final = 40
+MAX_LINES: Final = 2_000
+"""So many lines wait for a slow listener; what is printed beyond is left out."""
 _START = (
     "'safelight worker'; import sys; sys.path[:] = {path!r}; "
     "from engine.jobs.worker import main; main({handle!r}, {lifeline!r})"
@@ -56,6 +59,7 @@ class WorkerProcess:
         self.ready = False
         self.gone = False
         self.jobs = 0
+        self._oom_kills = oom_kills()
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._hearing = hearing
         self._connection, other = socket.socketpair()
@@ -65,13 +69,20 @@ class WorkerProcess:
         self.sender.send(setup)
         self._reader = threading.Thread(target=self._read, name="worker frames", daemon=True)
         self._reader.start()
-        self._line_reader = threading.Thread(target=self._read_lines, name="worker output", daemon=True)
-        self._line_reader.start()
+        self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
+        self._line_teller = threading.Thread(target=self._tell_lines, name="worker lines", daemon=True)
+        self._line_teller.start()
+        threading.Thread(target=self._read_output, name="worker output", daemon=True).start()
 
     @property
     def pid(self) -> int:
         """The process id, which is also that of its group."""
         return self._process.pid
+
+    @property
+    def was_killed(self) -> bool:
+        """Say whether a signal ended it; False while it lives."""
+        return (self._process.returncode or 0) < 0
 
     def _spawn(self, other: socket.socket) -> subprocess.Popen[bytes]:
         path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 (the working directory stands as "")
@@ -113,22 +124,27 @@ class WorkerProcess:
             self.gone = True
             self._hearing.gone(self)
 
-    def _read_lines(self) -> None:
+    def _read_output(self) -> None:
+        """Keep the pipe empty, whoever listens: a full one would stop the node that prints."""
         output = self._process.stdout
         assert output is not None
         begun = bytearray()
         with contextlib.suppress(OSError, ValueError):
             while chunk := os.read(output.fileno(), 1 << 16):
                 for line in split_lines(begun, chunk):
-                    self._say(line)
+                    with contextlib.suppress(queue.Full):
+                        self._lines.put_nowait(line)
         if begun:
-            self._say(begun.decode("utf-8", "replace"))
+            with contextlib.suppress(queue.Full):
+                self._lines.put_nowait(begun.decode("utf-8", "replace"))
+        self._lines.put(None)
         with contextlib.suppress(OSError):
             output.close()
 
-    def _say(self, line: str) -> None:
-        self.last_lines.append(line)
-        self._hearing.line(self, line)
+    def _tell_lines(self) -> None:
+        while (line := self._lines.get()) is not None:
+            self.last_lines.append(line)
+            self._hearing.line(self, line)
 
     def held_bytes(self) -> int | None:
         """Return the memory that it and what it started hold now; None when it is gone."""
@@ -159,6 +175,12 @@ class WorkerProcess:
         self._close()
         return self._process.returncode
 
+    def bury(self, wait: float = 5.0) -> tuple[str, str]:
+        """Collect a process that died; say how, and what that usually means."""
+        code = self.reap(wait)
+        now = oom_kills()
+        return ending(code, now is not None and now != self._oom_kills)
+
     def _end_rest(self) -> None:
         """End what is left of the group: the guardian, and what nodes forked. Its id is theirs while any lives."""
         if not WINDOWS:
@@ -171,15 +193,19 @@ class WorkerProcess:
             self._connection.shutdown(socket.SHUT_RDWR)
         if threading.current_thread() is not self._reader:
             self._reader.join(1.0)
-        self._line_reader.join(0.5)  # the last words of a crash
+        if threading.current_thread() is not self._line_teller:
+            self._line_teller.join(0.5)  # the last words of a crash
         self._connection.close()
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
 
 
-def ending(code: int | None) -> tuple[str, str]:
-    """Say how a process ended, from its exit code, and what that usually means."""
+def ending(code: int | None, out_of_memory: bool = False) -> tuple[str, str]:
+    """Say how a process ended, from its exit code, and what that usually means.
+
+    With ``out_of_memory`` the system has ended some process for want of memory meanwhile.
+    """
     if code is None or code == DEAF:
         return "lost its connection", "a node closed file descriptors that are not its own"
     if code < 0:
@@ -187,8 +213,9 @@ def ending(code: int | None) -> tuple[str, str]:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
+        probably = "" if out_of_memory else "probably "
         hints = {
-            "SIGKILL": "the system probably ran out of memory and ended it; make the picture or the batch smaller, "
+            "SIGKILL": f"the system {probably}ran out of memory and ended it; make the picture or the batch smaller, "
             "or set --max-ram to be told which node it was",
             "SIGSEGV": "native code of the node, or of a library it uses, is at fault; the log shows where",
             "SIGBUS": "native code is at fault, or a file that was mapped became shorter; the log shows where",

@@ -107,6 +107,15 @@ def _held_elsewhere(pid: int) -> int | None:
         return None
 
 
+def oom_kills() -> int | None:
+    """Return how many processes the system has ended for want of memory since it runs; None where it does not tell."""
+    with contextlib.suppress(OSError):
+        for line in (PROC / "vmstat").read_text(errors="replace").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
+
+
 def peak_bytes() -> int | None:
     """Return the most memory that this process has held, or None where the system does not tell."""
     if LINUX:

@@ -31,9 +31,9 @@ class JobRequest:
     ``document`` is anything `Session.open` reads, as JSON text or already parsed: an API prompt, an editor's workflow.
     Text costs this process nothing: it is the worker that reads it. ``workflow`` replaces the editor's document that
     pictures carry. ``outputs`` names the wanted nodes by id (None: every output node). ``settings`` replaces the
-    supervisor's; a worker that has other ones begins a new session, so nothing is warm for that job. ``timeout_s``
-    ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome of each node
-    has its ``usage``.
+    supervisor's, but for its limits; a worker that has other ones begins a new session, so nothing is warm.
+    ``timeout_s`` ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome
+    of each node has its ``usage``.
     """
 
     id: str
@@ -146,15 +146,17 @@ def event_from(record: Mapping[str, Any]) -> Event | None:
     kind = _event_kinds().get(record.get("event", ""))
     if kind is None:
         return None
-    given = {name: record[name] for name in _field_names(kind) if name in record}
-    if "files" in given:
-        given["files"] = tuple(file_from(one) for one in given["files"])
-    if "problem" in given:
-        given["problem"] = problem_from(given["problem"])
-    if given.get("usage") is not None:
-        given["usage"] = Usage(**given["usage"])
-    event: Event = kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()})
+    event: Event = kind(**_restored(kind, record))
     return event
+
+
+def _restored(kind: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the dataclass ``kind`` that ``record`` has, of the types they had before they were plain."""
+    given = {name: record[name] for name in _field_names(kind) if name in record}
+    for name, read in _READ.items():
+        if given.get(name) is not None:
+            given[name] = read(given[name])
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 @cache
@@ -199,16 +201,16 @@ def file_from(record: Mapping[str, Any]) -> SavedFile:
 
 def _outcome_from(record: Mapping[str, Any]) -> NodeOutcome:
     problem = record.get("problem")
-    return NodeOutcome(
-        State(record["state"]),
-        record.get("seconds", 0.0),
-        record.get("ui") or EMPTY,
-        tuple(file_from(one) for one in record.get("files", ())),
-        None if problem is None else ReportedFailure(problem_from(problem), record.get("exit_code", 1)),
-        record.get("because"),
-        tuple(record.get("retries") or ()),
-        None if record.get("usage") is None else Usage(**record["usage"]),
-    )
+    error = None if problem is None else ReportedFailure(problem_from(problem), record.get("exit_code", 1))
+    return NodeOutcome(**{**_restored(NodeOutcome, record), "error": error})
+
+
+_READ: Mapping[str, Any] = {
+    "state": State,
+    "problem": problem_from,
+    "files": lambda files: tuple(file_from(one) for one in files),
+    "usage": lambda usage: Usage(**usage),
+}
 
 
 def settings_record(settings: Settings) -> dict[str, Any]:

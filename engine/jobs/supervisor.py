@@ -29,9 +29,9 @@ from typing import Any, Final, Literal
 from engine.errors import Problem
 from engine.jobs.job import Job, JobListener
 from engine.jobs.limits import past_limit, patience
-from engine.jobs.options import SupervisorOptions, SupervisorStatus, WorkerState
-from engine.jobs.process import Hearing, WorkerProcess, ending
-from engine.jobs.records import JobRequest, plain, problem_from, settings_record
+from engine.jobs.options import SupervisorOptions, SupervisorStatus, WorkerState, setup_record
+from engine.jobs.process import Hearing, WorkerProcess
+from engine.jobs.records import JobRequest, problem_from
 from engine.settings import Settings
 
 Answer = concurrent.futures.Future[dict[str, Any]]
@@ -39,9 +39,11 @@ CancelAnswer = Literal["running", "waiting", "ended", "unknown"]
 REMEMBERED: Final = 10_000
 """So many ids of jobs that ended are known."""
 MAX_TRIES: Final = 3
-"""So often a job is handed to a worker that dies before it has begun with it."""
+"""So often a job is handed to a worker that dies before it has begun with it, or a worker is killed as it starts."""
 REAP_S: Final = 30.0
 """So long the system may take to clear away a process that was ended, with all its memory, before it is let go of."""
+FAREWELL_S: Final = 15.0
+"""So long a worker that is told to end may take to write down the results it keeps."""
 FULL: Final = 0.75
 """With more than this share of the memory limit held between jobs, what is kept is dropped before the next."""
 
@@ -67,6 +69,7 @@ class Supervisor:
         self._ended: deque[str] = deque(maxlen=REMEMBERED)
         self._worker: WorkerProcess | None = None
         self._starts = 0
+        self._failed_starts = 0  # in a row
         self._eager = self._options.eager
         self._closing = False
         self._asked: dict[int, Answer] = {}
@@ -175,7 +178,8 @@ class Supervisor:
             self.cancel(one)
         with self._changed:
             self._changed.notify_all()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
 
     # -- what the worker says; in its reader's threads
 
@@ -265,7 +269,7 @@ class Supervisor:
         """Return a worker that is ready; None when none could be started, or none is needed."""
         worker = self._worker
         if worker is not None and worker.gone:
-            _log.warning("the idle worker %s", ending(worker.reap())[0])
+            _log.warning("the idle worker %s", worker.bury()[0])
             self._let_go()
             if not worker.jobs:  # it would do so again and again
                 self._eager = False
@@ -275,16 +279,8 @@ class Supervisor:
         return worker
 
     def _start_worker(self) -> WorkerProcess | None:
-        setup = {
-            "settings": settings_record(self._settings),
-            "session": self._options.session,
-            "log_level": self._options.log_level,
-            "previews": plain(self._options.previews),
-            "max_ram_bytes": self._settings.max_ram_bytes,
-            "warm": self._options.warm,
-        }
         try:
-            worker = WorkerProcess(setup, self._hearing)
+            worker = WorkerProcess(setup_record(self._settings, self._options), self._hearing)
         except OSError as error:
             self._cannot_start(f"the system refused it: {error}")
             return None
@@ -294,13 +290,18 @@ class Supervisor:
             limit = self._options.start_timeout_s
             self._changed.wait_for(lambda: worker.ready or worker.gone or self._closing, limit)
         if worker.ready and not worker.gone:
+            self._failed_starts = 0
             return worker
-        if not worker.gone:
+        too_slow = not worker.gone
+        if too_slow:
             worker.end()
-        how = ending(worker.reap())[0]
+        how = worker.bury()[0]
         said = " / ".join(list(worker.last_lines)[-3:])
         self._let_go()
-        if not self._closing:
+        self._failed_starts += 1
+        by_chance = worker.was_killed and not too_slow and self._failed_starts < MAX_TRIES
+        if not (by_chance or self._closing):
+            self._failed_starts = 0
             self._cannot_start(f"it {how}; its last words: {said or 'none'}")
         return None
 
@@ -364,7 +365,7 @@ class Supervisor:
 
     def _bury(self, worker: WorkerProcess, job: Job) -> None:
         """Report a job whose worker died. One that had not begun is put back: the job had no part in it."""
-        how, hint = ending(worker.reap(1.0))
+        how, hint = worker.bury(1.0)
         self._let_go()
         if not job.began and job.cancel_asked is None and job.tries < MAX_TRIES:
             with self._changed:
@@ -393,7 +394,7 @@ class Supervisor:
             return
         worker.sender.send({"do": "exit"})
         with self._changed:
-            self._changed.wait_for(lambda: worker.gone, 2.0)
+            self._changed.wait_for(lambda: worker.gone, FAREWELL_S)
         worker.end()
         worker.reap(REAP_S)
         self._let_go()

@@ -165,6 +165,7 @@ class Worker:
                     self._free(message)
                 case "exit":
                     break
+        self._close_cache()
         self._capture.end_lines()
         self._sender.drain(1.0)
         end_own_group()
@@ -195,6 +196,14 @@ class Worker:
         with self._lock:
             self._running = None
         self._sender.send({**report, "job": running.id, "peak_memory_bytes": peak_bytes()})
+        self._store_results()  # nobody waits for it, and a worker may be ended at any time
+
+    def _store_results(self) -> None:
+        try:
+            if "cache" in vars(self._session):
+                self._session.cache.flush()
+        except Exception:  # noqa: BLE001 (as in `_close_cache`)
+            _log.exception("the kept results could not be written")
 
     def _compute(self, job: Mapping[str, Any], text: bytes, running: _Running) -> dict[str, Any]:
         """Run a job and return what to report; whatever a node raises is in it."""
@@ -224,8 +233,17 @@ class Worker:
     def _session_for(self, record: Mapping[str, Any] | None) -> Any:
         wanted = self._settings if record is None else self._bounded(settings_from(record))
         if wanted != self._session.settings:
+            self._close_cache()
             self._session = self._make_session(wanted)
         return self._session
+
+    def _close_cache(self) -> None:
+        """Let results that are still being written to disk be written."""
+        try:
+            if "cache" in vars(self._session):
+                self._session.cache.close()
+        except Exception:  # noqa: BLE001 (the results are for later; nothing depends on them now)
+            _log.exception("the kept results could not be written")
 
     def _bounded(self, settings: Settings) -> Settings:
         """Leave room under the memory limit: what is kept between jobs must not be what goes past it."""

@@ -56,9 +56,6 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({"embeddings": (".
 WHOLE_FILE_BYTES = 64 << 20
 """Files up to this size are identified by all their bytes, larger ones by size, time and samples."""
 
-SYSTEM_PREFIX = "__"
-"""Folders of the user's directory that begin so are the engine's own (tokens); no name leads into them."""
-
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
 _ANNOTATION = re.compile(r"^(?P<name>.*\S)\s*\[(?P<folder>input|output|temp)\]$")
 _RACY_NS = 2_000_000_000
@@ -69,11 +66,13 @@ _RACY_NS = 2_000_000_000
 class Folders:
     """Map folder keys to their root directories, best first. The first root is where new files go.
 
+    ``pack_roots`` are where node packs lie; no name of a user's leads there.
     ``_listings`` only remembers what a directory scan found together with the time stamps that prove it current.
     """
 
     base: Path
     roots: Mapping[str, tuple[Path, ...]]
+    pack_roots: tuple[Path, ...] = ()
     _listings: dict[str, _Listing] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def model_keys(self) -> tuple[str, ...]:
@@ -94,7 +93,7 @@ class Folders:
         """
         known = self._listings.get(key)
         if known is None or not known.is_current():
-            known = _scan(self.directories(key), _suffixes(key), SYSTEM_PREFIX if key == "user" else None)
+            known = _scan(self.directories(key), _suffixes(key))
             self._listings[key] = known
         return known.names
 
@@ -108,8 +107,8 @@ class Folders:
         if key not in USER_FOLDERS and isinstance(name, str):
             name = name.replace("\\", "/")  # workflows saved on Windows name models so
         parts = check_name(name)
-        if key == "user" and parts[0].startswith(SYSTEM_PREFIX):
-            roots = ()  # looks as if nothing were there
+        if key == "user" and parts[0].startswith("."):
+            raise _refused(name, "what begins with a dot is the engine's own")
         for ending in ("", *SHORT_NAMES.get(key, ())):
             for root in roots:
                 found = _inside(root, (*parts[:-1], parts[-1] + ending))
@@ -120,7 +119,7 @@ class Folders:
             f"there is no {name!r} in {key}",
             expected=f"one of the files in {key}",
             got=repr(name),
-            hint=f"did you mean {', '.join(near)}?" if near else _where_to_put(self.base, self.directories(key)),
+            hint=f"did you mean {', '.join(near)}?" if near else _where_to_put(self.base, roots),
         )
 
     def identity(self, key: str, name: str) -> str:
@@ -156,12 +155,14 @@ def make_folders(
     Raises `InputError` when one of them cannot be read.
     """
     roots = {key: [base / "models" / name for name in names] for key, names in MODEL_FOLDERS.items()}
+    packs = [base / "custom_nodes"]
     standard = base / "extra_model_paths.yaml"
     for config in [*([standard] if standard.is_file() else []), *extra_model_paths]:
-        _add_extra_paths(roots, config)
+        _add_extra_paths(roots, packs, config)
     for key in USER_FOLDERS:
         roots[key] = [(user_folders or {}).get(key) or base / key]
-    return Folders(base, MappingProxyType({key: tuple(dict.fromkeys(paths)) for key, paths in roots.items()}))
+    unique = {key: tuple(dict.fromkeys(paths)) for key, paths in roots.items()}
+    return Folders(base, MappingProxyType(unique), tuple(dict.fromkeys(packs)))
 
 
 def split_annotation(key: str, name: str) -> tuple[str, str]:
@@ -256,7 +257,7 @@ def _modified_ns(directory: str) -> int:
         return 0
 
 
-def _scan(roots: Sequence[Path], suffixes: frozenset[str] | None, hidden: str | None) -> _Listing:
+def _scan(roots: Sequence[Path], suffixes: frozenset[str] | None) -> _Listing:
     started = time.time_ns()
     names: dict[str, None] = {}
     stamps: list[tuple[str, int]] = []
@@ -264,8 +265,6 @@ def _scan(roots: Sequence[Path], suffixes: frozenset[str] | None, hidden: str | 
         top = root.resolve()
         stamps.append((str(top), _modified_ns(str(top))))
         for entry, relative in _entries(top, stamps):
-            if hidden and relative.startswith(hidden):
-                continue
             if suffixes is not None and Path(entry.name).suffix.lower() not in suffixes:
                 continue
             if entry.is_symlink() and _inside(top, tuple(relative.split("/"))) is None:
@@ -301,7 +300,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _add_extra_paths(roots: dict[str, list[Path]], config: Path) -> None:
+def _add_extra_paths(roots: dict[str, list[Path]], packs: list[Path], config: Path) -> None:
     """Add the folders of an ``extra_model_paths.yaml``: sections with base_path, is_default, and paths by key."""
     import yaml
 
@@ -323,9 +322,12 @@ def _add_extra_paths(roots: dict[str, list[Path]], config: Path) -> None:
         first = bool(content.pop("is_default", False))
         for key, text in content.items():
             key = ALIASES.get(str(key), str(key))
-            if key in USER_FOLDERS or key == "custom_nodes":
+            if key in USER_FOLDERS:
                 continue
             added = [_expand(line.strip(), base) for line in str(text or "").splitlines() if line.strip()]
+            if key == "custom_nodes":
+                packs[:] = [*added, *packs] if first else [*packs, *added]
+                continue
             known = roots.setdefault(key, [])
             roots[key] = [*added, *known] if first else [*known, *added]
 

@@ -291,3 +291,20 @@ def test_settings_that_are_wrong(cli: Cli, tmp_path: Path) -> None:
 def test_verbose_shows_the_traceback(cli: Cli) -> None:
     assert cli("validate", str(cli.folder / "absent.json"), "--verbose") == 2
     assert "Traceback" in cli.err
+
+
+def test_inputs_of_a_workflow_are_given_by_name(cli: Cli) -> None:
+    file = cli.workflow(
+        {
+            "a": {"class_type": "WorkflowInput", "inputs": {"name": "width", "type": "whole number"}},
+            "b": {"class_type": "EmptyImage", "inputs": {"width": ["a", 0], "height": 16, "batch_size": 1, "color": 0}},
+            "c": {"class_type": "SaveImage", "inputs": {"images": ["b", 0], "filename_prefix": "named"}},
+        }
+    )
+    assert cli("run", file, "--input", "width=24") == 0
+    (saved,) = cli.output.iterdir()
+    with Image.open(saved) as picture:
+        assert picture.size == (24, 16)
+    assert cli("run", file, "--input", "height=3") == 2 and "no input 'height'" in cli.err
+    assert cli("run", file, "--input", "width=wide") == 2 and "whole number" in cli.err
+    assert cli("run", file, "--input", "width") == 2 and "NAME=VALUE" in cli.err

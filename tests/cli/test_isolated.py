@@ -14,9 +14,10 @@ import pytest
 from tiny_checkpoint import text_to_image
 
 from engine.errors import InputError, Problem
-from engine.execution.events import NodeFailed, NodeFinished, RunStarted, Usage
+from engine.execution.events import NodeBlocked, NodeFailed, NodeFinished, RunStarted, Usage
+from engine.execution.outcome import NodeOutcome, RunResult, State
 from engine.graph.node_types import SavedFile
-from engine.jobs.records import event_from, event_record
+from engine.jobs.records import JobReport, event_from, event_record, result_record
 from engine.settings import parse_bytes, read_settings
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -120,7 +121,20 @@ def test_events_come_back_as_they_were() -> None:
     events = [
         RunStarted(("1",), ("2", "1")),
         NodeFinished("1", 0.5, {"text": ["a"]}, (file,), "0", Usage(7, 8)),
+        NodeBlocked("3", None),
         NodeFailed("2", Problem("E-NODE", "no", "2", "Two")),
     ]
     assert [event_from(json.loads(json.dumps(event_record(one)))) for one in events] == events
     assert event_from({"event": "log"}) is None
+
+
+def test_outcomes_come_back_as_they_were() -> None:
+    file = SavedFile("/x/a.png", "output", "", "00")
+    done = NodeOutcome(
+        State.CACHED, 0.5, {"text": ["a"]}, (file,), retries=("smaller",), usage=Usage(7, 8), tier="disk"
+    )
+    late = NodeOutcome(State.SKIPPED, because="1")
+    made = RunResult(("1", "2"), {"1": done, "2": late}, {}, 1.0)
+    record = json.loads(json.dumps(result_record(made)))
+    report = JobReport("job", "failed", record["outputs"], record["nodes"], seconds=1.0)
+    assert report.as_result() == made

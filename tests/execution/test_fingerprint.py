@@ -230,3 +230,9 @@ def test_the_formula_does_not_drift() -> None:
     """Keys outlive the process on disk; whoever changes the formula has to raise `SCHEME` and this number."""
     assert digest("safelight") == "a5d9137b0ad19b1e410b822aa1ea4e23af2a00c4"
     assert content_key([1, "a", None]) == "#ea7e3ed4fa5ac4f1ee7d223529b90d04f4a54980;"
+
+
+def test_one_element_of_any_stride_has_a_key() -> None:
+    import torch
+
+    assert content_key(torch.ones(5)[:1:3]) == content_key(torch.ones(1)) != content_key(torch.zeros(1))

@@ -113,6 +113,16 @@ def naive(graph: Graph, node_id: str) -> tuple[int, frozenset[str]]:
     return (made % 2 if node.type == "Coarse" else made), frozenset(needed)
 
 
+def spelled(graph: Graph) -> dict[str, int]:
+    """Number the nodes so that those which compute the same have one number."""
+    numbers: dict[tuple[Any, ...], int] = {}
+    found: dict[str, int] = {}
+    for node_id, node in graph.nodes.items():
+        inputs = tuple((name, ("@", found[v.node]) if isinstance(v, Link) else v) for name, v in node.inputs.items())
+        found[node_id] = numbers.setdefault((node.type, inputs), len(numbers))
+    return found
+
+
 @given(graphs())
 @settings(max_examples=150, deadline=None)
 def test_values_and_the_nodes_that_run_are_those_of_plain_recursion(graph: Graph) -> None:
@@ -124,7 +134,10 @@ def test_values_and_the_nodes_that_run_are_those_of_plain_recursion(graph: Graph
     truth = {node_id: naive(graph, node_id) for node_id in wanted}
     assert {node_id: result.values[node_id][0] for node_id in wanted} == {one: truth[one][0] for one in wanted}
     assert len(set(counting.ran)) == len(counting.ran)
-    assert set(counting.ran) <= frozenset().union(*(needed for _, needed in truth.values()))
+    needed = frozenset().union(*(needed for _, needed in truth.values()))
+    names = spelled(graph)
+    # Of nodes that compute the same, the first one runs for all of them.
+    assert {names[node_id] for node_id in counting.ran} <= {names[node_id] for node_id in needed}
 
 
 @given(graphs(), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), min_size=1, max_size=6))
@@ -145,7 +158,8 @@ def test_an_edit_reruns_only_what_it_affects_and_going_back_reruns_nothing(
         counting.ran.clear()
         result = bench.run(edited, outputs=wanted)
         assert result.values[wanted[0]][0] == naive(edited, wanted[0])[0]
-        assert set(counting.ran) <= affected(edited, changed)
+        names = spelled(edited)
+        assert {names[one] for one in counting.ran} <= {names[one] for one in affected(edited, changed)}
         graph = edited
         history.append(graph)
     for past in reversed(history):

@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.diffusion.conditioning import Area, ConditioningEntry
+from engine.diffusion.latent_operations import Sharpen, TonemapReinhard
 from engine.diffusion.latents import Latent
 from engine.execution.array_codecs import ArrayReader, ArrayWriter
 from engine.execution.outcome import State
 from engine.execution.value_codec import NotStorable, Outdated, Unreadable, decode, encode
+from engine.families.control import Control, ControlNetRecipe
 from engine.families.custom_sampling import GuiderRecipe, NoiseRecipe, SamplerRecipe
 from engine.graph.content import content_key
 from engine.graph.node_types import Blocked, Many
+from engine.imaging.regions import Box, Stitch
 from engine.weights.recipe import FileRef, ModelRecipe, Patch, file_ref
 
 DTYPES = [
@@ -98,9 +101,27 @@ SCALARS = (
     | st.sampled_from([Path("a/b.png"), State.DONE, Blocked("why"), Blocked(), 1 << 70, -(1 << 200), -0.0])
 )
 BULK = tensors() | arrays() | pictures()
-RECIPES = st.builds(
-    Area, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.booleans()
-) | st.builds(SamplerRecipe, st.text(), st.dictionaries(st.text(), st.integers() | st.floats() | st.booleans()))
+AREAS = st.builds(Area, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.booleans())
+FILES = st.builds(FileRef, st.just(Path(__file__)), st.text(), st.text())
+MODELS = st.builds(
+    ModelRecipe,
+    FILES,
+    st.text(),
+    st.sampled_from(["diffusion", "text", "vae"]),
+    st.dictionaries(st.text(), st.integers() | st.text() | st.booleans(), max_size=3).map(
+        lambda one: tuple(one.items())
+    ),
+    st.lists(st.builds(Patch, FILES, st.floats(-2, 2)), max_size=2).map(tuple),
+    st.lists(FILES, max_size=2).map(tuple),
+)
+RECIPES = (
+    AREAS
+    | MODELS
+    | st.builds(SamplerRecipe, st.text(), st.dictionaries(st.text(), st.integers() | st.floats() | st.booleans()))
+    | st.builds(Sharpen, st.integers(1, 9), st.floats(0, 9), st.floats(0, 9))
+    | st.builds(TonemapReinhard, st.floats(0, 9))
+    | st.builds(GuiderRecipe, MODELS, st.just(()), st.none() | st.just(()), st.floats(1, 9))
+)
 VALUES = st.recursive(
     SCALARS | BULK | RECIPES,
     lambda inner: (
@@ -111,6 +132,9 @@ VALUES = st.recursive(
         | st.dictionaries(st.text(max_size=5), inner, max_size=3).map(MappingProxyType)
         | st.frozensets(st.integers() | st.text(max_size=3), max_size=4)
         | st.builds(Latent, tensors(), st.none() | tensors(), st.none() | st.tuples(st.integers(0, 9)))
+        | st.builds(Stitch, tensors(), tensors(), st.builds(Box, *[st.integers(-9, 9)] * 4))
+        | st.builds(Control, FILES.map(lambda file: ControlNetRecipe(file, "sd1", 768)), tensors(), st.floats(0, 1))
+        | st.builds(ConditioningEntry, tensors(), area=AREAS, mask=tensors(), control=inner)
         | st.builds(ConditioningEntry, tensors(), pooled=st.none() | tensors(), extra=st.dictionaries(st.text(), inner))
     ),
     max_leaves=8,

@@ -106,7 +106,7 @@ class Inversion:
             "a1111": a1111,
             "a1111 original": a1111 | {"string_to_param": old},
             "diffusers": {"<cat>": cls.vectors},
-            "emb_params": {"emb_params": cls.vectors.half().float()},
+            "emb_params": {"emb_params": cls.vectors},
             "both": {"clip_l": cls.vectors, "clip_g": cls.large},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +123,8 @@ class Inversion:
         ("a1111 original", ".pt"),
         ("diffusers", ".bin"),
         ("diffusers", ".safetensors"),
+        ("emb_params", ".safetensors"),
+        ("emb_params", ".pt"),
         ("both", ".safetensors"),
         ("both", ".pt"),
     ],

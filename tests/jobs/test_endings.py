@@ -113,6 +113,7 @@ def test_a_crash_names_also_what_ran_beside_the_node(desk: Desk) -> None:
 def test_every_ending_has_words() -> None:
     for code in (None, 0, 1, -9, -11, -64, 255):
         assert all(ending(code))
+    assert "probably" in ending(-9)[1] and "probably" not in ending(-9, out_of_memory=True)[1]
 
 
 @pytest.mark.parametrize("then", ["stay", "polite", "detach"])
@@ -205,7 +206,7 @@ def test_thirty_kills_at_random_moments_each_end_in_one_report(desk: Desk, tmp_p
         states.append(report.state)
         assert report.state in ("done", "failed")
         assert heard.names().count("job_finished") == 1 and heard.names()[-1] == "job_finished"
-        assert heard.names().count("job_started") <= 2
+        assert heard.names().count("job_started") <= 1
         if report.state == "failed" and report.running:
             assert report.problems[-1].node_id == report.running[-1]
             assert set(report.outputs.values()) <= {"done", "failed", "skipped"}

@@ -37,6 +37,11 @@ def make_session(settings: Any) -> Session:
     return BareSession(settings)
 
 
+class FailingSession(BareSession):
+    def run(self, *arguments: Any, **more: Any) -> Any:
+        raise LookupError("a fault of the engine itself")
+
+
 def broken_session(settings: Any) -> Session:
     print("this worker will not start")
     raise RuntimeError("no session today")
@@ -213,6 +218,26 @@ def talk(context: Any, *, value: int) -> int:
     logging.getLogger("pack.talk").warning("by logging")
     sys.stdout.buffer.write(b"\x00\x00\x00\x05{bytes\xff}\n")
     sys.stdout.flush()
+    return value
+
+
+@kind("lines:INT")
+def raw_chatter(context: Any, *, lines: int) -> int:
+    for _ in range(lines):
+        os.write(1, b"y" * 99 + b"\n")
+    return lines
+
+
+@kind("value:INT")
+def pool(context: Any, *, value: int) -> int:
+    """Compute in processes of its own, forked and spawned."""
+    import concurrent.futures
+    import multiprocessing
+
+    for method in ("fork", "spawn"):
+        made = multiprocessing.get_context(method)
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=made) as pool:
+            value = sum(pool.map(abs, [value, -1]))
     return value
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_checkpoint import text_to_image
+from torch import Tensor
 
 from engine.diffusion.latents import Latent
 from engine.errors import InputError, WeightError
@@ -162,6 +163,51 @@ def test_inpainting_greys_the_masked_part(session: Session, context: Context) ->
     assert torch.equal(made.samples, call(session, context, "VAEEncode", pixels=expected, vae=vae).samples)
     ungrown = call(session, context, "VAEEncodeForInpaint", pixels=picture, vae=vae, mask=mask, grow_mask_by=0)
     assert torch.equal(ungrown.noise_mask[0, 0], mask[0, :64])
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 64), (1, 64, 0), (0, 64, 64), (0, 0)])
+@pytest.mark.parametrize("kind", ["SetLatentNoiseMask", "VAEEncodeForInpaint", "InpaintModelConditioning"])
+def test_masks_without_pixels_are_refused(
+    session: Session, context: Context, kind: str, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(InputError, match="not a mask") as caught:
+        call(session, context, kind, **inpainting(session, context, kind, torch.zeros(shape)))
+    assert caught.value.problem.input == "mask"
+
+
+@pytest.mark.parametrize("kind", ["SetLatentNoiseMask", "VAEEncodeForInpaint", "InpaintModelConditioning"])
+def test_masks_that_are_empty_or_of_another_size(session: Session, context: Context, kind: str) -> None:
+    """Nothing to change gives the latent back; a mask of another size counts like one stretched to the picture's."""
+    model, clip, _ = call(session, context, "CheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    prompt = call(session, context, "CLIPTextEncode", text="an apple", clip=clip)
+
+    def sample(mask: Tensor) -> tuple[Tensor, Tensor]:
+        made = call(session, context, kind, **inpainting(session, context, kind, mask))
+        latent = made[2] if isinstance(made, tuple) else made
+        given = {"model": model, "positive": prompt, "negative": prompt, "latent_image": latent, "seed": 1, "steps": 2}
+        given |= {"cfg": 2.0, "sampler_name": "euler", "scheduler": "normal"}
+        return latent.samples, call(session, context, "KSampler", **given).samples
+
+    before, after = sample(torch.zeros(1, 64, 64))
+    torch.testing.assert_close(after, before)
+    small = torch.zeros(1, 8, 4)
+    small[:, :, 2:] = 1  # the right half
+    before, after = sample(small)
+    changed = (after - before).abs().amax(dim=(0, 1, 2))
+    assert changed[:2].max() < 1e-4 and changed[5:].min() > 0.1
+    _, large = sample(small.repeat_interleave(37, 1).repeat_interleave(41, 2))
+    assert torch.isfinite(large).all()
+
+
+def inpainting(session: Session, context: Context, kind: str, mask: Tensor) -> dict[str, Any]:
+    """Return the inputs of a node that takes a mask, on a picture of 64 x 64."""
+    _, clip, vae = call(session, context, "CheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    pixels = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    if kind == "SetLatentNoiseMask":
+        return {"samples": call(session, context, "VAEEncode", pixels=pixels, vae=vae), "mask": mask}
+    prompt = call(session, context, "CLIPTextEncode", text="an apple", clip=clip)
+    sides = {"positive": prompt, "negative": prompt} if kind == "InpaintModelConditioning" else {}
+    return {"pixels": pixels, "vae": vae, "mask": mask, **sides}
 
 
 def test_the_sampler_in_pieces_equals_the_ksampler(session: Session, context: Context) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_families import tiny_tensors
+from tiny_families import encoder, prefixed, tiny_tensors
 from torch import Tensor
 
 from engine.errors import SafelightError, WeightError
@@ -16,7 +16,6 @@ from engine.families.pipeline import encode_prompt, load_part
 from engine.families.text_files import load_clip_pair
 from engine.memory.devices import probe_device
 from engine.memory.residency import Residency
-from engine.networks.clip_text import ClipTextConfig, ProjectedClipText
 from engine.networks.unet import UNet, UNetConfig
 from engine.weights.files import save_safetensors
 from engine.weights.layouts import AUTOENCODER, CLIP_G, CLIP_L, CLIP_WRAPPER, DENOISER
@@ -38,14 +37,6 @@ TO_OPEN_CLIP = (
 )
 
 
-def encoder(width: int, projected: bool) -> Tensors:
-    """Return a CLIP of real width (by which it is recognised) with two small layers, in Hugging Face's names."""
-    torch.manual_seed(width)
-    config = ClipTextConfig(width=width, layers=2, heads=width // 64, hidden=64)
-    made = ProjectedClipText(config, width if projected else None).half().state_dict()
-    return {name: tensor.contiguous() for name, tensor in made.items()}
-
-
 def open_clip(tensors: Tensors) -> Tensors:
     made: Tensors = {}
     for name, tensor in tensors.items():
@@ -64,10 +55,6 @@ def open_clip(tensors: Tensors) -> Tensors:
 
 def _hf(name: str, projection: str) -> str:
     return name.replace("transformer.resblocks.", "text_model.encoder.layers.").replace("q_proj", projection)
-
-
-def prefixed(prefix: str, tensors: Tensors) -> Tensors:
-    return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def write(path: Path, tensors: Tensors) -> FileRef:

@@ -12,6 +12,7 @@ from tiny_checkpoint import WIDTH, make_base_directory, text_to_image
 from engine.errors import GraphError, WeightError
 from engine.session import Session
 from engine.settings import Settings
+from engine.weights.files import save_safetensors
 
 
 @pytest.fixture
@@ -45,6 +46,22 @@ def test_another_content_of_the_file_is_another_picture(darkroom: Session, by_li
     write(darkroom.folders.base, "cat.pt", WIDTH, 2)
     changed = workflow.run(["Decode"])
     assert not np.array_equal(changed.values["Decode"][0], first.values["Decode"][0])
+
+
+def test_the_kind_of_file_makes_no_difference(darkroom: Session) -> None:
+    folder = darkroom.folders.base / "models/embeddings"
+    vectors = torch.load(folder / "cat.pt")["string_to_param"]["*"]
+    save_safetensors(folder / "tom.safetensors", {"emb_params": vectors})
+
+    def draw(prompt: str) -> np.ndarray:
+        pixels: np.ndarray = (
+            darkroom.open(text_to_image(Prompt__text=prompt)).run(["Decode"]).values["Decode"][0].numpy()
+        )
+        return pixels
+
+    pictures = [draw(f"a (embedding:{name}:1.2), red") for name in ("cat", "tom", "tom.safetensors")]
+    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+    assert not np.array_equal(pictures[0], draw("a , red"))
 
 
 def test_a_missing_embedding_is_named_before_anything_runs(darkroom: Session) -> None:

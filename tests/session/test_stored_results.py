@@ -152,6 +152,26 @@ def test_the_ecosystems_modes_keep_to_memory(tmp_path: Path, mode: dict[str, Any
     assert [name for name in "abc" if cache.get(name)] == (["b"] if mode.get("cache_mode") == "classic" else kept)
 
 
+@pytest.mark.parametrize(
+    ("mode", "again", "after_another"),
+    [
+        ({}, "cached", "cached"),
+        ({"cache_lru": 20}, "cached", "cached"),
+        ({"cache_mode": "classic"}, "cached", "done"),
+        ({"cache_mode": "none"}, "done", "done"),
+    ],
+    ids=["tiered", "lru", "classic", "none"],
+)
+def test_what_a_mode_finds_again(darkroom: Darkroom, mode: dict[str, Any], again: str, after_another: str) -> None:
+    session = Session(dataclasses.replace(darkroom.settings, **mode))
+
+    def state(steps: int) -> str:
+        return str(session.open(text_to_image(Sampler__steps=steps)).run().made.nodes["9"].state)
+
+    assert [state(1), state(1), state(2), state(1)] == ["done", again, "done", after_another]
+    session.cache.close()
+
+
 class Recorder(ResultCache):
     """Remembers everything that is put."""
 

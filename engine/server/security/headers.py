@@ -66,7 +66,7 @@ def header_signal(policy: Policy, table: Mapping[str, Role]) -> Signal:
     return add_headers
 
 
-PAGES = frozenset({"/docs", "/docs/*", "/extensions/*"})
+PAGES = frozenset({"/docs", "/docs/*", "/docs/api", "/extensions/*"})
 """Own pages beside the public ones."""
 
 

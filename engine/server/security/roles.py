@@ -54,10 +54,12 @@ GET /userdata
 GET /v2/userdata
 GET /userdata/{}
 GET /workflow_templates
+GET /workflow_templates/{}/{}
 GET /i18n
 GET /templates/*
 GET /docs
 GET /docs/*
+GET /docs/api
 GET /openapi.json
 GET /api/openapi.json
 GET /metrics

@@ -55,8 +55,8 @@ class TokenRecord:
 
 
 def token_file(user_directory: Path) -> Path:
-    """Return where the tokens of ``user_directory`` are; no name of a client leads into this folder."""
-    return user_directory / "__system" / FILE_NAME
+    """Return where the tokens of ``user_directory`` are: behind a dot, where no name of a client leads."""
+    return user_directory / ".safelight" / FILE_NAME
 
 
 def add_token(path: Path, name: str, role: Role) -> str:

@@ -126,7 +126,7 @@ def test_s02_guessing_is_slowed_down_but_nobody_is_locked_out(
 
 
 def test_s02_a_token_ends_when_it_is_removed(tmp_path: Path) -> None:
-    path = tmp_path / "user/__system/tokens.json"
+    path = tmp_path / "user/.safelight/tokens.json"
     keep, drop = add_token(path, "keep", Role.VIEW), add_token(path, "drop", Role.VIEW)
     with running(tmp_path, Policy(token_required=True, token_file=path)) as server:
         cookie = server.post_json("/login", {"token": drop}).headers["set-cookie"].split(";")[0]

@@ -1,0 +1,4 @@
+"""What the nodes of this pack were called with, for the tests."""
+
+CALLS = []
+SHOWN = {}
