@@ -3,6 +3,7 @@
 from engine.server.security.access import identity_of
 from engine.server.security.bodies import read_bytes, read_json
 from engine.server.security.guard import Guard
+from engine.server.security.launch import make_guard, say_how_to_get_in
 from engine.server.security.logs import clean_logs
 from engine.server.security.multipart import Form, Part, read_form
 from engine.server.security.policy import Limits, Policy, make_policy
@@ -23,11 +24,13 @@ __all__ = [
     "clean_logs",
     "file_answer",
     "identity_of",
+    "make_guard",
     "make_policy",
     "read_bytes",
     "read_form",
     "read_json",
     "routes_without_role",
+    "say_how_to_get_in",
     "tls_context",
     "token_file",
 ]

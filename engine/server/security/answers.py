@@ -32,17 +32,18 @@ def problem_answer(
 ) -> web.Response:
     """Return ``{"error": {type, message, details, extra_info}, "node_errors": {}, "problems": […]}``.
 
-    ``error`` has the fields that the protocol's clients read; ``problems`` has every field of ours.
+    ``error`` has the fields that the protocol's clients read; ``problems`` has every field of ours. ``more`` joins
+    ``extra_info``.
     """
     first = problems[0]
+    facts = [name for name in ("expected", "got", "hint") if getattr(first, name)]
     details = [f"expected {first.expected}"] if first.expected else []
     details += [f"got {first.got}"] if first.got else []
     error = {
         "type": first.code,
         "message": without_paths(first.message),
         "details": without_paths(", ".join(details)),
-        "extra_info": {"hint": without_paths(first.hint)} if first.hint else {},
-        **(more or {}),
+        "extra_info": {**{name: public_problem(first)[name] for name in facts}, **(more or {})},
     }
     body = {"error": error, "node_errors": {}, "problems": [public_problem(problem) for problem in problems]}
     text = json.dumps(body, ensure_ascii=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,18 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError, web
 from security_app import Server, running
 
 from engine.errors import InputError
-from engine.server.security import Limits, Policy, Role, clean_logs, make_policy, routes_without_role
+from engine.server.security import (
+    Guard,
+    Limits,
+    Policy,
+    Role,
+    clean_logs,
+    make_guard,
+    make_policy,
+    routes_without_role,
+    say_how_to_get_in,
+    token_file,
+)
 from engine.server.security.doorkeeper import Doorkeeper
 from engine.server.security.headers import SECURITY_HEADERS
 from engine.server.security.login import startup_address
@@ -532,3 +544,25 @@ def test_s13_sessions_end_and_stay_few(tmp_path: Path) -> None:
         assert keeper.check_session(cookies[-1]) is None
 
     asyncio.run(visit())
+
+
+def test_s11_the_guard_from_a_command_line(tmp_path: Path) -> None:
+    async def make(**given: object) -> Guard:
+        return make_guard(tmp_path, **given)  # type: ignore[arg-type]
+
+    local = asyncio.run(make())
+    assert say_how_to_get_in(local, "127.0.0.1", 8188).startswith("open http://127.0.0.1:8188/ ")
+    asked = asyncio.run(make(require_token=True, tls=True))
+    assert re.match(r"open https://127\.0\.0\.1:1/login#[\w-]{43} ", say_how_to_get_in(asked, "127.0.0.1", 1))
+    with pytest.raises(InputError, match="tokens add"):
+        asyncio.run(make(listen=("0.0.0.0",)))
+    add_token(token_file(tmp_path), "a", Role.RUN)
+    shown = say_how_to_get_in(asyncio.run(make(listen=("0.0.0.0", "::"), max_upload_bytes=5)), "::", 8188)
+    assert shown.startswith("open http://127.0.0.1:8188/login ")
+    assert "#" not in shown
+    assert "[fe80::1]:1/" in say_how_to_get_in(asyncio.run(make(listen=("fe80::1",))), "fe80::1", 1)
+    with pytest.raises(InputError):
+        asyncio.run(make(cors_origins=("*",)))
+    token_file(tmp_path).write_text("damaged")
+    with pytest.raises(InputError, match="damaged"):
+        asyncio.run(make())

@@ -271,7 +271,7 @@ def test_s58_what_a_client_hears_of_an_error(
     for hidden in ("SECRET", "somebody", "Traceback", "/home", "engine/", ".py"):
         assert hidden not in answer.body.decode()
     if code == "E-INTERNAL":
-        number = said["error"]["id"]
+        number = said["error"]["extra_info"]["id"]
         assert number in said["error"]["message"]
         assert number in caplog.text
         assert "SECRET" in caplog.text and "Traceback" in caplog.text  # there, for whoever runs the server
