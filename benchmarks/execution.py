@@ -130,11 +130,11 @@ def fan(count: int) -> dict[str, Any]:
 def lattice(count: int, columns: int = 100) -> dict[str, Any]:
     """Return rows of nodes that each take two neighbours of the row above."""
     nodes: dict[str, tuple[str, dict[str, Any]]] = {str(i): ("Constant", {"value": i}) for i in range(columns)}
-    for i in range(columns, count - 1):
+    for i in range(columns, count):
         above = i - columns
         right = above + 1 if (above + 1) % columns else above
-        nodes[str(i)] = ("Add", {"value": [str(above), 0], "amount": [str(right), 0]})
-    nodes[str(count - 1)] = ("Show", {"value": [str(count - 2), 0]})
+        kind = "Add" if i + columns < count else "Show"
+        nodes[str(i)] = (kind, {"value": [str(above), 0], "amount": [str(right), 0]})
     return _prompt(nodes)
 
 

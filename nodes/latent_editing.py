@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from engine.graph.declare import Boolean, Choice, Float, Int, Latent, Mask, Socket, node
+from engine.graph.declare import Boolean, Choice, Float, Int, Latent, Mask, Model, Socket, node
 from nodes.image_transform import TURNS, FlipMethod, Rotation
 
 FACTOR = 8
@@ -201,6 +201,18 @@ def apply_operation(*, samples: Latent, operation: Operation) -> Latent:
     import dataclasses
 
     return dataclasses.replace(samples, samples=operation.apply(samples.samples))
+
+
+@node("LatentApplyOperationCFG", category="latent/advanced/operations")
+def apply_operation_to_guidance(*, model: Model, operation: Operation) -> Model:
+    """Apply an operation, at each sampling step, to what the positive prompt adds to the picture.
+
+    model: the diffusion model.
+    operation: what to do with it; tone mapping allows much stronger guidance.
+    """
+    from engine.families.guidance_options import with_operation
+
+    return with_operation(model, operation)
 
 
 @node("LatentOperationTonemapReinhard", category="latent/advanced/operations")

@@ -36,7 +36,10 @@ def packs(arguments: argparse.Namespace) -> int:
         _say(arguments, {"pack": arguments.name, "trusted": False}, f"{arguments.name} is not trusted any more")
         return 0
     path = _path_of(session, arguments.name)
-    digest = tree_digest(path)
+    try:
+        digest = tree_digest(path)
+    except OSError as error:
+        raise InputError(f"the files of pack {arguments.name!r} cannot be read: {error}", got=str(path)) from error
     approvals.with_pack(arguments.name, digest).save()
     if not arguments.json:
         print("\n".join(_files(path)))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.compat.calling import who_asks
+from engine.compat.host import HOST
 from engine.compat.shims import MODULES, TOP_LEVEL
 
 PARENT = "custom_nodes"
@@ -66,10 +67,13 @@ class ShimModule(types.ModuleType):
     def __init__(self, name: str, home: types.ModuleType) -> None:
         super().__init__(name, home.__doc__)
         self.__dict__["_home"] = home
-        self.__dict__["__file__"] = home.__file__
 
     def __getattr__(self, name: str) -> Any:
         home = self.__dict__["_home"]
+        if name == "__file__":  # packs look for folders beside it
+            return str(HOST.folders.base.joinpath(*self.__name__.split(".")).with_suffix(".py"))
+        if f"{self.__name__}.{name}" in MODULES:  # packs count on others having imported it
+            return importlib.import_module(f"{self.__name__}.{name}")
         try:
             return getattr(home, name)
         except AttributeError:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.guidance import Combine, GuidanceTerms, classifier_free
+from engine.diffusion.latent_operations import LatentOperation
 from engine.diffusion.prediction import per_item
 
 Before = Callable[[GuidanceTerms], GuidanceTerms]
@@ -105,6 +106,17 @@ def damp_tangent(terms: GuidanceTerms) -> GuidanceTerms:
     main = torch.linalg.svd(scores, full_matrices=False).Vh[:, :1]  # [B, 1, C * H * W]
     damped = (uncond[:, None] @ main.mT @ main).reshape(terms.x.shape)
     return dataclasses.replace(terms, uncond=terms.x - damped.to(terms.x.dtype))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperatedGuidance:
+    """Apply an operation to what the positive prompt adds to the prediction: ``uncond + operation(cond - uncond)``."""
+
+    operation: LatentOperation
+
+    def __call__(self, terms: GuidanceTerms) -> GuidanceTerms:
+        added = self.operation.apply(terms.cond - terms.uncond)
+        return dataclasses.replace(terms, cond=terms.uncond + added)
 
 
 def two_guidances(terms: GuidanceTerms, third: Tensor, scale: float) -> Tensor:

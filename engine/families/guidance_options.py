@@ -8,10 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from engine.diffusion.guidance import Combine, classifier_free
-from engine.diffusion.guidance_rules import GuidanceChain, NormLimit, RescaledGuidance, damp_tangent, towards_positive
+from engine.diffusion.guidance_rules import (
+    GuidanceChain,
+    NormLimit,
+    OperatedGuidance,
+    RescaledGuidance,
+    damp_tangent,
+    towards_positive,
+)
+from engine.diffusion.latent_operations import LatentOperation, Sharpen, TonemapReinhard
+from engine.errors import InputError
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["combine_of", "with_guidance"]
+__all__ = ["combine_of", "with_guidance", "with_operation"]
 
 GUIDANCE: Final = "guidance"
 """The option of a diffusion recipe that lists its guidance rules: JSON, ``[[name, number, ...], ...]``."""
@@ -30,6 +39,8 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "norm_limit": _Kind("after", NormLimit),
     "towards_positive": _Kind("after", lambda: towards_positive),
     "damp_tangent": _Kind("before", lambda: damp_tangent),
+    "sharpen": _Kind("before", lambda radius, *rest: OperatedGuidance(Sharpen(int(radius), *rest))),
+    "tonemap": _Kind("before", lambda multiplier: OperatedGuidance(TonemapReinhard(multiplier))),
 }
 
 
@@ -39,6 +50,21 @@ def with_guidance(model: ModelRecipe, name: str, *numbers: float) -> ModelRecipe
     if _KINDS[name].place == "rule":
         rules = [rule for rule in rules if _KINDS[rule[0]].place != "rule"]
     return model.with_option(GUIDANCE, json.dumps([*rules, [name, *map(float, numbers)]]))
+
+
+def with_operation(model: ModelRecipe, operation: LatentOperation) -> ModelRecipe:
+    """Return the recipe with an operation on what the positive prompt adds. Raises `InputError` for one of a pack."""
+    match operation:
+        case Sharpen(radius, sigma, strength):
+            return with_guidance(model, "sharpen", radius, sigma, strength)
+        case TonemapReinhard(multiplier):
+            return with_guidance(model, "tonemap", multiplier)
+    raise InputError(
+        "the operation cannot be part of a model",
+        input="operation",
+        expected="sharpening or tone mapping",
+        got=type(operation).__name__,
+    )
 
 
 def combine_of(model: ModelRecipe) -> Combine:

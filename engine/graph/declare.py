@@ -52,10 +52,10 @@ class Socket:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Int:
-    """Mark a whole number between ``minimum`` and ``maximum`` (inclusive)."""
+    """Mark a whole number between ``minimum`` and ``maximum`` (inclusive; None: no bound)."""
 
-    minimum: int
-    maximum: int
+    minimum: int | None = None
+    maximum: int | None = None
     step: int | None = None
     control_after_generate: bool = False
 
@@ -72,11 +72,15 @@ class Float:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
-    """Mark a string; ``mentions`` is the folder whose files it may name (`engine.graph.mentions`)."""
+    """Mark a string; ``mentions`` is the folder whose files it may name (`engine.graph.mentions`).
+
+    A ``secret`` one, such as a key for a service, is left out of whatever is kept (`engine.graph.secrets`).
+    """
 
     multiline: bool = False
     dynamic_prompts: bool = False
     mentions: str | None = None
+    secret: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -217,8 +221,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         case Float(low, high, step, rounding):
             _check_default(name, default, (int, float), low, high)
             return Parameter(type="FLOAT", minimum=low, maximum=high, step=step, round=rounding, **common)
-        case Text(multiline, dynamic, mentions):
+        case Text(multiline, dynamic, mentions, secret):
             texts: dict[str, Any] = {"multiline": multiline, "dynamic_prompts": dynamic, "mentions": mentions}
+            texts["secret"] = secret
             return Parameter(type="STRING", **texts, **common)
         case Boolean():
             return Parameter(type="BOOLEAN", **common)
@@ -228,8 +233,11 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
             return Parameter(type="COMBO", choices=choices, image_upload=upload, **common)
 
 
-def _check_default(name: str, default: Any, kinds: tuple[type, ...], low: float, high: float) -> None:
-    if default is not MISSING and not (isinstance(default, kinds) and low <= typing.cast(float, default) <= high):
+def _check_default(name: str, default: Any, kinds: tuple[type, ...], low: float | None, high: float | None) -> None:
+    if default is MISSING:
+        return
+    above, below = low is None or low <= default, high is None or default <= high
+    if not (isinstance(default, kinds) and above and below):
         raise DeclarationError(f"the default {default!r} of {name!r} is not between {low} and {high}")
 
 

@@ -104,6 +104,27 @@ def test_a_loop_built_by_copies_of_its_body(bench: Bench, start: int, end: int) 
     assert bench.calls.count(("TNumber", 100)) == 1
 
 
+def test_a_loop_within_an_expansion(bench: Bench) -> None:
+    prompt = {
+        "1": node("TUntil", flow=["2", 0], value=["3", 0], limit=5000),
+        "2": node("TLoopOpen", start=["4", 0]),
+        "3": node("TTwo", a=["2", 1], b=["2", 1]),
+        "4": node("TNumber", value=3),
+    }
+    assert bench.value(prompt) == 3 * 2**11
+    assert bench.calls.count(("TNumber", 3)) == 1
+
+
+def test_a_loop_over_each_item_of_a_list(bench: Bench) -> None:
+    """Every item of a list goes its own way through a node that expands."""
+    prompt = {
+        "1": node("TExpandSum", a=["2", 0], times=["3", 0]),
+        "2": node("TExpandSum", a=["3", 0], times=2),
+        "3": node("TMakeList", text="1,2,3"),
+    }
+    assert list(bench.value(prompt)) == [2, 8, 18]
+
+
 def test_output_nodes_of_an_expansion_run(bench: Bench) -> None:
     assert bench.value({"1": node("TExpandShow", a=6)}) == 6
     assert bench.shown == {"1.0.0.show": [6]}

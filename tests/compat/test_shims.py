@@ -54,6 +54,19 @@ def test_a_module_that_is_not_offered(session: Session, name: str) -> None:
         module(name)
 
 
+def test_modules_within_a_package_are_there_without_being_imported(session: Session) -> None:
+    comfy = module("comfy")
+    assert comfy.utils.ProgressBar is module("comfy.utils").ProgressBar
+    assert comfy.samplers.KSampler.SAMPLERS
+    with pytest.raises(AttributeError, match="does not offer"):
+        _ = comfy.sd
+
+
+def test_where_modules_seem_to_lie(session: Session) -> None:
+    assert Path(module("folder_paths").__file__).parent == session.folders.base
+    assert Path(module("comfy.utils").__file__).parent == session.folders.base / "comfy"
+
+
 def test_importing_all_names(session: Session) -> None:
     names: dict[str, Any] = {}
     for name in ("comfy.utils", "comfy_execution.graph_utils", "folder_paths"):

@@ -13,6 +13,7 @@ from engine.diffusion.guidance import CFGGuider, GuidanceTerms, ThreeSidedGuider
 from engine.diffusion.guidance_rules import (
     GuidanceChain,
     NormLimit,
+    OperatedGuidance,
     RescaledGuidance,
     damp_tangent,
     nested_guidances,
@@ -20,6 +21,7 @@ from engine.diffusion.guidance_rules import (
     towards_positive,
     two_guidances,
 )
+from engine.diffusion.latent_operations import TonemapReinhard
 from engine.diffusion.prediction import DiscreteSampling
 
 SHAPE = (2, 4, 6, 5)
@@ -129,3 +131,10 @@ def test_areas_reach_the_third_side(model, network, prompt) -> None:
     guider = ThreeSidedGuider(model, both, prompt(0.2), prompt(0.4), 4.0, lambda terms, third: third)
     guider.bind(x)(x, torch.full((1,), 5.0))
     assert sorted((tuple(seen.shape[-2:]), seen.shape[0]) for seen in network.inputs) == [((8, 8), 3), ((16, 16), 3)]
+
+
+def test_an_operation_acts_on_what_the_positive_side_adds(terms: GuidanceTerms) -> None:
+    tone = TonemapReinhard(0.5)
+    made = GuidanceChain((OperatedGuidance(tone),), classifier_free, ())(terms)
+    added = tone.apply(terms.cond - terms.uncond)
+    torch.testing.assert_close(made, terms.uncond + terms.cfg * added)

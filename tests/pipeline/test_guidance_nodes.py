@@ -150,3 +150,17 @@ def test_guiders_with_three_prompts_meet_plain_guidance_at_their_ends(session: S
     for name, wanted in (("a", plain), ("b", plain), ("c", unguided)):
         assert np.abs(latent(session, prompt, name) - wanted).max() <= 1e-4 * np.abs(wanted).max(), name
     assert not np.allclose(latent(session, prompt, "d"), unguided)
+
+
+def test_an_operation_on_guidance_is_part_of_the_model(session: Session) -> None:
+    prompt = nodes(
+        tone=("LatentOperationTonemapReinhard", {"multiplier": 0.5}),
+        sharp=("LatentOperationSharpen", {"sharpen_radius": 1, "sigma": 1.0, "alpha": 0.5}),
+        first=("LatentApplyOperationCFG", {"model": ["ck", 0], "operation": ["tone", 0]}),
+        both=("LatentApplyOperationCFG", {"model": ["first", 0], "operation": ["sharp", 0]}),
+        plain=ksampler(["ck", 0]),
+        one=ksampler(["first", 0]),
+        two=ksampler(["both", 0]),
+    )
+    plain, one, two = (latent(session, prompt, name) for name in ("plain", "one", "two"))
+    assert not np.allclose(plain, one) and not np.allclose(one, two)

@@ -27,6 +27,7 @@ EXPECTED = {
     "lora.json": (1, 128),
     "hires_two_pass.json": (1, 192),
     "batch.json": (4, 128),
+    "for_each_prompt.json": (4, 128),
     "custom_sampler.json": (1, 128),
     "upscale.json": (1, 512),
     "bypass_and_mute.json": (1, 128),

@@ -33,6 +33,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
             "comfy_execution.graph": "graph_names",
             "comfy_execution.utils": "current_node",
             "comfy_api": "empty_package",
+            "comfy_api.input": "comfy_api_input",
             "comfy_api.latest": "comfy_api_latest",
             "comfy_api.latest._io": "comfy_api_io",
             "comfy_api.latest._ui": "comfy_api_ui",

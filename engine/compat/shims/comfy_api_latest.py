@@ -9,6 +9,7 @@ from engine.compat.calling import current_call
 from engine.compat.schema import ComfyNode, NodeOutput
 from engine.compat.shims import comfy_api_io as io
 from engine.compat.shims import comfy_api_ui as ui
+from engine.compat.shims.comfy_api_input import Input
 from engine.compat.shims.comfy_utils import report
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ComfyAPI_latest",
     "ComfyExtension",
     "ComfyNode",
+    "Input",
     "NodeOutput",
     "io",
     "ui",

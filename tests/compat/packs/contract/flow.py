@@ -242,6 +242,30 @@ class TLoopClose:
         return found
 
 
+class TUntil:
+    """Ends a loop by making the nodes that end it, as packs build loops that count from loops that ask."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "flow": ("FLOW_CONTROL", {"rawLink": True}),
+                "value": (ANY, {"rawLink": True}),
+                "limit": ("INT", {"default": 100}),
+            }
+        }
+
+    RETURN_TYPES = (ANY,)
+    FUNCTION = "go"
+    CATEGORY = "test/flow"
+
+    def go(self, flow, value, limit):
+        graph = GraphBuilder()
+        again = graph.node("TLess", a=value, than=limit)
+        close = graph.node("TLoopClose", flow=flow, again=again.out(0), value=value)
+        return {"result": (close.out(0),), "expand": graph.finalize()}
+
+
 class TLess:
     @classmethod
     def INPUT_TYPES(cls):
@@ -316,6 +340,6 @@ MAPPINGS = {
     one.__name__: one
     for one in (
         *(TSwitch, TSwitchAsync, TSwitchList, TLazyWrong, TExpandSum, TExpandObject, TPass, TCountDown, TExpandShow),
-        *(TExpandTaken, TCircle, TBlock, TWho, TIsLink, TLoopOpen, TLoopClose, TLess),
+        *(TExpandTaken, TCircle, TBlock, TWho, TIsLink, TLoopOpen, TLoopClose, TUntil, TLess),
     )
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from comfy_api.latest import ComfyAPI, ComfyAPISync, ComfyExtension, io, ui
+from comfy_api.latest import ComfyAPI, ComfyAPISync, ComfyExtension, Input, io, ui
 from comfy_execution.graph_utils import GraphBuilder
 
 CALLS = []
@@ -282,7 +282,7 @@ class SPreview(io.ComfyNode):
         return io.Schema(node_id="SPreview", inputs=[io.Image.Input("images")], outputs=[], is_output_node=True)
 
     @classmethod
-    def execute(cls, images):
+    def execute(cls, images: Input.Image) -> io.NodeOutput:
         return io.NodeOutput(ui=ui.PreviewImage(images, cls=cls))
 
 
