@@ -224,6 +224,13 @@ class Desk:
         if name == "log":
             self.console.add(event)
             return
+        if name == "message":
+            owner = event["sid"] or running.job.client
+            self.hub.tell(Message(event["type"], event["data"], kept=False), running.job.id, owner, None)
+            return
+        if name == "text":
+            self.hub.tell_text(event["node_id"], event["text"], running.job.id, event["sid"] or running.job.client)
+            return
         if name == "job_finished":
             self._begin(running)
             self._ending, self._running = running, None

@@ -39,7 +39,21 @@ class Broken:
     def fail(self, value):
         raise Exception("Intentional error")
 
-NODE_CLASS_MAPPINGS = {"Stub": Stub, "Broken": Broken}
+class Talks:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("IMAGE",)}}
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "talk"
+    CATEGORY = "Testing"
+    def talk(self, value):
+        from server import PromptServer
+        PromptServer.instance.send_sync("my.pack.event", {"size": list(value.shape)})
+        PromptServer.instance.send_progress_text("half done", "t")
+        return (value,)
+
+NODE_CLASS_MAPPINGS = {"Stub": Stub, "Broken": Broken, "Talks": Talks}
+WEB_DIRECTORY = "./js"
 """
 
 
@@ -57,6 +71,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pack = folder / "extra" / "custom_nodes" / "stub_pack"
     pack.mkdir(parents=True)
     (pack / "__init__.py").write_text(PACK)
+    (pack / "js" / "deep").mkdir(parents=True)
+    (pack / "js" / "deep" / "a.js").write_text("export const a = 1;")
+    (pack / "js" / "page.html").write_text("<script>")
     config = folder / "extra.yaml"
     config.write_text(f"testing:\n  base_path: {folder / 'extra'}\n  custom_nodes: custom_nodes\n")
     flags = ["--output-directory", str(folder / "output"), "--listen", "127.0.0.1", "--cache-lru", "20"]
@@ -106,6 +123,33 @@ def test_nodes_of_a_pack_run_and_fail_by_name(server: ServerProcess) -> None:
                 told = await ears.until_end(id)
                 error = next(one["data"] for one in told if one["type"] == "execution_error")
                 assert (error["node_id"], error["exception_message"]) == ("b", "Intentional error")
+
+    asyncio.run(journey())
+
+
+def test_what_a_pack_tells_and_brings_reaches_clients(server: ServerProcess) -> None:
+    stub = {"class_type": "Stub", "inputs": {"kind": "WHITE", "size": 24}}
+    talks = {"class_type": "Talks", "inputs": {"value": ["1", 0]}}
+    shows = {"class_type": "PreviewImage", "inputs": {"images": ["t", 0]}}
+
+    async def journey() -> None:
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, server.url)
+            async with caller.listen() as ears, caller.listen("stranger") as stranger:
+                id = await caller.queue({"1": stub, "t": talks, "2": shows})
+                await ears.until_end(id)
+                assert [one["data"] for one in ears.heard if one["type"] == "my.pack.event"] == [
+                    {"size": [1, 24, 24, 3]}
+                ]
+                text = next(frame for frame in ears.frames if frame[:4] == b"\0\0\0\3")
+                assert text == b"\0\0\0\3" + b"\0\0\0\1" + b"t" + b"half done"
+                await stranger.until("status", status={"exec_info": {"queue_remaining": 0}})
+                assert set(stranger.types()) == {"status"}
+            assert await caller.get("/extensions") == ["/extensions/stub_pack/deep/a.js"]
+            status, headers, data = await caller.raw("GET", "/extensions/stub_pack/deep/a.js")
+            assert status == 200 and headers["Content-Type"] == "text/javascript" and data.startswith(b"export")
+            for path in ("stub_pack/page.html", "stub_pack/%2e%2e/__init__.py", "none/a.js", "stub_pack/deep"):
+                assert (await caller.raw("GET", f"/extensions/{path}"))[0] == 404, path
 
     asyncio.run(journey())
 
