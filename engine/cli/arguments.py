@@ -80,6 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("models", parents=[shared], help="list the model files and their families")
     _add_cache_commands(commands, shared)
+    from engine.cli.serve_arguments import add_serve  # which takes some of its options from here
+
+    add_serve(commands, _shared_options(serving=True))
     return parser
 
 
@@ -138,6 +141,7 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "whitelist_custom_nodes",
         "max_ram_bytes",
         "user_directory",
+        "memory_bytes",
         "cache_mode",
         "cache_lru",
         "cache_directory",
@@ -158,7 +162,8 @@ def _add_packs(commands: Any, shared: argparse.ArgumentParser) -> None:
     packs.add_argument("name", nargs="?", metavar="NAME", help="the pack's folder, or file without .py")
 
 
-def _shared_options() -> argparse.ArgumentParser:
+def _shared_options(*, serving: bool = False) -> argparse.ArgumentParser:
+    """Return what all commands share. A server's log has levels, and its answers are JSON anyway."""
     shared = argparse.ArgumentParser(add_help=False)
     folders = shared.add_argument_group("folders")
     folders.add_argument("--base-directory", metavar="DIR", help="folder with models/, input/, output/ (default: here)")
@@ -168,7 +173,8 @@ def _shared_options() -> argparse.ArgumentParser:
     folders.add_argument(
         "--extra-model-paths-config",
         dest="extra_model_paths",
-        action="append",
+        action="extend" if serving else "append",
+        nargs="+" if serving else None,
         metavar="FILE",
         help="YAML file that names more model folders (can be given several times)",
     )
@@ -182,6 +188,13 @@ def _shared_options() -> argparse.ArgumentParser:
     packs.add_argument(
         "--whitelist-custom-nodes", nargs="+", metavar="NAME", help="packs to load with --disable-all-custom-nodes"
     )
+    if serving:
+        levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+        shared.add_argument(
+            "--verbose", dest="log_level", nargs="?", const="DEBUG", default="INFO", choices=levels, help="log level"
+        )
+        shared.set_defaults(json=False, verbose=False)
+        return shared
     shared.add_argument("--json", action="store_true", help="print exactly one JSON object")
     shared.add_argument("--verbose", action="store_true", help="show tracebacks and log messages")
     return shared

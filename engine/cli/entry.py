@@ -22,10 +22,15 @@ def main(argv: Sequence[str]) -> int:
     0: done; 1: a node failed or a result could not be saved; 2: the input is wrong; 130: stopped by Ctrl-C.
     """
     parser = build_parser()
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+        argv = ["serve", *argv]
     try:
-        arguments = parser.parse_args(argv)
+        arguments, unknown = parser.parse_known_args(argv)
+        if unknown and arguments.command != "serve":
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as asked:  # argparse printed help (0) or what is wrong (2)
         return asked.code if isinstance(asked.code, int) else 2
+    arguments.argv, arguments.unknown = argv, unknown
     if arguments.command is None:
         parser.print_help()
         return 0
@@ -98,8 +103,18 @@ def _cache(arguments: argparse.Namespace) -> int:
     return cache(arguments)
 
 
+def _serve(arguments: argparse.Namespace) -> int:
+    from engine.cli.serve_arguments import refuse_unknown
+    from engine.cli.serve_command import serve
+
+    if arguments.unknown:
+        refuse_unknown(arguments.unknown, sorted(f"--{name.replace('_', '-')}" for name in vars(arguments)))
+    return serve(arguments, arguments.argv)
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
     {
+        "serve": _serve,
         "run": _run,
         "validate": _validate,
         "convert": _convert,

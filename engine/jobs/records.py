@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 from engine.errors import Problem, SafelightError
@@ -33,7 +33,8 @@ class JobRequest:
     pictures carry. ``outputs`` names the wanted nodes by id (None: every output node). ``settings`` replaces the
     supervisor's, but for its limits; a worker that has other ones begins a new session, so nothing is warm.
     ``timeout_s`` ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome
-    of each node has its ``usage``.
+    of each node has its ``usage``. ``writes`` is a file to which the worker adds a line (path,
+    sha256) before each file of a result gets its name.
     """
 
     id: str
@@ -43,6 +44,7 @@ class JobRequest:
     settings: Settings | None = None
     timeout_s: float | None = None
     measure: bool = False
+    writes: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ def request_record(request: JobRequest) -> tuple[dict[str, Any], bytes]:
         "outputs": None if request.outputs is None else list(request.outputs),
         "workflow": request.workflow,
         "measure": request.measure,
+        "writes": None if request.writes is None else str(request.writes),
         "settings": None if request.settings is None else settings_record(request.settings),
     }
     return record, text

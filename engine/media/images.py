@@ -6,6 +6,7 @@ is allocated. The arrays are numpy's; whoever wants tensors wraps them without a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import warnings
@@ -45,6 +46,24 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
     Raises `MediaError` when it is no picture of `FORMATS`, is damaged, or is larger than the limits.
     """
     import numpy as np
+
+    name = name or (source.name if isinstance(source, Path) else "the picture")
+    with open_image(source, name=name) as opened:
+        frames = [_to_arrays(frame) for frame in _frames(opened)]
+    first = frames[0][0].shape
+    frames = [frame for frame in frames if frame[0].shape == first]
+    alphas = [alpha for _, alpha in frames if alpha is not None]
+    whole = np.stack(alphas) if len(alphas) == len(frames) else None
+    return Picture(np.stack([pixels for pixels, _ in frames]), whole)
+
+
+@contextlib.contextmanager
+def open_image(source: Path | bytes, *, name: str | None = None) -> Iterator[Image]:
+    """Open a picture whose kind, size and number of frames are within the limits; its pixels are read when needed.
+
+    Raises `MediaError` when it is no picture of `FORMATS`, is larger than the limits, or, while the caller reads it,
+    turns out to be damaged.
+    """
     from PIL import Image, UnidentifiedImageError
 
     name = name or (source.name if isinstance(source, Path) else "the picture")
@@ -57,7 +76,7 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
             opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with opened:
             _check_size(opened, name)
-            frames = [_to_arrays(frame) for frame in _frames(opened)]
+            yield opened
     except MediaError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -72,11 +91,6 @@ def decode_image(source: Path | bytes, *, name: str | None = None) -> Picture:
     # Pillow reports damage as any of these, depending on the plugin.
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError) as error:
         raise MediaError(f"{name} is damaged: {error}", expected="a whole picture", got=f"{size} bytes") from error
-    first = frames[0][0].shape
-    frames = [frame for frame in frames if frame[0].shape == first]
-    alphas = [alpha for _, alpha in frames if alpha is not None]
-    whole = np.stack(alphas) if len(alphas) == len(frames) else None
-    return Picture(np.stack([pixels for pixels, _ in frames]), whole)
 
 
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from engine.paths.folders import (
     make_folders,
     split_annotation,
 )
+from engine.paths.placing import new_path, path_below, replace_file
 from engine.paths.writing import OutputName, next_output_names, output_error, write_new_file
 
 __all__ = [
@@ -23,8 +24,11 @@ __all__ = [
     "check_name",
     "file_identity",
     "make_folders",
+    "new_path",
     "next_output_names",
     "output_error",
+    "path_below",
+    "replace_file",
     "split_annotation",
     "write_new_file",
 ]

@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,10 @@ from engine.paths.folders import Folders, check_name
 _PLACEHOLDER = re.compile(r"%(width|height|year|month|day|hour|minute|second|date:[^%]{1,60})%")
 _DATE_PART = re.compile(r"yyyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+
+
+ANNOUNCE: ContextVar[Callable[[Path, str], None] | None] = ContextVar("safelight_announce", default=None)
+"""Called with path and sha256 of each new file before it gets that name; whoever runs jobs can then undo one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,8 +109,11 @@ def write_new_file(name: OutputName, write: Callable[[BinaryIO], object]) -> tup
     with _temporary(name.path) as temporary:
         _fill(temporary, write, name.path)
         sha256 = _sha256(temporary)
+        announce = ANNOUNCE.get()
         while True:
             try:
+                if announce is not None:
+                    announce(name.path, sha256)
                 _claim(temporary, name.path)
                 return name, sha256
             except FileExistsError:

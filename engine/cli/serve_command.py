@@ -1,0 +1,29 @@
+"""The command ``serve``: what ``main.py`` does when it is given no command."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from engine.cli.arguments import settings_from
+from engine.cli.serve_arguments import serve_options
+from engine.settings import read_settings
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def serve(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Serve until told to stop, and return the exit code."""
+    logging.basicConfig(level=arguments.log_level, format=LOG_FORMAT, stream=sys.stderr, force=True)
+    options = serve_options(arguments, argv)
+    settings = read_settings(settings_from(arguments))
+    if getattr(arguments, "ignored", None):
+        logging.getLogger("safelight.server").info("without effect here: %s", " ".join(arguments.ignored))
+    from engine.server.listening import listen
+
+    sockets = listen(options)  # from here on clients wait instead of being refused
+    from engine.server.running import serve as run
+
+    return run(settings, options, sockets)

@@ -1,0 +1,71 @@
+"""Pictures as a client asks for them: smaller formats for previews, single channels, masks put into uploads."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from engine.errors import MediaError
+from engine.media.images import open_image
+
+PREVIEW_FORMATS = ("webp", "jpeg")
+CHANNELS = ("rgb", "rgba", "a")
+
+
+def preview_of(path: Path, format: str, quality: int) -> bytes:
+    """Return the first frame of a picture as WebP or JPEG of a quality (1 to 100). Raises `MediaError`."""
+    with open_image(path) as opened:
+        image = opened.convert("RGB" if format == "jpeg" or "A" not in opened.getbands() else "RGBA")
+        buffer = io.BytesIO()
+        image.save(buffer, format, quality=quality)
+    return buffer.getvalue()
+
+
+def channel_of(path: Path, channel: str) -> bytes:
+    """Return a picture as PNG with its colours alone (``rgb``), its alpha alone as an image's alpha (``a``), or both
+    (``rgba``). Raises `MediaError`."""
+    from PIL import Image
+
+    with open_image(path) as opened:
+        rgba = opened.convert("RGBA")
+        if channel == "rgb":
+            made = rgba.convert("RGB")
+        elif channel == "a":
+            made = Image.new("RGBA", rgba.size)
+            made.putalpha(rgba.getchannel("A"))
+        else:
+            made = rgba
+        buffer = io.BytesIO()
+        made.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def check_image(data: bytes, name: str) -> None:
+    """Make sure that ``data`` is a whole picture within the limits. Raises `MediaError`."""
+    with open_image(data, name=name) as opened:
+        opened.load()
+
+
+def with_mask(original: Path, mask: bytes, texts: dict[str, str]) -> bytes:
+    """Return ``original`` as PNG whose alpha is that of ``mask`` (scaled to its size), with ``texts`` inside.
+
+    Raises `MediaError` when either is no picture.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    with open_image(original) as opened:
+        picture = opened.convert("RGBA")
+    with open_image(mask, name="the mask") as opened:
+        alpha = opened.convert("RGBA").getchannel("A")
+    if alpha.size != picture.size:
+        alpha = alpha.resize(picture.size)
+    picture.putalpha(alpha)
+    chunks = PngInfo()
+    for key, text in texts.items():
+        chunks.add_text(key, text)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=4, pnginfo=chunks)
+    return buffer.getvalue()
+
+
+__all__ = ["CHANNELS", "PREVIEW_FORMATS", "MediaError", "channel_of", "check_image", "preview_of", "with_mask"]

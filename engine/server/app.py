@@ -1,0 +1,71 @@
+"""The application: routes and middlewares put together, with the state that handlers share.
+
+Whoever adds a check for all requests adds a middleware to `make_app`; whoever adds a route adds it to a table in
+`engine.server.routes`. The description of the API is made from the same tables.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from engine.errors import MediaError, PathError, SafelightError
+from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users
+from engine.server.state import STATE, Handler, Route, ServerState, answer_error, answer_problem
+
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+TABLES: Final = (
+    queueing.ROUTES,
+    live.ROUTES,
+    jobs.ROUTES,
+    catalogue.ROUTES,
+    files.ROUTES,
+    users.ROUTES,
+    operations.ROUTES,
+)
+PREFIX: Final = "/api"
+
+_log = logging.getLogger("safelight.server")
+
+
+def all_routes() -> tuple[Route, ...]:
+    """List every route, without the twins below ``/api``."""
+    return tuple(route for table in TABLES for route in table)
+
+
+def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.Application:
+    """Return the application; ``middlewares`` see each request before anything else does, in their order."""
+    checks: list[Any] = [web.middleware(one) for one in (*middlewares, say_what_failed)]
+    app = web.Application(
+        middlewares=checks,
+        client_max_size=state.options.max_upload_bytes,
+    )
+    app[STATE] = state
+    for route in all_routes():
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.twin and not route.path.startswith(f"{PREFIX}/"):
+            app.router.add_route(route.method, PREFIX + route.path, route.handler)
+    return app
+
+
+async def say_what_failed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what a handler raised into an answer: ours say what is wrong, faults have a number that the log knows."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except (PathError, MediaError) as error:
+        return answer_problem(error)
+    except SafelightError as error:
+        return answer_problem(error, 500 if error.exit_code == 1 else 400)
+    except (ConnectionError, TimeoutError):
+        raise
+    except Exception:  # noqa: BLE001 (whatever it is: nothing of it reaches the client)
+        number = uuid.uuid4().hex[:12]
+        _log.exception("request %s %s failed (%s)", request.method, request.path.replace("\n", " "), number)
+        return answer_error(500, "internal_error", "The server failed", f"the log has it under {number}", id=number)

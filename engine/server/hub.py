@@ -1,0 +1,171 @@
+"""Telling clients: every WebSocket, what it wants to hear, and how much may wait for one that does not read.
+
+A message is written as JSON once, however many clients hear it. What cannot be sent at once waits in the client's own
+queue: of progress and previews only the newest, of everything else all, up to a bound. A client that lets more pile up
+is let go of; it can come back and ask for what it missed by number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import json
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import WSCloseCode, web
+
+from engine.server.story import Message
+
+PREVIEW: Final = 1
+PREVIEW_WITH_METADATA: Final = 4
+IMAGE_KINDS: Final[Mapping[str, int]] = {"JPEG": 1, "PNG": 2}
+OWN_FEATURES: Final = {"supports_preview_metadata": True, "supports_event_numbers": True}
+CLOSE_S: Final = 2.0
+SOFT_BYTES: Final = 1 << 18
+"""While no more than this waits for a client, it gets every message, progress and previews included."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Client:
+    """One WebSocket. ``watch`` is a job's id, or ``*`` for all jobs; ``numbered`` adds ``n`` to messages."""
+
+    socket: web.WebSocketResponse
+    id: str
+    watch: str | None = None
+    numbered: bool = False
+    features: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    waiting: collections.deque[str | bytes] = dataclasses.field(default_factory=collections.deque)
+    waiting_bytes: int = 0
+    newest: dict[str, str | bytes] = dataclasses.field(default_factory=dict)
+    """What replaces its predecessor while it waits: progress and previews, by kind."""
+    wake: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    dropped: bool = False
+
+    def wants(self, job: str, owner: str | None) -> bool:
+        """Say whether it hears what happens in ``job``, submitted by the client ``owner``."""
+        return (owner is not None and owner == self.id) or self.watch == "*" or self.watch == job
+
+
+class Hub:
+    """All clients. Everything here runs in the event loop."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self.clients: set[Client] = set()
+        self.sent = 0
+        self.let_go = 0
+
+    def tell(self, message: Message, job: str, owner: str | None, n: int | None) -> str:
+        """Tell a message to whoever wants to hear of ``job``; return its data as JSON."""
+        data = json.dumps(message.data)
+        plain = f'{{"type": "{message.type}", "data": {data}}}'
+        numbered = plain if n is None else f'{{"type": "{message.type}", "data": {data}, "n": {n}}}'
+        for client in tuple(self.clients):
+            if client.wants(job, owner):
+                text = numbered if client.numbered else plain
+                self._give(client, text, None if message.kept else message.type)
+        return data
+
+    def tell_all(self, type: str, data: Mapping[str, Any]) -> None:
+        """Tell every client."""
+        text = json.dumps({"type": type, "data": data})
+        for client in tuple(self.clients):
+            self._give(client, text, type)
+
+    def tell_one(self, client: Client, type: str, data: Mapping[str, Any], n: int | None = None) -> None:
+        """Tell one client."""
+        whole = {"type": type, "data": data} | ({} if n is None else {"n": n})
+        self._give(client, json.dumps(whole), None)
+
+    def tell_preview(self, facts: Mapping[str, Any], format: str, picture: bytes, owner: str | None) -> None:
+        """Send a preview, with its facts to clients that understand them."""
+        kind = IMAGE_KINDS.get(format)
+        if kind is None:
+            return
+        plain: bytes | None = None
+        rich: bytes | None = None
+        for client in tuple(self.clients):
+            if not client.wants(facts["prompt_id"], owner):
+                continue
+            if client.features.get("supports_preview_metadata"):
+                if rich is None:
+                    rich = _rich_preview(facts, format, picture)
+                self._give(client, rich, "preview")
+            else:
+                plain = plain or struct.pack(">II", PREVIEW, kind) + picture
+                self._give(client, plain, "preview")
+
+    def wanted(self, job: str, owner: str | None) -> bool:
+        """Say whether anybody hears of a job now."""
+        return any(client.wants(job, owner) for client in self.clients)
+
+    def _give(self, client: Client, payload: str | bytes, replaces: str | None) -> None:
+        if client.dropped:
+            return
+        if replaces is not None and client.waiting_bytes > SOFT_BYTES:
+            client.newest[replaces] = payload
+        else:
+            # What happened after a progress message must not be told before it.
+            for one in client.newest.values():
+                self._append(client, one)
+            client.newest.clear()
+            self._append(client, payload)
+        client.wake.set()
+        if client.waiting_bytes > self._most_bytes:
+            client.dropped = True
+            self.let_go += 1
+            self.clients.discard(client)
+            client.waiting.clear()
+            client.newest.clear()
+            client.wake.set()
+
+    @staticmethod
+    def _append(client: Client, payload: str | bytes) -> None:
+        client.waiting.append(payload)
+        client.waiting_bytes += len(payload)
+
+    async def send_all(self, client: Client) -> None:
+        """Send what waits for a client, for as long as it is there."""
+        socket = client.socket
+        try:
+            while not socket.closed:
+                await client.wake.wait()
+                client.wake.clear()
+                if client.dropped:
+                    break
+                while client.waiting or client.newest:
+                    if client.waiting:
+                        payload = client.waiting.popleft()
+                        client.waiting_bytes -= len(payload)
+                    else:
+                        payload = client.newest.pop(next(iter(client.newest)))
+                    self.sent += 1
+                    if isinstance(payload, str):
+                        await socket.send_str(payload)
+                    else:
+                        await socket.send_bytes(payload)
+        except (ConnectionError, RuntimeError):
+            pass  # it went away in the middle
+        finally:
+            self.clients.discard(client)
+            if client.dropped:
+                await _close(socket, WSCloseCode.TRY_AGAIN_LATER, b"too much waits: read faster, or resume by number")
+
+    async def close(self) -> None:
+        """Say goodbye to every client."""
+        closing = [_close(client.socket, WSCloseCode.GOING_AWAY, b"the server stops") for client in self.clients]
+        await asyncio.gather(*closing, return_exceptions=True)
+
+
+async def _close(socket: web.WebSocketResponse, code: int, message: bytes) -> None:
+    with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
+        await asyncio.wait_for(socket.close(code=code, message=message), CLOSE_S)
+
+
+def _rich_preview(facts: Mapping[str, Any], format: str, picture: bytes) -> bytes:
+    text = json.dumps({**facts, "image_type": f"image/{format.lower()}"}).encode()
+    return struct.pack(">II", PREVIEW_WITH_METADATA, len(text)) + text + picture

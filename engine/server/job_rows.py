@@ -1,0 +1,282 @@
+"""The statements on the tables of jobs and events: each function does one thing in one transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+PENDING: Final = "pending"
+RUNNING: Final = "in_progress"
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
+ENDED: Final = (COMPLETED, FAILED, CANCELLED)
+NUMBERS_AT_ONCE: Final = 10_000
+EVENTS_KEPT: Final = 200_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that waits or runs. ``prompt`` and ``extra`` are JSON text, so that listing the queue costs little.
+
+    ``created`` is in milliseconds since 1970. ``valid`` are the outputs that are computed.
+    """
+
+    id: str
+    number: float
+    client: str | None
+    prompt: str
+    extra: str
+    valid: tuple[str, ...]
+    created: float
+    seq: int = 0
+    tries: int = 0
+
+    @property
+    def order(self) -> tuple[float, int]:
+        """Sort key: lower numbers first, then as they came."""
+        return (self.number, self.seq)
+
+    def item(self) -> str:
+        """Return the JSON of the queue's entry ``[number, id, prompt, extra_data, outputs]``."""
+        return (
+            f"[{number_text(self.number)}, {json.dumps(self.id)}, {self.prompt}, {self.extra}, "
+            f"{json.dumps(list(self.valid))}]"
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended, as it is kept: JSON texts of what it showed, its status, its nodes and its error."""
+
+    state: str
+    ended: float
+    shown: str
+    status: str
+    meta: str
+    error: str | None
+    states: str
+
+
+def number_text(number: float) -> str:
+    """Write a queue number as clients know it: whole where it is whole."""
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def add(job: QueuedJob, workflow_id: str | None) -> Callable[[sqlite3.Connection], int]:
+    """Return the operation that adds a job and gives its place; -1 where its id is taken."""
+
+    def do(db: sqlite3.Connection) -> int:
+        values = (job.id, job.number, PENDING, job.client, job.prompt, job.extra, json.dumps(list(job.valid)))
+        done = db.execute(
+            "INSERT OR IGNORE INTO jobs (id, number, state, client, prompt, extra, outputs, workflow_id, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, workflow_id, job.created),
+        )
+        return int(done.lastrowid or 0) if done.rowcount else -1
+
+    return do
+
+
+def unfinished(db: sqlite3.Connection) -> list[QueuedJob]:
+    """List the jobs that were accepted and have not ended, in their order."""
+    rows = db.execute(
+        "SELECT id, number, client, prompt, extra, outputs, created, seq, tries FROM jobs WHERE state IN (?, ?)"
+        " ORDER BY number, seq",
+        (PENDING, RUNNING),
+    )
+    return [
+        QueuedJob(id, number, client, prompt, extra, tuple(json.loads(outputs)), created, seq, tries)
+        for id, number, client, prompt, extra, outputs, created, seq, tries in rows
+    ]
+
+
+def running_ids(db: sqlite3.Connection) -> list[str]:
+    """List the ids of jobs that ran when the server stopped."""
+    return [id for (id,) in db.execute("SELECT id FROM jobs WHERE state = ?", (RUNNING,))]
+
+
+def highest_number(db: sqlite3.Connection) -> int:
+    """Return the highest number that a job had, in absolute terms."""
+    (found,) = db.execute("SELECT max(abs(number)) FROM jobs").fetchone()
+    return int(found or 0)
+
+
+def set_running(id: str, started: float) -> Callable[[sqlite3.Connection], Any]:
+    """Return the operation that marks a job as running."""
+    return lambda db: db.execute(
+        "UPDATE jobs SET state = ?, started = ?, tries = tries + 1 WHERE id = ?", (RUNNING, started, id)
+    )
+
+
+def finish(id: str, end: JobEnd, most: int) -> Callable[[sqlite3.Connection], None]:
+    """Return the operation that ends a job, and forgets the oldest of those that ended beyond ``most``."""
+
+    def do(db: sqlite3.Connection) -> None:
+        db.execute(
+            "UPDATE jobs SET state = ?, ended = ?, shown = ?, status = ?, meta = ?, error = ?, states = ? WHERE id = ?",
+            (*(getattr(end, field.name) for field in dataclasses.fields(end)), id),
+        )
+        (count,) = db.execute("SELECT count(*) FROM jobs").fetchone()
+        if count > most + most // 10:
+            db.execute(
+                f"DELETE FROM jobs WHERE state IN {ENDED} AND seq NOT IN"
+                f" (SELECT seq FROM jobs WHERE state IN {ENDED} ORDER BY seq DESC LIMIT ?)",
+                (most,),
+            )
+
+    return do
+
+
+def cancel_waiting(ids: Sequence[str], now: float) -> Callable[[sqlite3.Connection], Any]:
+    """Return the operation that ends jobs which waited."""
+    return lambda db: db.executemany(
+        "UPDATE jobs SET state = ?, ended = ? WHERE id = ? AND state = ?",
+        [(CANCELLED, now, id, PENDING) for id in ids],
+    )
+
+
+def forget(ids: Sequence[str] | None) -> Callable[[sqlite3.Connection], None]:
+    """Return the operation that removes jobs that ended: those in ``ids``, or all."""
+
+    def do(db: sqlite3.Connection) -> None:
+        if ids is None:
+            db.execute(f"DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE state IN {ENDED})")
+            db.execute(f"DELETE FROM jobs WHERE state IN {ENDED}")
+        else:
+            db.executemany(f"DELETE FROM jobs WHERE id = ? AND state IN {ENDED}", [(id,) for id in ids])
+
+    return do
+
+
+HISTORY_COLUMNS: Final = "id, number, prompt, extra, outputs, shown, status, meta"
+
+
+def history(most: int | None, offset: int | None) -> Callable[[sqlite3.Connection], list[tuple[Any, ...]]]:
+    """Return the operation that lists what ended after it had begun, the oldest first: the last ``most`` of them, or
+    ``most`` from ``offset``."""
+
+    def do(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        where = "FROM jobs WHERE status IS NOT NULL ORDER BY seq"
+        if offset is None or offset < 0:
+            rows = db.execute(f"SELECT {HISTORY_COLUMNS} {where} DESC LIMIT ?", (-1 if most is None else most,))
+            return list(rows)[::-1]
+        limit = (-1 if most is None else most, offset)
+        return list(db.execute(f"SELECT {HISTORY_COLUMNS} {where} LIMIT ? OFFSET ?", limit))
+
+    return do
+
+
+def history_of(id: str) -> Callable[[sqlite3.Connection], list[tuple[Any, ...]]]:
+    """Return the operation that gives a job's row of the history, if there is one."""
+    return lambda db: list(db.execute(f"SELECT {HISTORY_COLUMNS} FROM jobs WHERE id = ? AND status IS NOT NULL", (id,)))
+
+
+def history_text(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Write rows of the history as one JSON object by job id."""
+    entries = [
+        f'{json.dumps(id)}: {{"prompt": [{number_text(number)}, {json.dumps(id)}, {prompt}, {extra}, {outputs}], '
+        f'"outputs": {shown}, "status": {status}, "meta": {meta}}}'
+        for id, number, prompt, extra, outputs, shown, status, meta in rows
+    ]
+    return "{" + ", ".join(entries) + "}"
+
+
+JOB_COLUMNS: Final = (
+    "id",
+    "state",
+    "number",
+    "created",
+    "started",
+    "ended",
+    "error",
+    "shown",
+    "workflow_id",
+    "prompt",
+    "extra",
+    "outputs",
+    "status",
+    "client",
+    "states",
+)
+
+
+def job_row(id: str) -> Callable[[sqlite3.Connection], dict[str, Any] | None]:
+    """Return the operation that gives all of one job."""
+
+    def do(db: sqlite3.Connection) -> dict[str, Any] | None:
+        row = db.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE id = ?", (id,)).fetchone()
+        return None if row is None else dict(zip(JOB_COLUMNS, row, strict=True))
+
+    return do
+
+
+def events_since(
+    since: int, job: str | None, client: str | None, most: int
+) -> Callable[[sqlite3.Connection], list[tuple[int, str, str, str, float]]]:
+    """Return the operation that lists events after number ``since``, of one job or one client, or all."""
+    where, values = ["n > ?"], [since]
+    for column, value in (("job", job), ("client", client)):
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)  # type: ignore[arg-type]
+    statement = f"SELECT n, job, type, data, time FROM events WHERE {' AND '.join(where)} ORDER BY n LIMIT ?"
+    return lambda db: list(db.execute(statement, (*values, most)))
+
+
+def add_event(n: int, job: str, client: str | None, type: str, data: str, time: float) -> Callable[..., Any]:
+    """Return the operation that keeps an event, and forgets old ones now and then."""
+
+    def do(db: sqlite3.Connection) -> None:
+        db.execute("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)", (n, job, client, type, data, time))
+        if n % NUMBERS_AT_ONCE == 0:
+            db.execute("DELETE FROM events WHERE n <= ?", (n - EVENTS_KEPT,))
+
+    return do
+
+
+def reserve_numbers(up_to: int) -> Callable[[sqlite3.Connection], Any]:
+    """Return the operation that says: events may have been told with numbers up to ``up_to``."""
+    return lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('reserved', ?)", (up_to,))
+
+
+def first_number(db: sqlite3.Connection) -> int:
+    """Return a number that no event was told with, nor any lower one."""
+    (highest,) = db.execute("SELECT coalesce(max(n), 0) FROM events").fetchone()
+    found = db.execute("SELECT value FROM facts WHERE name = 'reserved'").fetchone()
+    return max(int(highest), int(found[0]) if found else 0) + 1
+
+
+def count_by_state(db: sqlite3.Connection) -> Mapping[str, int]:
+    """Count jobs by state."""
+    return dict(db.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
+
+
+def list_jobs(
+    states: Sequence[str], workflow: str | None, by_duration: bool, ascending: bool, most: int, offset: int
+) -> Callable[[sqlite3.Connection], tuple[list[dict[str, Any]], int]]:
+    """Return the operation that lists jobs (of some states, of a workflow) and counts all that there are of them."""
+    where, values = ["1"], list[Any]()
+    if states:
+        where.append(f"state IN ({', '.join('?' * len(states))})")
+        values += states
+    if workflow is not None:
+        where.append("workflow_id = ?")
+        values.append(workflow)
+    chosen = " AND ".join(where)
+    order = "coalesce(ended - started, 0)" if by_duration else "created"
+    direction = "ASC" if ascending else "DESC"
+
+    def do(db: sqlite3.Connection) -> tuple[list[dict[str, Any]], int]:
+        (total,) = db.execute(f"SELECT count(*) FROM jobs WHERE {chosen}", values).fetchone()
+        found = db.execute(
+            f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE {chosen}"
+            f" ORDER BY {order} {direction}, seq {direction} LIMIT ? OFFSET ?",
+            (*values, most, offset),
+        )
+        return [dict(zip(JOB_COLUMNS, row, strict=True)) for row in found], int(total)
+
+    return do

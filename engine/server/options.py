@@ -1,0 +1,39 @@
+"""The choices that concern the server alone; what concerns runs is in `engine.settings.Settings`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+PreviewMethod = Literal["none", "auto", "latent2rgb", "taesd"]
+PREVIEW_METHODS: tuple[str, ...] = ("none", "auto", "latent2rgb", "taesd")
+DEFAULT_PORT = 8188
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Say where the server listens and what it allows.
+
+    ``listen`` are addresses to bind. ``max_upload_bytes`` bounds a request's body. ``cors_origin`` is the one origin,
+    beside the server's own, whose pages may read answers. ``max_pending`` bounds the queue, ``history_size`` what is
+    remembered of jobs that ended. ``socket_bytes`` is what may wait for a WebSocket client that does not read before
+    it is let go of.
+    """
+
+    listen: tuple[str, ...] = ("127.0.0.1",)
+    port: int = DEFAULT_PORT
+    tls_key: Path | None = None
+    tls_certificate: Path | None = None
+    max_upload_bytes: int = 100 << 20
+    cors_origin: str | None = None
+    preview_method: PreviewMethod = "auto"
+    preview_size: int = 512
+    multi_user: bool = False
+    auto_launch: bool = False
+    quick_test: bool = False
+    verbose: str = "INFO"
+    max_pending: int = 10_000
+    history_size: int = 10_000
+    socket_bytes: int = 32 << 20
+    argv: tuple[str, ...] = ()

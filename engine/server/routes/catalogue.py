@@ -1,0 +1,221 @@
+"""What there is: node types, model files, extensions, the machine, and the page at ``/``."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from typing import Any, Final
+
+from aiohttp import web
+
+from engine.errors import MediaError, SafelightError
+from engine.server.machine import devices, memory_bytes, version
+from engine.server.page import INDEX
+from engine.server.state import Route, answer_error, answer_json, answer_problem, answer_text, state_of
+
+
+async def get_index(request: web.Request) -> web.StreamResponse:
+    """Show where things are."""
+    return web.Response(text=INDEX, content_type="text/html")
+
+
+async def get_object_info(request: web.Request) -> web.StreamResponse:
+    """Describe all node types."""
+    catalogue = state_of(request).catalogue
+    text = await catalogue.ask(catalogue.object_info)
+    assert text is not None
+    return answer_text(text)
+
+
+async def get_object_info_of(request: web.Request) -> web.StreamResponse:
+    """Describe one node type; an empty object where there is none of that name."""
+    catalogue = state_of(request).catalogue
+    text = await catalogue.ask(catalogue.object_info, request.match_info["node_class"])
+    return answer_text(text or "{}")
+
+
+async def get_system_stats(request: web.Request) -> web.StreamResponse:
+    """Describe the machine."""
+    state = state_of(request)
+    total, free = memory_bytes()
+    argv = [one for one in state.options.argv if not one.startswith("/")]
+    system = {
+        "os": sys.platform,
+        "ram_total": total,
+        "ram_free": free,
+        "comfyui_version": "0.3.64",
+        "safelight_version": version("safelight") or "0.1.0",
+        "required_frontend_version": None,
+        "installed_templates_version": None,
+        "required_templates_version": None,
+        "python_version": sys.version,
+        "pytorch_version": version("torch"),
+        "embedded_python": False,
+        "argv": argv,
+    }
+    found = await state.catalogue.ask(devices, state.settings.device, total, free)
+    return answer_json({"system": system | {"machine": platform.machine()}, "devices": found})
+
+
+async def get_embeddings(request: web.Request) -> web.StreamResponse:
+    """List textual inversions, without their endings."""
+    catalogue = state_of(request).catalogue
+    names = await catalogue.ask(catalogue.files, "embeddings")
+    return answer_json([name.rpartition(".")[0] for name in names])
+
+
+async def get_models(request: web.Request) -> web.StreamResponse:
+    """List the kinds of model files."""
+    return answer_json(list(state_of(request).folders.model_keys()))
+
+
+async def get_models_in(request: web.Request) -> web.StreamResponse:
+    """List the model files of a kind."""
+    state = state_of(request)
+    folder = _model_folder(request)
+    if folder is None:
+        return web.Response(status=404)
+    return answer_json(list(await state.catalogue.ask(state.catalogue.files, folder)))
+
+
+def _model_folder(request: web.Request) -> str | None:
+    """Return the folder that a request names, if it holds models: pictures and settings are not listed here."""
+    folder = request.match_info["folder"]
+    try:
+        directories = state_of(request).folders.directories(folder)
+    except SafelightError:
+        return None
+    keys = state_of(request).folders
+    return folder if any(keys.directories(key) == directories for key in keys.model_keys()) else None
+
+
+async def get_view_metadata(request: web.Request) -> web.StreamResponse:
+    """Return the metadata in a safetensors file's header."""
+    state = state_of(request)
+    folder, name = _model_folder(request), request.query.get("filename")
+    if folder is None or not name:
+        return web.Response(status=404)
+    if not name.endswith(".safetensors"):
+        return web.Response(status=404)
+
+    def read() -> dict[str, str]:
+        from engine.media.metadata import read_metadata
+
+        return read_metadata(state.folders.resolve(folder, name))
+
+    try:
+        texts = await state.catalogue.ask(read)
+    except MediaError as error:
+        return answer_problem(error, 404)
+    except SafelightError:
+        return web.Response(status=404)
+    return answer_json(texts) if texts else web.Response(status=404)
+
+
+async def get_extensions(request: web.Request) -> web.StreamResponse:
+    """List the scripts that packs bring for the editor."""
+    return answer_json([])
+
+
+async def get_experiment_models(request: web.Request) -> web.StreamResponse:
+    """List the kinds of model files with their folders."""
+    folders = state_of(request).folders
+    return answer_json([{"name": key, "folders": [key]} for key in folders.model_keys() if key != "configs"])
+
+
+async def get_experiment_models_in(request: web.Request) -> web.StreamResponse:
+    """List the model files of a kind with sizes and times."""
+    state = state_of(request)
+    folder = _model_folder(request)
+    if folder is None:
+        return web.Response(status=404)
+
+    def look() -> list[dict[str, Any]]:
+        roots = [root.resolve() for root in state.folders.directories(folder)]
+        found = []
+        for name in state.catalogue.files(folder):
+            path = state.folders.resolve(folder, name)
+            stat = path.stat()
+            index = next((at for at, root in enumerate(roots) if path.is_relative_to(root)), 0)
+            entry = {"name": name, "pathIndex": index, "modified": stat.st_mtime, "created": stat.st_ctime}
+            found.append(entry | {"size": stat.st_size})
+        return found
+
+    return answer_json(await state.catalogue.ask(look))
+
+
+async def get_nothing(request: web.Request) -> web.StreamResponse:
+    """Answer with an empty object: no pack brings any."""
+    return answer_json({})
+
+
+async def get_internal_folders(request: web.Request) -> web.StreamResponse:
+    """List the kinds of model files; the folders themselves are nobody's business."""
+    return answer_json({key: [] for key in state_of(request).folders.model_keys()})
+
+
+async def get_internal_files(request: web.Request) -> web.StreamResponse:
+    """List the files of a folder, the newest first."""
+    state = state_of(request)
+    kind = request.match_info["directory_type"]
+    if kind not in ("input", "output", "temp"):
+        return answer_error(400, "invalid_request", "Invalid directory type", "one of input, output, temp")
+
+    def look() -> list[str]:
+        dated = []
+        for name in state.catalogue.files(kind):
+            try:
+                dated.append((state.folders.resolve(kind, name).stat().st_mtime, name))
+            except (OSError, SafelightError):
+                continue
+        return [name for _, name in sorted(dated, reverse=True)]
+
+    return answer_json(await state.catalogue.ask(look))
+
+
+async def get_logs(request: web.Request) -> web.StreamResponse:
+    """Return what nodes printed last, as one text."""
+    entries = state_of(request).console.entries()
+    return web.Response(
+        text=json.dumps("".join(f"{one['t']} - {one['m']}" for one in entries)), content_type="application/json"
+    )
+
+
+async def get_raw_logs(request: web.Request) -> web.StreamResponse:
+    """Return what nodes printed last, line by line."""
+    return answer_json({"entries": state_of(request).console.entries(), "size": {"cols": 120, "rows": 40}})
+
+
+async def patch_logs(request: web.Request) -> web.StreamResponse:
+    """Accept a subscription; lines are told to every client that asks for them by its features."""
+    return web.Response(status=200)
+
+
+ROUTES: Final = (
+    Route("GET", "/", get_index, "The page", kind="text/html", twin=False),
+    Route("GET", "/object_info", get_object_info, "All node types"),
+    Route("GET", "/object_info/{node_class}", get_object_info_of, "One node type"),
+    Route("GET", "/system_stats", get_system_stats, "The machine"),
+    Route("GET", "/embeddings", get_embeddings, "Textual inversions"),
+    Route("GET", "/models", get_models, "Kinds of model files"),
+    Route("GET", "/models/{folder}", get_models_in, "Model files of a kind", answers={404: "no such kind"}),
+    Route(
+        "GET", "/view_metadata/{folder}", get_view_metadata, "Metadata of a model file",
+        query={"filename": "a safetensors file of the folder"}, answers={404: "no such file, or nothing in it"},
+    ),
+    Route("GET", "/extensions", get_extensions, "Scripts for the editor"),
+    Route("GET", "/experiment/models", get_experiment_models, "Kinds of model files with their folders"),
+    Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times"),
+    Route("GET", "/i18n", get_nothing, "Translations that packs bring"),
+    Route("GET", "/global_subgraphs", get_nothing, "Subgraphs that packs bring"),
+    Route("GET", "/node_replacements", get_nothing, "Node types that took the place of others"),
+    Route("GET", "/internal/folder_paths", get_internal_folders, "Kinds of model files"),
+    Route("GET", "/internal/files/{directory_type}", get_internal_files, "Files of a folder, the newest first"),
+    Route("GET", "/internal/logs", get_logs, "What nodes printed last"),
+    Route("GET", "/internal/logs/raw", get_raw_logs, "What nodes printed last, line by line"),
+    Route(
+        "PATCH", "/internal/logs/subscribe", patch_logs, "Ask for lines as they are printed",
+        body={"type": "object", "properties": {"clientId": {"type": "string"}, "enabled": {"type": "boolean"}}},
+    ),
+)  # fmt: skip

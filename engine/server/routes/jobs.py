@@ -1,0 +1,165 @@
+"""The later Jobs API: every job in one form, whatever became of it; cancelling and trying again by id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from engine.server import job_rows as rows
+from engine.server.desk import QueueFull
+from engine.server.prompts import Refusal
+from engine.server.state import (
+    Route,
+    answer_error,
+    answer_json,
+    bad_request,
+    read_object,
+    state_of,
+    texts,
+    whole_number,
+)
+
+STATES: Final = (rows.PENDING, rows.RUNNING, *rows.ENDED)
+SORTS: Final = ("created_at", "create_time", "execution_duration")
+MOST: Final = 1000
+
+
+async def get_jobs(request: web.Request) -> web.StreamResponse:
+    """List jobs, the newest first unless asked otherwise."""
+    query = request.query
+    states = [one for one in query.get("status", "").split(",") if one]
+    if any(one not in STATES for one in states):
+        raise bad_request("there is no such status", f"status is one or more of {', '.join(STATES)}")
+    sort, order = query.get("sort_by", "created_at"), query.get("sort_order", "desc")
+    if sort not in SORTS or order not in ("asc", "desc"):
+        raise bad_request("jobs cannot be sorted so", f"sort_by: {', '.join(SORTS)}; sort_order: asc, desc")
+    limit, offset = whole_number(request, "limit"), whole_number(request, "offset", 0) or 0
+    if (limit is not None and limit < 1) or offset < 0:
+        raise bad_request("limit or offset is too small")
+    limit = min(limit or MOST, MOST)
+    found, total = await state_of(request).store.keep(
+        rows.list_jobs(states, query.get("workflow_id"), sort == "execution_duration", order == "asc", limit, offset)
+    )
+    jobs = [_record(row) for row in found]
+    more = offset + len(jobs) < total
+    return answer_json(
+        {"jobs": jobs, "pagination": {"offset": offset, "limit": limit, "total": total, "has_more": more}}
+    )
+
+
+async def get_job(request: web.Request) -> web.StreamResponse:
+    """Return one job, with its workflow and all that it showed."""
+    row = await _row(request)
+    if row is None:
+        return _unknown(request)
+    record = _record(row)
+    record["outputs"] = json.loads(row["shown"] or "{}")
+    record["workflow"] = {"prompt": json.loads(row["prompt"]), "extra_data": json.loads(row["extra"])}
+    record["execution_status"] = json.loads(row["status"]) if row["status"] else None
+    record["output_states"] = json.loads(row["states"]) if row["states"] else {}
+    return answer_json(record)
+
+
+async def cancel_job(request: web.Request) -> web.StreamResponse:
+    """Take a job off the queue, or stop it."""
+    id = request.match_info["job_id"]
+    done = await state_of(request).desk.cancel(id)
+    if not done and await _row(request) is None:
+        return _unknown(request)
+    return answer_json({"cancelled": done})
+
+
+async def cancel_jobs(request: web.Request) -> web.StreamResponse:
+    """Cancel several jobs."""
+    body = await read_object(request)
+    desk = state_of(request).desk
+    ids = texts(body.get("job_ids", body.get("ids")), "job_ids")
+    cancelled = await desk.drop(ids)
+    running = desk.running()
+    if running is not None and running.id in ids and desk.interrupt(running.id):
+        cancelled.append(running.id)
+    return answer_json({"cancelled": cancelled})
+
+
+async def retry_job(request: web.Request) -> web.StreamResponse:
+    """Queue a job again that ended, under a new id."""
+    state = state_of(request)
+    row = await _row(request)
+    if row is None:
+        return _unknown(request)
+    if row["state"] not in rows.ENDED:
+        return answer_error(409, "not_ended", "The job has not ended", f"it is {row['state']}")
+    extra = {key: value for key, value in json.loads(row["extra"]).items() if key != "create_time"}
+    body = {"prompt": json.loads(row["prompt"]), "extra_data": extra, "client_id": row["client"]}
+    accepted = await state.catalogue.ask(state.catalogue.accept, body)
+    if isinstance(accepted, Refusal):
+        return answer_json(accepted.as_json(), 400)
+    try:
+        job = await state.desk.submit(accepted, body)
+    except QueueFull:
+        return answer_error(429, "queue_full", "The queue is full")
+    return answer_json({"prompt_id": job.id, "number": job.number, "node_errors": accepted.node_errors})
+
+
+async def _row(request: web.Request) -> dict[str, Any] | None:
+    return await state_of(request).store.keep(rows.job_row(request.match_info["job_id"]))
+
+
+def _unknown(request: web.Request) -> web.Response:
+    return answer_error(404, "job_not_found", "There is no such job", f"id {request.match_info['job_id'][:100]!r}")
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = json.loads(row["shown"]) if row["shown"] else {}
+    outputs = list(_outputs(shown))
+    return {
+        "id": row["id"],
+        "status": row["state"],
+        "priority": row["number"],
+        "create_time": int(row["created"]),
+        "execution_start_time": None if row["started"] is None else int(row["started"]),
+        "execution_end_time": None if row["ended"] is None else int(row["ended"]),
+        "execution_error": json.loads(row["error"]) if row["error"] else None,
+        "outputs_count": len(outputs),
+        "preview_output": outputs[-1] if outputs else None,
+        "workflow_id": row["workflow_id"],
+    }
+
+
+def _outputs(shown: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """List the files that nodes showed; what is kept for good comes after what is temporary."""
+    found = [
+        {**item, "nodeId": node, "mediaType": kind}
+        for node, ui in shown.items()
+        for kind, items in (ui.items() if isinstance(ui, Mapping) else ())
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, Mapping) and "filename" in item
+    ]
+    return iter(sorted(found, key=lambda one: one.get("type") == "output"))
+
+
+JOB_IDS: Final = {
+    "type": "object",
+    "required": ["job_ids"],
+    "properties": {"job_ids": {"type": "array", "items": {"type": "string"}}},
+}
+ROUTES: Final = (
+    Route(
+        "GET", "/api/jobs", get_jobs, "Jobs, the newest first",
+        query={
+            "status": f"one or more of {', '.join(STATES)}, with commas", "sort_by": "create_time, execution_duration",
+            "sort_order": "desc or asc", "limit": "how many", "offset": "from which on", "workflow_id": "of a workflow",
+        },
+        answers={400: "a query that cannot be meant"},
+    ),
+    Route("GET", "/api/jobs/{job_id}", get_job, "One job, with its workflow and outputs", answers={404: "no such job"}),
+    Route("POST", "/api/jobs/{job_id}/cancel", cancel_job, "Cancel a job", answers={404: "no such job"}),
+    Route(
+        "POST", "/api/jobs/{job_id}/retry", retry_job, "Queue a job again that ended",
+        answers={404: "no such job", 409: "it has not ended"},
+    ),
+    Route("POST", "/api/jobs/cancel", cancel_jobs, "Cancel several jobs", body=JOB_IDS),
+)  # fmt: skip

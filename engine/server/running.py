@@ -1,0 +1,170 @@
+"""Starting the server, keeping it until it is told to stop, and stopping it without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib
+import logging
+import signal
+import socket
+import ssl
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from engine.errors import InputError
+from engine.jobs.job import listener_in
+from engine.jobs.options import SupervisorOptions
+from engine.jobs.previews import PreviewOptions
+from engine.jobs.supervisor import Supervisor
+from engine.server.app import Middleware, make_app
+from engine.server.catalogue import Catalogue
+from engine.server.console import Console
+from engine.server.desk import Desk
+from engine.server.hub import Hub
+from engine.server.listening import BACKLOG
+from engine.server.options import ServerOptions
+from engine.server.state import ServerState
+from engine.server.store import DirectoryLock, Store
+from engine.server.user_files import UserFiles
+from engine.server.written_files import WrittenFiles
+from engine.settings import Settings
+
+GRACE_S: Final = 2.0
+"""So long a job that runs may take to end when the server is told to stop."""
+FIRST_ANSWERS_S: Final = 0.2
+QUEUE_FOLDER: Final = "queue"
+
+_log = logging.getLogger("safelight.server")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """How a server's parts are made; tests replace some."""
+
+    session: str = "engine.session:Session"
+    eager: bool = True
+    warm: bool = True
+
+
+def serve(
+    settings: Settings,
+    options: ServerOptions,
+    sockets: Sequence[socket.socket],
+    middlewares: Sequence[Middleware] = (),
+    parts: Parts | None = None,
+) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code."""
+    return asyncio.run(_serve(settings, options, sockets, middlewares, parts or Parts()))
+
+
+async def _serve(
+    settings: Settings,
+    options: ServerOptions,
+    sockets: Sequence[socket.socket],
+    middlewares: Sequence[Middleware],
+    parts: Parts,
+) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends asyncio.run itself
+            loop.add_signal_handler(number, stop.set)
+    async with running(settings, options, middlewares, parts) as (state, app):
+        await state.desk.restore()  # before the first answer, which may be how long the queue is
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
+        await runner.setup()
+        context = _tls(options)
+        for one in sockets:
+            await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
+        _announce(options, sockets)
+        state.desk.pump()
+        if not options.quick_test:  # whoever came first is answered before anything large is loaded
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), FIRST_ANSWERS_S)
+        if parts.eager and not stop.is_set():
+            state.supervisor.start()
+        warming = loop.run_in_executor(None, state.catalogue.warm)
+        if options.quick_test:
+            await warming
+        else:
+            await stop.wait()
+        _log.info("stopping")
+        await state.desk.close(GRACE_S)
+        await state.hub.close()
+        await runner.cleanup()
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, options: ServerOptions, middlewares: Sequence[Middleware] = (), parts: Parts | None = None
+) -> Any:
+    """Offer the state and the application of a server whose parts live as long as the context. Does not listen."""
+    parts = parts or Parts()
+    loop = asyncio.get_running_loop()
+    module, _, attribute = parts.session.partition(":")
+    catalogue = Catalogue(getattr(importlib.import_module(module), attribute)(settings))
+    folders = catalogue.session.folders
+    console = Console()
+    size = 0 if options.preview_method == "none" else options.preview_size
+    made = SupervisorOptions(session=parts.session, eager=False, warm=parts.warm, previews=PreviewOptions(size=size))
+    with contextlib.ExitStack() as stack:
+        directory = _queue_directory(folders.directories("user")[0] / QUEUE_FOLDER, stack)
+        store = Store(directory, loop)
+        stack.callback(store.close)
+        stack.callback(catalogue.close)
+        supervisor = Supervisor(settings, made, listener_in(loop, lambda event, _: console.add(event)))
+        stack.callback(supervisor.close)
+        hub = Hub(options.socket_bytes)
+        written = WrittenFiles(directory, [*folders.directories("output"), *folders.directories("temp")])
+        desk = Desk(
+            catalogue, store, hub, supervisor, console, written,
+            max_pending=options.max_pending, history_size=options.history_size,
+        )  # fmt: skip
+        user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
+        state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files)
+        yield state, make_app(state, middlewares)
+
+
+def _queue_directory(wanted: Path, stack: contextlib.ExitStack) -> Path:
+    """Return the directory of the queue; one that is forgotten where another server has the user's."""
+    lock = DirectoryLock()
+    if lock.take(wanted):
+        stack.callback(lock.release)
+        return wanted
+    _log.warning(
+        "another server uses %s: this one's queue and history are not kept (choose another --user-directory)", wanted
+    )
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="safelight-queue-")))
+
+
+def _tls(options: ServerOptions) -> ssl.SSLContext | None:
+    if options.tls_certificate is None or options.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(options.tls_certificate, options.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(f"the certificate cannot be used: {error}", hint="give PEM files") from error
+    return context
+
+
+def _announce(options: ServerOptions, sockets: Sequence[socket.socket]) -> None:
+    kind = "https" if options.tls_certificate is not None else "http"
+    for one in sockets:
+        host, port = one.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        _log.info("listening: %s://%s:%s", kind, shown, port)
+    if options.auto_launch and sockets:
+        import webbrowser
+
+        host, port = sockets[0].getsockname()[:2]
+        host = "127.0.0.1" if host == "0.0.0.0" else host
+        asyncio.get_running_loop().run_in_executor(None, webbrowser.open, f"{kind}://{host}:{port}/")
