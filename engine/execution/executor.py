@@ -19,7 +19,7 @@ from typing import Any
 from engine.errors import Cancelled, NodeFailure
 from engine.execution.cache import Result, ResultCache
 from engine.execution.calling import (
-    Calls,
+    NO_CALLS,
     any_links,
     await_all,
     blocked_by,
@@ -76,6 +76,7 @@ class _Run:
 
     def __init__(self, scope: RunScope, registry: Registry, cache: ResultCache, wanted: tuple[str, ...]) -> None:
         self._scope = scope
+        self._registry = registry
         self._cache = cache
         self._wanted = wanted
         self._state = RunState(scope, registry, cache)
@@ -147,7 +148,7 @@ class _Run:
 
     def _job(self, node_id: str) -> Job:
         node = self._state.nodes[node_id]
-        return Job(node, self._state.registry.types[node.type], {}, "", Calls((), False), time.perf_counter())
+        return Job(node, self._registry.types[node.type], {}, "", NO_CALLS, time.perf_counter())
 
     def _attempt(self, job: Job, work: Callable[[], None]) -> None:
         """Do ``work`` for a node; whatever it raises, but being cancelled, is that node's failure."""
@@ -163,7 +164,7 @@ class _Run:
         _log.info("node %s (%s) failed", node.id, node.type, exc_info=error)
         failure = failure_of(error, node, job.inputs)
         job.inputs.clear()  # the error keeps this frame alive, and must not keep the inputs alive with it
-        job.calls = Calls((), False)
+        job.calls = NO_CALLS
         seconds = time.perf_counter() - job.started
         self._end(node.id, NodeOutcome(State.FAILED, seconds, error=failure, retries=job.retries))
 
