@@ -417,10 +417,10 @@ def test_s59_who_never_reads_holds_nobody_up(real: Server) -> None:
         lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
         deaf.sendall("\r\n".join([*lines, "", ""]).encode())
         time.sleep(0.2)
-        before = hub.let_go
+        assert len(hub.clients) >= 1
         assert asyncio.run(read_all()) == list(range(count))
-        assert hub.let_go == before + 1
-        assert sum(client.waiting_bytes for client in tuple(hub.clients)) < 64 << 20
+        waiting = [client.waiting_bytes + sum(map(len, client.newest.values())) for client in tuple(hub.clients)]
+        assert sum(waiting) <= real.desk.options.socket_bytes < count * len(text)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
