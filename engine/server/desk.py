@@ -305,6 +305,16 @@ class Desk:
         """Return ``{exec_info: {queue_remaining}}``."""
         return {"exec_info": {"queue_remaining": self.remaining}}
 
+    async def move(self, id: str, body: Mapping[str, Any]) -> QueuedJob | None:
+        """Give a job that waits the place that ``body`` asks for (``number`` or ``front``); None where none waits."""
+        job = self._take(id)
+        if job is None:
+            return None
+        moved = dataclasses.replace(job, number=self._place(body))
+        self._put(moved)
+        await self.store.keep(rows.set_number(id, moved.number))
+        return moved
+
     # -- stopping
 
     async def drop(self, ids: Iterable[str] | None) -> list[str]:
