@@ -263,11 +263,13 @@ class ResultCache:
         stamps = stamp_files(written) if written else ()
         with self._lock:
             for key in wanted:
-                self._forget(key)
+                if key in self._by_key:
+                    self._forget(key)
             whole = size + KEY_OVERHEAD * len(wanted)
             if not wanted or whole > self._max_size or self._max_results == 0:
                 return size
-            self._shrink(whole, 1)
+            if self._size + whole > self._max_size or self._max_results is not None:
+                self._shrink(whole, 1)
             self._numbers += 1
             entry = _Entry(result, size, (result.seconds + RUN_SECONDS) / whole, self._numbers, stamps)
             self._rank(entry)

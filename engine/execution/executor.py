@@ -313,10 +313,12 @@ class _Run:
 
     def _end(self, node_id: str, outcome: NodeOutcome) -> None:
         """Finish a node, and forget what only its turns needed."""
-        job = self._expanding.pop(node_id, None)
-        self._asked.pop(node_id, None)
-        self._looping.pop(node_id, None)
+        if self._asked:
+            self._asked.pop(node_id, None)
+        if self._looping:
+            self._looping.pop(node_id, None)
         self._state.finish(node_id, outcome)
+        job = self._expanding.pop(node_id, None) if self._expanding else None
         if job is not None and job.expansion is not None:
             self._state.shrink(job.expansion.added)
 
