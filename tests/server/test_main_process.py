@@ -247,6 +247,19 @@ def test_flags_that_cannot_be_meant_are_refused_with_what_to_do(flags: list[str]
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "user" / "queue").mkdir(parents=True)
+    (tmp_path / "user" / "queue" / "jobs.sqlite3").write_bytes(b"no database at all" * 100)
+    config = tmp_path / "bad.yaml"
+    config.write_text("[")
+    for flags, said in (
+        (["--user-directory", str(tmp_path / "user")], "the queue cannot be kept"),
+        (["--extra-model-paths-config", str(config)], "bad.yaml"),
+    ):
+        done = run_main("--port", "0", "--quick-test-for-ci", "--disable-all-custom-nodes", *flags)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
 def test_known_flags_are_taken_and_the_quick_test_ends(tmp_path: Path) -> None:
     script = (
         "import sys; from engine.cli import main; code = main(sys.argv[1:]);"
