@@ -19,7 +19,7 @@ from aiohttp import web
 
 from engine.server import job_rows as rows
 from engine.server.desk import QueueFull
-from engine.server.hub import Client
+from engine.server.hub import PREVIEW, Client
 from engine.server.prompts import Refusal
 from engine.server.sdapi.pictures import read_shown
 from engine.server.sdapi.refusals import Refused
@@ -159,7 +159,8 @@ async def _wait(
             else:
                 heard = listener.newest.pop(next(iter(listener.newest)))
             if isinstance(heard, bytes):
-                progress.preview = heard[PREVIEW_HEAD:]
+                if int.from_bytes(heard[:4]) == PREVIEW:
+                    progress.preview = heard[PREVIEW_HEAD:]
             else:
                 _hear(progress, json.loads(heard))
         if time.monotonic() >= looked + LOOK_S:
@@ -184,7 +185,7 @@ def _hear(progress: Progress, message: Mapping[str, Any]) -> None:
         progress.steps[job, str(data["node"])] = int(data["value"])
     elif kind == "executing" and data.get("node") is None:
         progress.ended.add(job)
-        progress.running = None
+        progress.running = None if progress.running == job else progress.running
 
 
 async def _look(state: ServerState, progress: Progress) -> None:
