@@ -184,12 +184,6 @@ async def post_interrogate(request: web.Request) -> web.StreamResponse:
     raise Refused(501, "Pictures are not described here: no captioning model is supported")
 
 
-@in_its_words
-async def post_not_here(request: web.Request) -> web.StreamResponse:
-    """Refuse: training goes through the command line."""
-    raise Refused(501, "Creating and training embeddings or hypernetworks is not part of this server")
-
-
 NOT_HERE: Final = {501: "not supported"}
 ROUTES: Final = (
     Route("GET", "/sdapi/v1/samplers", get_samplers, "The samplers", twin=False),
@@ -203,10 +197,8 @@ ROUTES: Final = (
     Route("GET", "/sdapi/v1/prompt-styles", get_styles, "The styles", twin=False),
     Route("GET", "/sdapi/v1/hypernetworks", get_nothing, "The hypernetworks: none", twin=False),
     Route("GET", "/sdapi/v1/face-restorers", get_nothing, "What restores faces: nothing", twin=False),
-    Route("GET", "/sdapi/v1/realesrgan-models", get_nothing, "Upscalers of one kind: see upscalers", twin=False),
     Route("GET", "/sdapi/v1/script-info", get_nothing, "Scripts: none", twin=False),
     Route("GET", "/sdapi/v1/scripts", get_scripts, "Scripts: none", twin=False),
-    Route("GET", "/sdapi/v1/extensions", get_nothing, "Extensions of that interface: none", twin=False),
     Route("GET", "/sdapi/v1/options", get_options, "The settings", twin=False),
     Route(
         "POST", "/sdapi/v1/options", post_options, "Change settings", body={"type": "object"},
@@ -226,8 +218,4 @@ ROUTES: Final = (
     Route("POST", "/sdapi/v1/unload-checkpoint", post_unload, "Let go of weights", twin=False),
     Route("POST", "/sdapi/v1/reload-checkpoint", post_reload, "Nothing to do", twin=False),
     Route("POST", "/sdapi/v1/interrogate", post_interrogate, "Refused", answers=NOT_HERE, twin=False),
-    Route("POST", "/sdapi/v1/create/embedding", post_not_here, "Refused", answers=NOT_HERE, twin=False),
-    Route("POST", "/sdapi/v1/create/hypernetwork", post_not_here, "Refused", answers=NOT_HERE, twin=False),
-    Route("POST", "/sdapi/v1/train/embedding", post_not_here, "Refused", answers=NOT_HERE, twin=False),
-    Route("POST", "/sdapi/v1/train/hypernetwork", post_not_here, "Refused", answers=NOT_HERE, twin=False),
 )  # fmt: skip

@@ -18,6 +18,8 @@ from engine.server.sdapi.refusals import Refused, refuse_field
 from engine.server.sdapi.requests import Order, read_order
 from engine.server.sdapi.shared import in_its_words, is_gone, read_fields, shared_of
 from engine.server.sdapi.templates import enlarged_pictures
+from engine.server.security import Role, identity_of
+from engine.server.security.answers import without_paths
 from engine.server.state import Route, answer_json, state_of
 
 
@@ -36,7 +38,9 @@ async def post_img2img(request: web.Request) -> web.StreamResponse:
 async def _make(request: web.Request, order: Order) -> web.StreamResponse:
     shared, state = shared_of(request), state_of(request)
     prepared = await asyncio.to_thread(prepare_order, order, shared.shelf, shared.options)
-    if order.keep_overrides:
+    if order.keep_overrides and prepared.options != shared.options:
+        if identity_of(request).role < Role.ADMIN:  # as for the route that changes settings
+            raise Refused(403, "keeping override_settings needs the role admin; leave them to be restored afterwards")
         await asyncio.to_thread(shared.keep, prepared.options)
     made = await shared.generations.run(state, prepared.workflows, is_gone(request), goes_on=order.save_pictures)
     _raise_failed(made)
@@ -51,7 +55,7 @@ async def _make(request: web.Request, order: Order) -> web.StreamResponse:
 
 def _raise_failed(made: Made) -> None:
     if made.error is not None and not any(made.pictures):
-        raise Refused(500, made.error)
+        raise Refused(500, without_paths(made.error))
 
 
 async def _answer(value: Any) -> web.StreamResponse:
