@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.server.sdapi.refusals import FieldErrors
+
+MOST: Final = 2**128
+"""No whole number is larger."""
 
 
 class Fields:
@@ -52,6 +55,8 @@ class Fields:
                 value = float(value) if len(value) < 40 else None
             except ValueError:
                 value = None
+        if isinstance(value, int) and abs(value) > MOST:
+            value = None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             self.wrong(name, "a number is expected")
             return default

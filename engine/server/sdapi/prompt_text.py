@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from engine.server.sdapi.refusals import FieldErrors, refuse_field
 
 UP: Final = 1.1
-DOWN: Final = 1 / 1.1
+MOST: Final = 1e6
+MOST_NESTED: Final = 100
+"""Beyond these, weights grow no further."""
 
 _NETWORK = re.compile(r"<(\w+):([^<>]+)>")
 _TOKEN = re.compile(r"\\[()\[\]\\]|[()\[\]]|[^\\()\[\]]+|\\")
@@ -104,55 +106,79 @@ def chunks_of(text: str, field: str) -> tuple[str, ...]:
 
 def spans_of(text: str) -> list[tuple[str, float]]:
     """Split a prompt into plain texts with their weights; neighbours of equal weight are joined."""
-    spans: list[tuple[str, float]] = []
+    texts: list[str] = []
+    groups: list[_Group] = []
     round_starts: list[int] = []
     square_starts: list[int] = []
     plain_before = False
     for token in _TOKEN.findall(text):
         closes_plain, plain_before = plain_before, False
         if token == "(":
-            round_starts.append(len(spans))
+            round_starts.append(len(texts))
         elif token == "[":
-            square_starts.append(len(spans))
+            square_starts.append(len(texts))
         elif token == ")" and round_starts:
-            _close_round(spans, round_starts.pop(), closes_plain)
+            start = round_starts.pop()
+            factor = _take_number(texts) if closes_plain and len(texts) > start else None
+            groups.append(_Group(start, len(texts), 1 if factor is None else 0, factor))
         elif token == "]" and square_starts:
-            _multiply(spans, square_starts.pop(), DOWN)
+            groups.append(_Group(square_starts.pop(), len(texts), -1))
         else:
             escaped = len(token) == 2 and token[0] == "\\"
-            spans.append((token[1] if escaped else token, 1.0))
+            texts.append(token[1] if escaped else token)
             plain_before = not escaped
-    for start in round_starts:
-        _multiply(spans, start, UP)
-    for start in square_starts:
-        _multiply(spans, start, DOWN)
-    return list(_joined(spans))
+    groups += [_Group(start, len(texts), 1) for start in reversed(round_starts)]
+    groups += [_Group(start, len(texts), -1) for start in reversed(square_starts)]
+    return list(_joined(zip(texts, _weights(len(texts), groups), strict=True)))
 
 
-def _close_round(spans: list[tuple[str, float]], start: int, closes_plain: bool) -> None:
-    """Apply the weight of a group that ends here: the number directly before its bracket, else 1.1."""
-    found = _WEIGHT.match(spans[-1][0]) if closes_plain and len(spans) > start else None
-    factor = UP if found is None else _as_number(found[2])
-    if found is None or factor is None:
-        _multiply(spans, start, UP)
-        return
-    spans[-1] = (found[1], spans[-1][1])
-    _multiply(spans, start, factor)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Group:
+    """Texts ``start`` .. ``end`` count 1.1 ** ``power`` times as much, and ``factor`` times if there is one."""
+
+    start: int
+    end: int
+    power: int
+    factor: float | None = None
 
 
-def _as_number(text: str) -> float | None:
+def _take_number(texts: list[str]) -> float | None:
+    """Take the weight off the end of the last text; None where there is none."""
+    found = _WEIGHT.match(texts[-1])
+    if found is None:
+        return None
     try:
-        return float(text)
+        factor = float(found[2])
     except ValueError:
         return None
+    texts[-1] = found[1]
+    return factor
 
 
-def _multiply(spans: list[tuple[str, float]], start: int, factor: float) -> None:
-    for place in range(start, len(spans)):
-        spans[place] = (spans[place][0], spans[place][1] * factor)
+def _weights(count: int, groups: Sequence[_Group]) -> Iterator[float]:
+    """Yield the weight of each text. Groups with a factor nest; ``groups`` holds inner ones before outer ones."""
+    powers = [0] * (count + 1)
+    factors: list[list[float]] = [[] for _ in range(count + 1)]
+    ends = [0] * (count + 1)
+    for group in reversed(groups):
+        if group.start == group.end:
+            continue
+        powers[group.start] += group.power
+        powers[group.end] -= group.power
+        if group.factor is not None:
+            factors[group.start].append(group.factor)
+            ends[group.end] += 1
+    power, products = 0, [1.0]
+    for place in range(count):
+        power += powers[place]
+        if ends[place]:
+            del products[-ends[place] :]
+        for factor in factors[place]:
+            products.append(max(min(products[-1] * factor, MOST), -MOST))
+        yield products[-1] * UP ** max(min(power, MOST_NESTED), -MOST_NESTED)
 
 
-def _joined(spans: list[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+def _joined(spans: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
     text, weight = "", 1.0
     for more, its in spans:
         if more and abs(its - weight) > 1e-9:
