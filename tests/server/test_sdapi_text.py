@@ -232,10 +232,23 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=4,
 )
-FIELDS = (
-    "steps seed width cfg_scale prompt styles override_settings save_images alwayson_scripts enable_hr hr_scale mask "
-    "mask_blur init_images s_noise"
-).split()
+FIELDS = [
+    "steps",
+    "seed",
+    "width",
+    "cfg_scale",
+    "prompt",
+    "styles",
+    "override_settings",
+    "save_images",
+    "alwayson_scripts",
+    "enable_hr",
+    "hr_scale",
+    "mask",
+    "mask_blur",
+    "init_images",
+    "s_noise",
+]
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(10**300, 10**320), max_size=5), st.booleans())
