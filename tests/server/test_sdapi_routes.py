@@ -126,6 +126,16 @@ def test_a_picture_is_that_of_the_plain_workflow_and_its_job_is_in_the_history(
     assert told["parameters"]["Size-1"] == "64" and "prompt" in told["items"]
 
 
+def test_variations_go_from_one_seed_to_another(server: ServerProcess) -> None:
+    def drawn(**more: Any) -> np.ndarray:
+        return pixels(ask(server, "txt2img", {**SMALL, **more})["images"][0])
+
+    start, end = drawn(), drawn(seed=12)
+    near, there = (drawn(subseed=12, subseed_strength=strength) for strength in (0.02, 1))
+    assert np.abs(there - end).max() <= 2, "all the way is the other seed, but for rounding"
+    assert 0 < np.abs(near - start).mean() < np.abs(end - start).mean() / 3
+
+
 def test_a_lora_and_a_second_pass(server: ServerProcess) -> None:
     plain = ask(server, "txt2img", SMALL)["images"][0]
     styled = ask(server, "txt2img", {**SMALL, "prompt": f"a cat<lora:{MODEL}-blueprint:1>"})["images"][0]

@@ -189,15 +189,14 @@ def test_a_picture_is_changed_in_its_share_of_the_steps(session: Session, shelf:
         ({"init_images": ["http://127.0.0.1/a.png"]}, "init_images"),
         ({"init_images": ["%%%"]}, "init_images"),
         ({"init_images": ["aGVsbG8="]}, "init_images"),
-        ({"mask": picture, "inpainting_fill": 2}, "inpainting_fill"),
-        ({"resize_mode": 3}, "resize_mode"),
+        ({"mask": picture, "resize_mode": 3}, "resize_mode"),
         ({"mask": png(Image.new("L", (32, 32), 255))}, "mask"),
     ):
         with pytest.raises(FieldErrors, match=field):
             made(shelf, {**body, **bad}, picture=True)
 
 
-@pytest.mark.parametrize("fill", [0, 1, 3])
+@pytest.mark.parametrize("fill", [0, 1, 2, 3])
 @pytest.mark.parametrize("full", [True, False])
 def test_a_masked_picture(session: Session, shelf: Shelf, fill: int, full: bool) -> None:
     mask = Image.new("L", (96, 64), 0)
@@ -209,11 +208,37 @@ def test_a_masked_picture(session: Session, shelf: Shelf, fill: int, full: bool)
     (workflow,) = made(shelf, body, picture=True)
     check(session, workflow)
     assert len(only(workflow, "SetLatentNoiseMask")) == 1
-    assert bool(only(workflow, "LatentCompositeMasked")) == (fill == 3)
+    assert bool(only(workflow, "LatentCompositeMasked")) == (fill > 1) and bool(only(workflow, "AddNoise")) == (
+        fill == 2
+    )
     (pasted,) = only(workflow, "ImageCompositeMasked")
     (scaled,) = only(workflow, "ImageScale")
     box = (pasted["x"], pasted["y"], scaled["width"], scaled["height"])
     assert box == ((36, 11, 28, 28) if full else (0, 0, 64, 64))
+
+
+def test_latents_are_stretched(session: Session, shelf: Shelf) -> None:
+    body = {"init_images": [png(Image.new("RGB", (90, 60)))], "resize_mode": 3, "width": 64, "height": 128}
+    (workflow,) = made(shelf, body, picture=True)
+    check(session, workflow)
+    assert (only(workflow, "LatentUpscale")[0]["width"], only(workflow, "LatentUpscale")[0]["height"]) == (64, 128)
+
+
+def test_variations_keep_the_seed_and_count_up_the_other(session: Session, shelf: Shelf) -> None:
+    body = {"seed": 5, "subseed": 2**64 - 1, "subseed_strength": 0.25, "batch_size": 2, "enable_hr": True, "steps": 4}
+    (workflow,) = made(shelf, body)
+    check(session, workflow)
+    expected = [{"noise_seed": 5, "variation_seed": one, "variation_strength": 0.25} for one in (2**64 - 1, 0)]
+    assert only(workflow, "VariationNoise") == expected, "both passes share the noise"
+    assert len(only(workflow, "SamplerCustomAdvanced")) == 4 and not only(workflow, "KSampler")
+    text = only(workflow, "SaveImageWithParameters")[1]["parameters"]
+    assert "Seed: 5," in text and "Variation seed: 0, Variation seed strength: 0.25, " in text
+    picture = {"init_images": [png(Image.new("RGB", (8, 8)))], "denoising_strength": 0.5}
+    (changed,) = made(shelf, {**body, "enable_hr": False, **picture}, picture=True)
+    check(session, changed)
+    assert only(changed, "SplitSigmas")[0]["step"] == 1
+    with pytest.raises(FieldErrors, match="subseed_strength"):
+        made(shelf, {**body, "sampler_name": "DPM2"})
 
 
 def test_a_blank_mask_changes_the_whole_picture() -> None:

@@ -26,7 +26,7 @@ class Facts:
     masked: bool
 
 
-def settings_text(order: Order, sampling: Sampling, facts: Facts, seed: int) -> dict[str, Any]:
+def settings_text(order: Order, sampling: Sampling, facts: Facts, seed: int, subseed: int = 0) -> dict[str, Any]:
     """Return the settings of one picture, in the order in which they are written; None is left out.
 
     They also say where our pictures differ: noise is drawn on the CPU, and the first latent is scaled for the noise
@@ -43,6 +43,8 @@ def settings_text(order: Order, sampling: Sampling, facts: Facts, seed: int) -> 
         "Model hash": facts.model_hash,
         "Model": facts.model,
         "VAE": facts.vae or None,
+        "Variation seed": subseed if order.subseed_strength > 0 else None,
+        "Variation seed strength": order.subseed_strength or None,
         "Denoising strength": order.denoise if order.second or order.painting else None,
         "Clip skip": facts.clip_skip if facts.clip_skip > 1 else None,
         "RNG": "CPU",

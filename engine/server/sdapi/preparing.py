@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from engine.server.sdapi.infotext import Facts, settings_text
-from engine.server.sdapi.mask_work import MaskChoices, Prepared, prepare, soft_mask
+from engine.server.sdapi.mask_work import STRETCH, MaskChoices, Prepared, prepare, resize, soft_mask
 from engine.server.sdapi.options import Options, changed_options
 from engine.server.sdapi.parameters import write_parameters
 from engine.server.sdapi.pictures import open_picture, store_picture
@@ -37,6 +37,10 @@ ANY_SEED: Final = 4294967294
 """Seeds that are drawn are below this."""
 PLAIN_UPSCALERS: Final[Mapping[str, str]] = {"None": "lanczos", "Lanczos": "lanczos", "Nearest": "nearest-exact"}
 SIDE: Final = 8
+WHOLE_ONLY: Final = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2")
+"""Samplers whose schedule only the whole sampler node makes."""
+LATENT_FILLS: Final[Mapping[int, str]] = {2: "noise", 3: "zeros"}
+LATENT_STRETCH: Final = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,16 +67,21 @@ def prepare_order(order: Order, shelf: Shelf, options: Options) -> Prepare:
         stem_of(checkpoint), shelf.digest("checkpoints", checkpoint)[:10], vae, options.clip_skip,
         {**hashes, **second_hashes}, None if larger is None else larger.cut[2:], masked,
     )  # fmt: skip
-    seed = secrets.randbelow(ANY_SEED) if order.seed == -1 else order.seed
-    seeds = [(seed + index) % 2**64 for index in range(order.batch_size * order.iterations)]
-    texts = [write_parameters(prompt, negative, settings_text(order, sampling, facts, one)) for one in seeds]
+    seeds = seeds_of(order)
+    texts = [write_parameters(prompt, negative, settings_text(order, sampling, facts, *one)) for one in seeds]
     kind = "txt2img" if order.painting is None else "img2img"
     recipe = Recipe(
         checkpoint, vae, options.clip_skip, wording, sampling, order.steps, order.cfg,
         folder="output" if order.save_pictures else "temp",
         prefix=f"{kind}/{kind}" if order.save_pictures else f"sdapi/{kind}",
     )  # fmt: skip
-    shots = [Shot(*pair) for pair in zip(seeds, texts, strict=True)]
+    varies = order.subseed_strength > 0
+    if varies and not {sampling.name, sampling.name if larger is None else larger.sampling.name}.isdisjoint(WHOLE_ONLY):
+        raise refuse_field("subseed_strength", f"variations are not supported with {', '.join(WHOLE_ONLY)}")
+    shots = [
+        Shot(one, text, (other, order.subseed_strength) if varies else None)
+        for (one, other), text in zip(seeds, texts, strict=True)
+    ]
     groups = [shots[at : at + order.batch_size] for at in range(0, len(shots), order.batch_size)]
     if order.painting is None:
         size = (order.width, order.height)
@@ -82,6 +91,15 @@ def prepare_order(order: Order, shelf: Shelf, options: Options) -> Prepare:
         workflows = [picture_from_picture(recipe, order.denoise, canvases, group) for group in groups]
     info = _info(order, facts, sampling, (prompt, negative), seeds, texts)
     return Prepare(tuple(workflows), tuple(texts), info, options)
+
+
+def seeds_of(order: Order) -> list[tuple[int, int]]:
+    """Return seed and variation seed of each picture: of the two the one counts up that makes the difference."""
+    seed, other = (secrets.randbelow(ANY_SEED) if one == -1 else one for one in (order.seed, order.subseed))
+    count = order.batch_size * order.iterations
+    if order.subseed_strength > 0:
+        return [(seed, (other + index) % 2**64) for index in range(count)]
+    return [((seed + index) % 2**64, (other + index) % 2**64) for index in range(count)]
 
 
 def _styled(order: Order, shelf: Shelf) -> tuple[str, str]:
@@ -189,9 +207,17 @@ def _canvases(order: Order, painting: Painting, shelf: Shelf) -> list[Canvas]:
         picture = open_picture(text, "init_images")
         if mask is not None and painting.full_resolution and mask.size != picture.size:
             raise refuse_field("mask", f"it is {mask.size[0]}x{mask.size[1]}, the picture is not: scale one of them")
+        if painting.resize_mode == LATENT_STRETCH:
+            whole = resize(_opaque(picture), _up(picture.size), STRETCH)
+            canvases.append(Canvas(store_picture(shelf.folders, whole), stretched=size))
+            continue
         made = prepare(_opaque(picture), mask, size, painting.resize_mode, choices)
-        canvases.append(_stored(made, shelf, emptied=painting.fill == 3))
+        canvases.append(_stored(made, shelf, LATENT_FILLS.get(painting.fill, "")))
     return canvases
+
+
+def _up(size: tuple[int, int]) -> tuple[int, int]:
+    return -(-size[0] // SIDE) * SIDE, -(-size[1] // SIDE) * SIDE
 
 
 def _opaque(picture: Any) -> Any:
@@ -205,17 +231,22 @@ def _opaque(picture: Any) -> Any:
     return below.convert("RGB")
 
 
-def _stored(made: Prepared, shelf: Shelf, *, emptied: bool) -> Canvas:
+def _stored(made: Prepared, shelf: Shelf, fill: str) -> Canvas:
     picture = store_picture(shelf.folders, made.picture)
     if made.mask is None or made.background is None or made.overlay is None or made.box is None:
         return Canvas(picture)
     background, overlay = (store_picture(shelf.folders, one) for one in (made.background, made.overlay))
     paste = Paste(background, overlay, made.box)
-    return Canvas(picture, store_picture(shelf.folders, made.mask), emptied, paste)
+    return Canvas(picture, store_picture(shelf.folders, made.mask), fill, paste)
 
 
 def _info(
-    order: Order, facts: Facts, sampling: Sampling, prompts: tuple[str, str], seeds: Sequence[int], texts: Sequence[str]
+    order: Order,
+    facts: Facts,
+    sampling: Sampling,
+    prompts: tuple[str, str],
+    seeds: Sequence[tuple[int, int]],
+    texts: Sequence[str],
 ) -> dict[str, Any]:
     count = len(seeds)
     return {
@@ -223,11 +254,11 @@ def _info(
         "all_prompts": [prompts[0]] * count,
         "negative_prompt": prompts[1],
         "all_negative_prompts": [prompts[1]] * count,
-        "seed": seeds[0],
-        "all_seeds": list(seeds),
-        "subseed": -1,
-        "all_subseeds": [-1] * count,
-        "subseed_strength": 0,
+        "seed": seeds[0][0],
+        "all_seeds": [seed for seed, _ in seeds],
+        "subseed": seeds[0][1],
+        "all_subseeds": [other for _, other in seeds],
+        "subseed_strength": order.subseed_strength,
         "width": order.width,
         "height": order.height,
         "sampler_name": sampling.label,

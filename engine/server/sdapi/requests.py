@@ -33,7 +33,6 @@ _NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "s_tmin": (0,),
     "s_tmax": (0,),
     "s_noise": (1,),
-    "subseed_strength": (0,),
     "seed_resize_from_h": (-1, 0),
     "seed_resize_from_w": (-1, 0),
     "refiner_checkpoint": ("", "None"),
@@ -86,12 +85,14 @@ class Painting:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """One request for pictures. ``seed`` -1 is any. ``echo`` is what the answer repeats."""
+    """One request for pictures. ``seed`` and ``subseed`` -1 are any. ``echo`` is what the answer repeats."""
 
     prompt: str
     negative_prompt: str
     styles: tuple[str, ...]
     seed: int
+    subseed: int
+    subseed_strength: float
     sampler: str
     scheduler: str | None
     batch_size: int
@@ -134,6 +135,8 @@ def read_order(body: Mapping[str, Any], *, picture: bool) -> Order:
         negative_prompt=fields.text("negative_prompt"),
         styles=fields.texts("styles"),
         seed=fields.whole("seed", -1, -1, MAX_SEED),
+        subseed=fields.whole("subseed", -1, -1, MAX_SEED),
+        subseed_strength=fields.real("subseed_strength", 0.0, 0.0, 1.0),
         sampler=fields.text("sampler_name") or fields.text("sampler_index") or "Euler",
         scheduler=fields.text("scheduler") or None,
         batch_size=batch,
@@ -175,10 +178,8 @@ def _second_pass(fields: Fields) -> SecondPass:
 
 
 def _painting(fields: Fields) -> Painting:
-    if fields.given("inpainting_fill") == 2 and fields.given("mask"):
-        fields.wrong("inpainting_fill", "2 (latent noise) is not supported; 0, 1 and 3 are")
-    if fields.given("resize_mode") == 3:
-        fields.wrong("resize_mode", "3 (latent) is not supported; 0, 1 and 2 are")
+    if fields.given("resize_mode") == 3 and fields.given("mask"):
+        fields.wrong("resize_mode", "3 (latent) is not supported with a mask; 0, 1 and 2 are")
     blur = fields.whole("mask_blur", 4, 0, 64)
     return Painting(
         pictures=fields.texts("init_images"),

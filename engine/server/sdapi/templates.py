@@ -84,21 +84,24 @@ class Paste:
 class Canvas:
     """A picture to change, prepared to the size of the result; ``mask`` empty changes all of it.
 
-    ``emptied`` puts zeros in the place of what is masked before noise is added.
+    ``fill`` says what takes the place of what is masked before noise is added: "noise" of the picture's seed, or
+    "zeros". ``stretched`` is the size that latents are brought to, where the picture is not of that size.
     """
 
     picture: str
     mask: str = ""
-    emptied: bool = False
+    fill: str = ""
     paste: Paste | None = None
+    stretched: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture: its seed, and the text it carries."""
+    """One picture: its seed, the text it carries, and, if it varies, the other seed and how far to go to it."""
 
     seed: int
     parameters: str
+    variation: tuple[int, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,6 +151,17 @@ class _Loaded:
     vae: Link
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pass:
+    """How to sample: all steps of a schedule that spans ``denoise`` of the way, or those from ``first_step`` on."""
+
+    sampling: Sampling
+    steps: int
+    cfg: float
+    denoise: float = 1.0
+    first_step: int | None = None
+
+
 def picture_from_text(recipe: Recipe, size: tuple[int, int], larger: Larger | None, shots: Sequence[Shot]) -> Workflow:
     """Return the workflow of txt2img, with a second pass where ``larger`` is given."""
     board = Board()
@@ -155,12 +169,11 @@ def picture_from_text(recipe: Recipe, size: tuple[int, int], larger: Larger | No
     second = None if larger is None else _load(board, recipe, larger.wording)
     empty = board.link("EmptyLatentImage", width=size[0], height=size[1], batch_size=1)
     for shot in shots:
-        latent = _sample(board, first, shot.seed, recipe.steps, recipe.cfg, recipe.sampling, empty)
+        latent = _sample(board, first, shot, _Pass(recipe.sampling, recipe.steps, recipe.cfg), empty)
         if larger is not None and second is not None:
             latent = _enlarge(board, larger, latent, first.vae)
-            latent = _sample(
-                board, second, shot.seed, larger.steps, recipe.cfg, larger.sampling, latent, larger.denoise
-            )
+            again = _Pass(larger.sampling, larger.steps, recipe.cfg, larger.denoise)
+            latent = _sample(board, second, shot, again, latent)
         _save(board, recipe, board.link("VAEDecode", samples=latent, vae=first.vae), shot)
     return board.done()
 
@@ -171,18 +184,11 @@ def picture_from_picture(
     """Return the workflow of img2img; shot *k* changes canvas *k*, over again where there are fewer."""
     board = Board()
     loaded = _load(board, recipe, recipe.wording)
+    one = _Pass(recipe.sampling, recipe.steps, recipe.cfg, first_step=first_step(recipe.steps, strength))
     for index, shot in enumerate(shots):
         canvas = canvases[index % len(canvases)]
-        start = _start_of(board, canvas, loaded.vae)
-        sampler = board.add(
-            "KSamplerAdvanced", model=loaded.model, add_noise="enable", noise_seed=shot.seed, steps=recipe.steps,
-            cfg=recipe.cfg, sampler_name=recipe.sampling.name, scheduler=recipe.sampling.schedule,
-            positive=loaded.positive, negative=loaded.negative, latent_image=start,
-            start_at_step=first_step(recipe.steps, strength), end_at_step=LAST_STEP,
-            return_with_leftover_noise="disable",
-        )  # fmt: skip
-        board.sampler_steps[sampler] = recipe.steps - first_step(recipe.steps, strength)
-        pixels = board.link("VAEDecode", samples=[sampler, 0], vae=loaded.vae)
+        latent = _sample(board, loaded, shot, one, _start_of(board, canvas, loaded, shot.seed))
+        pixels = board.link("VAEDecode", samples=latent, vae=loaded.vae)
         _save(board, recipe, _put_back(board, canvas.paste, pixels), shot)
     return board.done()
 
@@ -247,17 +253,45 @@ def _encode(board: Board, clip: Link, chunks: Sequence[str]) -> Link:
     return whole
 
 
-def _sample(
-    board: Board, loaded: _Loaded, seed: int, steps: int, cfg: float, sampling: Sampling, latent: Link,
-    denoise: float = 1.0,
-) -> Link:  # fmt: skip
-    sampler = board.add(
-        "KSampler", model=loaded.model, seed=seed, steps=steps, cfg=cfg, sampler_name=sampling.name,
-        scheduler=sampling.schedule, positive=loaded.positive, negative=loaded.negative, latent_image=latent,
-        denoise=denoise,
-    )  # fmt: skip
-    board.sampler_steps[sampler] = steps
+def _sample(board: Board, loaded: _Loaded, shot: Shot, one: _Pass, latent: Link) -> Link:
+    """Sample one picture. What varies is put together from parts, the rest is one node."""
+    sides: dict[str, Any] = {
+        "model": loaded.model,
+        "positive": loaded.positive,
+        "negative": loaded.negative,
+        "cfg": one.cfg,
+    }
+    name, schedule = one.sampling.name, one.sampling.schedule
+    if shot.variation is not None:
+        sampler = _sample_variation(board, sides, shot, one, latent)
+    elif one.first_step is None:
+        sampler = board.add(
+            "KSampler", **sides, seed=shot.seed, steps=one.steps, sampler_name=name, scheduler=schedule,
+            latent_image=latent, denoise=one.denoise,
+        )  # fmt: skip
+    else:
+        sampler = board.add(
+            "KSamplerAdvanced", **sides, add_noise="enable", noise_seed=shot.seed, steps=one.steps, sampler_name=name,
+            scheduler=schedule, latent_image=latent, start_at_step=one.first_step, end_at_step=LAST_STEP,
+            return_with_leftover_noise="disable",
+        )  # fmt: skip
+    board.sampler_steps[sampler] = one.steps - (one.first_step or 0)
     return [sampler, 0]
+
+
+def _sample_variation(board: Board, sides: Mapping[str, Any], shot: Shot, one: _Pass, latent: Link) -> str:
+    assert shot.variation is not None
+    seed, strength = shot.variation
+    noise = board.link("VariationNoise", noise_seed=shot.seed, variation_seed=seed, variation_strength=strength)
+    sigmas = board.link(
+        "BasicScheduler", model=sides["model"], scheduler=one.sampling.schedule, steps=one.steps, denoise=one.denoise
+    )
+    if one.first_step is not None:
+        sigmas = board.link("SplitSigmas", 1, sigmas=sigmas, step=one.first_step)
+    return board.add(
+        "SamplerCustomAdvanced", noise=noise, guider=board.link("CFGGuider", **sides),
+        sampler=board.link("KSamplerSelect", sampler_name=one.sampling.name), sigmas=sigmas, latent_image=latent,
+    )  # fmt: skip
 
 
 def _enlarge(board: Board, larger: Larger, latent: Link, vae: Link) -> Link:
@@ -287,15 +321,26 @@ def _to_size(board: Board, pixels: Link, file: str, method: str, size: tuple[int
     return board.link("ImageScale", image=pixels, upscale_method=method, width=width, height=height, crop="disabled")
 
 
-def _start_of(board: Board, canvas: Canvas, vae: Link) -> Link:
-    latent = board.link("VAEEncode", pixels=board.link("LoadImage", image=canvas.picture), vae=vae)
+def _start_of(board: Board, canvas: Canvas, loaded: _Loaded, seed: int) -> Link:
+    latent = board.link("VAEEncode", pixels=board.link("LoadImage", image=canvas.picture), vae=loaded.vae)
+    if canvas.stretched is not None:
+        width, height = canvas.stretched
+        latent = board.link(
+            "LatentUpscale", samples=latent, upscale_method="bilinear", width=width, height=height, crop="disabled"
+        )
     if not canvas.mask:
         return latent
     mask = board.link("LoadImageMask", image=canvas.mask, channel="red")
-    if canvas.emptied:
-        nothing = board.link("LatentMultiply", samples=latent, multiplier=0.0)
+    if canvas.fill:
+        filling = board.link("LatentMultiply", samples=latent, multiplier=0.0)
+        if canvas.fill == "noise":
+            filling = board.link(
+                "AddNoise", model=loaded.model, noise=board.link("RandomNoise", noise_seed=seed),
+                sigmas=board.link("KarrasScheduler", steps=1, sigma_max=1.0, sigma_min=1.0, rho=7.0),
+                latent_image=filling,
+            )  # fmt: skip
         latent = board.link(
-            "LatentCompositeMasked", destination=latent, source=nothing, x=0, y=0, resize_source=False, mask=mask
+            "LatentCompositeMasked", destination=latent, source=filling, x=0, y=0, resize_source=False, mask=mask
         )
     return board.link("SetLatentNoiseMask", samples=latent, mask=mask)
 
