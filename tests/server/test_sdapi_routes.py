@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ import pytest
 from PIL import Image
 from server_client import ROOT, ServerProcess
 
+from engine.server.security.tokens import Role, add_token, token_file
+
 MODEL = "safelight-emoji-128"
 SMALL = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "cfg_scale": 4, "seed": 7}
 ENDLESS = {**SMALL, "steps": 3000}
@@ -26,7 +31,8 @@ ENDLESS = {**SMALL, "steps": 3000}
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: Any) -> Path:
     made: Path = tmp_path_factory.mktemp("place")
-    (made / "models").symlink_to(ROOT / "models")
+    for kind in ("checkpoints", "loras", "upscale_models"):
+        shutil.copytree(ROOT / "models" / kind, made / "models" / kind)
     return made
 
 
@@ -142,7 +148,7 @@ def test_a_lora_and_a_second_pass(server: ServerProcess) -> None:
     assert not np.array_equal(pixels(plain), pixels(styled))
     none = ask(server, "txt2img", {**SMALL, "prompt": f"a cat<lora:{MODEL}-blueprint:0>"})["images"][0]
     assert np.array_equal(pixels(plain), pixels(none))
-    for upscaler in ("Latent", "realesr-animevideov3-x4"):
+    for upscaler in ("Latent", "Lanczos"):
         larger = ask(server, "txt2img", {**SMALL, "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": upscaler})
         assert opened(larger["images"][0]).size == (96, 96)
         assert f"Hires upscaler: {upscaler}" in json.loads(larger["info"])["infotexts"][0]
@@ -202,7 +208,7 @@ def test_progress_and_interrupting(server: ServerProcess) -> None:
 
 
 def test_skipping_goes_on_with_the_next(server: ServerProcess) -> None:
-    result = in_background(lambda: ask(server, "txt2img", {**SMALL, "steps": 100, "n_iter": 2, "seed": 900}))
+    result = in_background(lambda: ask(server, "txt2img", {**SMALL, "steps": 60, "n_iter": 2, "seed": 900}))
     wait_for(lambda: progress(server)["state"]["sampling_step"])
     ask(server, "skip", {})
     answer = result()
@@ -222,7 +228,7 @@ def test_who_goes_away_is_not_computed_for_unless_it_is_saved(server: ServerProc
     leave(server, ENDLESS)
     server.wait_idle(10)
     assert server.get("/api/jobs?limit=1")["jobs"][0]["status"] == "cancelled"
-    leave(server, {**SMALL, "steps": 60, "seed": 55, "save_images": True})
+    leave(server, {**SMALL, "steps": 40, "seed": 55, "save_images": True})
     server.wait_idle(30)
     assert server.get("/api/jobs?limit=1")["jobs"][0]["status"] == "completed"
     assert any("Seed: 55" in Image.open(one).info["parameters"] for one in (base / "output" / "txt2img").glob("*.png"))
@@ -250,6 +256,42 @@ def test_settings_are_kept_and_overridden(server: ServerProcess, base: Path) -> 
     ask(server, "txt2img", SMALL | over | {"override_settings_restore_afterwards": False})
     assert server.get("/sdapi/v1/options")["CLIP_stop_at_last_layers"] == 1
     ask(server, "options", {"nope": 1}, 422)
+
+
+def test_a_token_that_may_run_does_not_change_settings(server: ServerProcess, base: Path) -> None:
+    token = add_token(token_file(base / "user"), "runner", Role.RUN)
+
+    def status(route: str, body: Any) -> int:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(f"{server.url}/sdapi/v1/{route}", json.dumps(body).encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    over = {"override_settings": {"CLIP_stop_at_last_layers": 3}}
+    assert status("txt2img", SMALL | over) == 200
+    assert status("txt2img", SMALL | over | {"override_settings_restore_afterwards": False}) == 403
+    assert status("options", {"CLIP_stop_at_last_layers": 3}) == 403
+    assert server.get("/sdapi/v1/options")["CLIP_stop_at_last_layers"] == 1
+
+
+def test_requests_at_the_same_time_get_their_own_pictures(server: ServerProcess) -> None:
+    results = [
+        in_background(lambda seed=seed: ask(server, "txt2img", SMALL | {"seed": seed})) for seed in range(30, 36)
+    ]
+    for seed, result in zip(range(30, 36), results, strict=True):
+        assert f"Seed: {seed}," in opened(result()["images"][0]).info["parameters"]
+
+
+def test_a_job_that_fails_is_told(server: ServerProcess, base: Path) -> None:
+    broken = base / "models" / "checkpoints" / "broken.safetensors"
+    broken.write_bytes(b"no weights")
+    over = {"override_settings": {"sd_model_checkpoint": "broken"}}
+    detail = ask(server, "txt2img", SMALL | over, 500)["detail"]
+    assert "broken.safetensors" in detail and str(base) not in detail
+    broken.unlink()
 
 
 def test_what_there_is(server: ServerProcess) -> None:

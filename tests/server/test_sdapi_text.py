@@ -189,6 +189,20 @@ def test_fields_have_their_defaults_and_what_cannot_be_done_is_named() -> None:
     assert missing.value.status == 404
 
 
+def test_a_text_fills_the_fields_that_were_left_out() -> None:
+    order = read_order({"infotext": SAMPLE, "steps": 3, "negative_prompt": "", "seed": None}, picture=False)
+    assert order.prompt == "masterpiece, (a cat:1.2),\nsitting" and order.negative_prompt == "" and order.steps == 3
+    assert (order.sampler, order.scheduler, order.cfg, order.seed) == ("DPM++ 2M", "Karras", 7.5, 965400086)
+    assert (order.width, order.height, order.denoise) == (512, 768, 0.7)
+    assert order.second is not None and order.second.scale == 2 and order.second.prompt == 'a cat, "big": yes'
+    assert order.second.upscaler == "Latent" and order.second.steps == 0 and order.second.sampler == ""
+    assert read_order({"infotext": "a cat"}, picture=False).prompt == "a cat"
+    with pytest.raises(FieldErrors, match="infotext"):
+        read_order({"infotext": 3}, picture=False)
+    with pytest.raises(FieldErrors, match="steps"):
+        read_order({"infotext": "a\nSteps: many, Sampler: Euler, Seed: 1"}, picture=False)
+
+
 def test_texts_in_jpeg_webp_and_gif() -> None:
     for kind in ("JPEG", "WEBP"):
         exif = Image.Exif()

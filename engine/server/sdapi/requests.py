@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.server.sdapi.field_reading import Fields
+from engine.server.sdapi.pasted import fill_from_text
 from engine.server.sdapi.prompt_text import take_networks
 from engine.server.sdapi.refusals import Refused
 
@@ -43,7 +44,6 @@ _NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "alwayson_scripts": ({},),
     "disable_extra_networks": (False,),
     "hr_checkpoint_name": ("", "Use same checkpoint"),
-    "infotext": ("",),
 }
 _NEUTRAL_PICTURE: Final[Mapping[str, tuple[Any, ...]]] = {
     "image_cfg_scale": (0, 1.5),
@@ -114,10 +114,12 @@ class Order:
 def read_order(body: Mapping[str, Any], *, picture: bool) -> Order:
     """Read a request for txt2img, or for img2img with ``picture``. Raises `FieldErrors`, and `Refused` (404) where
     there is no picture to change."""
-    fields = Fields(body)
+    echo = {key: value for key, value in body.items() if key not in ("init_images", "mask")}
+    fields = Fields(fill_from_text(body))
     for name, neutral in {**_NEUTRAL, **(_NEUTRAL_PICTURE if picture else {})}.items():
         fields.only(name, neutral)
     fields.only("script_args", ([], {}))
+    fields.text("infotext")
     batch, iterations = fields.whole("batch_size", 1, 1, MAX_PICTURES), fields.whole("n_iter", 1, 1, MAX_PICTURES)
     if batch * iterations > MAX_PICTURES:
         fields.wrong("n_iter", f"at most {MAX_PICTURES} pictures can be asked for at once")
@@ -150,7 +152,7 @@ def read_order(body: Mapping[str, Any], *, picture: bool) -> Order:
         keep_overrides=not fields.truth("override_settings_restore_afterwards", True),
         send_pictures=fields.truth("send_images", True),
         save_pictures=fields.truth("save_images", False),
-        echo={key: value for key, value in body.items() if key not in ("init_images", "mask")},
+        echo=echo,
         second=second,
         painting=_painting(fields) if picture else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -18,6 +19,8 @@ from engine.server.sdapi.shelf import Shelf
 from engine.server.state import Handler
 
 GONE: Final = 499
+THREAD_BYTES: Final = 1 << 18
+"""Longer bodies, such as those with pictures, are parsed beside the event loop."""
 
 
 class Shared:
@@ -77,7 +80,8 @@ async def read_fields(request: web.Request) -> Mapping[str, Any]:
     if not text.strip():
         return {}
     try:
-        value = parse_text(text, "the request")
+        large = len(text) > THREAD_BYTES
+        value = await asyncio.to_thread(parse_text, text, "the request") if large else parse_text(text, "the request")
     except DocumentError as error:
         raise refuse_field("", error.problem.message) from None
     if not isinstance(value, Mapping):
