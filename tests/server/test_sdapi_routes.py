@@ -256,6 +256,8 @@ def test_settings_are_kept_and_overridden(server: ServerProcess, base: Path) -> 
     ask(server, "txt2img", SMALL | over | {"override_settings_restore_afterwards": False})
     assert server.get("/sdapi/v1/options")["CLIP_stop_at_last_layers"] == 1
     ask(server, "options", {"nope": 1}, 422)
+    ask(server, "options", {**server.get("/sdapi/v1/options"), "sd_vae": "None"})
+    assert server.get("/sdapi/v1/options")["sd_vae"] == "None"
 
 
 def test_a_token_that_may_run_does_not_change_settings(server: ServerProcess, base: Path) -> None:

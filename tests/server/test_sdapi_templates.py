@@ -335,3 +335,28 @@ def test_options_are_changed_together_or_not_at_all(shelf: Shelf) -> None:
         changed_options(Options(), {"sd_model_checkpoint": "x", "nope": 1, "samples_format": "jpg"}, shelf)
     assert [field for field, _ in caught.value.errors] == ["sd_model_checkpoint", "nope", "samples_format"]
     assert changed_options(Options(), {"samples_format": "png", "CLIP_stop_at_last_layers": 2.0}, shelf).clip_skip == 2
+    assert changed_options(Options(), {"samples_save": True, "what_we_do_not_know": None}, shelf) == Options()
+
+
+def test_the_share_of_noise_is_the_samplers_own(shelf: Shelf) -> None:
+    for sampler, eta in (("Euler", 1.0), ("Euler", 0.3), ("Euler a", 1.0), ("DDIM", 0), ("DPM++ SDE", 1)):
+        assert made(shelf, {"sampler_name": sampler, "eta": eta})
+    for sampler, eta in (("Euler a", 0.5), ("DDIM", 1.0), ("DPM++ 2M SDE", 0)):
+        with pytest.raises(FieldErrors, match="eta"):
+            made(shelf, {"sampler_name": sampler, "eta": eta})
+
+
+def test_what_clients_send_along_changes_nothing(session: Session, shelf: Shelf) -> None:
+    """Every field at the value that clients fill it with."""
+    plain = {"prompt": "a", "seed": 1, "width": 64, "height": 64, "steps": 4}
+    filled = {
+        "restore_faces": False, "tiling": False, "eta": 1.0, "s_churn": 0, "s_tmax": 0, "s_tmin": 0, "s_noise": 1,
+        "s_min_uncond": 0, "subseed": -1, "subseed_strength": 0.0, "seed_resize_from_h": 0, "seed_resize_from_w": -1,
+        "enable_hr": False, "hr_scale": 2, "hr_upscaler": "Latent", "hr_checkpoint_name": None, "hr_prompt": "",
+        "firstphase_width": 0, "firstphase_height": 0, "styles": [], "sampler_name": None, "sampler_index": "Euler",
+        "scheduler": None, "override_settings": {}, "override_settings_restore_afterwards": True, "script_args": [],
+        "script_name": None, "alwayson_scripts": {}, "do_not_save_samples": False, "do_not_save_grid": False,
+        "refiner_checkpoint": None, "refiner_switch_at": None, "disable_extra_networks": False, "comments": {},
+        "firstpass_image": None, "force_task_id": None, "infotext": None, "send_images": True, "save_images": False,
+    }  # fmt: skip
+    assert made(shelf, {**plain, **filled}) == made(shelf, plain)

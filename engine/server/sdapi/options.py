@@ -28,8 +28,28 @@ FIXED: Final[Mapping[str, Any]] = {
     "return_grid": False,
     "do_not_show_images": False,
     "upscaler_for_img2img": None,
+    "img2img_background_color": "#ffffff",
+    "initial_noise_multiplier": 1.0,
+    "inpainting_mask_weight": 1.0,
+    "eta_ancestral": 1.0,
+    "eta_ddim": 0.0,
+    "filter_nsfw": False,
 }
 """What is so and cannot be changed."""
+WITHOUT_EFFECT: Final = frozenset(
+    {
+        "samples_save",
+        "grid_save",
+        "save_txt",
+        "live_previews_enable",
+        "show_progress_every_n_steps",
+        "sd_checkpoints_limit",
+        "add_model_hash_to_info",
+        "add_model_name_to_info",
+        "add_version_to_infotext",
+    }
+)
+"""What clients set and what changes no picture: taken, and not kept."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,8 +117,8 @@ def _changed(options: Options, name: str, value: Any, shelf: Shelf, field: str) 
         ):
             raise refuse_field(field, "a whole number from 1 to 12 is expected")
         return dataclasses.replace(options, clip_skip=int(value))
-    if name == "sd_checkpoint_hash":
-        return options  # shown beside the checkpoint's name, which is what counts
+    if name == "sd_checkpoint_hash" or name in WITHOUT_EFFECT or value in (None, "", []):
+        return options  # the hash is shown beside the checkpoint's name, which is what counts
     if name not in FIXED:
         raise refuse_field(field, "there is no such option here")
     if value != FIXED[name]:

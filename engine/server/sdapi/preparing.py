@@ -59,6 +59,7 @@ def prepare_order(order: Order, shelf: Shelf, options: Options) -> Prepare:
     checkpoint = shelf.find_checkpoint(options.checkpoint, "override_settings.sd_model_checkpoint")
     vae = shelf.find_vae(options.vae, "override_settings.sd_vae")
     sampling = choose_sampling(order.sampler, order.scheduler)
+    _check_eta(order.eta, sampling)
     prompt, negative = _styled(order, shelf)
     wording, hashes = _wording(prompt, negative, shelf)
     larger, second_hashes = _larger(order, sampling, prompt, negative, shelf)
@@ -91,6 +92,14 @@ def prepare_order(order: Order, shelf: Shelf, options: Options) -> Prepare:
         workflows = [picture_from_picture(recipe, order.denoise, canvases, group) for group in groups]
     info = _info(order, facts, sampling, (prompt, negative), seeds, texts)
     return Prepare(tuple(workflows), tuple(texts), info, options)
+
+
+def _check_eta(eta: float | None, sampling: Sampling) -> None:
+    """Refuse another share of noise than the sampler's own, where the sampler has any. Raises `FieldErrors`."""
+    own = 0.0 if sampling.name == "ddim" else 1.0
+    has_one = sampling.name == "ddim" or any(part in sampling.name for part in ("ancestral", "sde"))
+    if eta is not None and has_one and eta != own:
+        raise refuse_field("eta", f"with {sampling.label} it is {own:g}; the sampler nodes take others")
 
 
 def seeds_of(order: Order) -> list[tuple[int, int]]:

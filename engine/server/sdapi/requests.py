@@ -28,11 +28,8 @@ LATENT_UPSCALERS: Final[Mapping[str, str]] = {
 _NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "restore_faces": (False,),
     "tiling": (False,),
-    "eta": (),
     "s_min_uncond": (0,),
     "s_churn": (0,),
-    "s_tmin": (0,),
-    "s_tmax": (0,),
     "s_noise": (1,),
     "seed_resize_from_h": (-1, 0),
     "seed_resize_from_w": (-1, 0),
@@ -85,7 +82,8 @@ class Painting:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """One request for pictures. ``seed`` and ``subseed`` -1 are any. ``echo`` is what the answer repeats."""
+    """One request for pictures. ``seed`` and ``subseed`` -1 are any; ``eta`` None is the sampler's own; ``echo`` is
+    what the answer repeats."""
 
     prompt: str
     negative_prompt: str
@@ -95,6 +93,7 @@ class Order:
     subseed_strength: float
     sampler: str
     scheduler: str | None
+    eta: float | None
     batch_size: int
     iterations: int
     steps: int
@@ -141,6 +140,7 @@ def read_order(body: Mapping[str, Any], *, picture: bool) -> Order:
         subseed_strength=fields.real("subseed_strength", 0.0, 0.0, 1.0),
         sampler=fields.text("sampler_name") or fields.text("sampler_index") or "Euler",
         scheduler=fields.text("scheduler") or None,
+        eta=None if fields.given("eta") is None else fields.real("eta", 0.0, 0.0, 1.0),
         batch_size=batch,
         iterations=iterations,
         steps=fields.whole("steps", 50, 1, 10_000),
