@@ -24,6 +24,9 @@ class Calls:
     mapped: bool
 
 
+NO_CALLS = Calls((), False)
+
+
 def calls_for(node_type: NodeType, inputs: Arguments) -> Calls:
     """Lay out the calls of a node.
 
@@ -64,12 +67,18 @@ def call(node_type: NodeType, context: Context, arguments: Arguments, debug: boo
             f"node type {node_type.id!r} only describes a node, there is no code to run",
             hint="resolve such nodes when the document is read, or install the pack that has the code",
         )
-    before = {name: content_key(value) for name, value in arguments.items()} if debug else {}
+    before = {name: content_key(value) for name, value in arguments.items()} if debug else None
     token = CURRENT.set(context)
     try:
         made = run(context, **arguments) if node_type.wants_context else run(**arguments)
     finally:
         CURRENT.reset(token)
+    if before is not None:
+        _check_unchanged(node_type, arguments, before)
+    return made
+
+
+def _check_unchanged(node_type: NodeType, arguments: Arguments, before: Mapping[str, str | None]) -> None:
     for name, key in before.items():
         if key != content_key(arguments[name]):
             raise NodeFailure(
@@ -77,7 +86,6 @@ def call(node_type: NodeType, context: Context, arguments: Arguments, debug: boo
                 expected="inputs that stay as they are",
                 hint=f"copy it first: a fault in the code of the node ({node_type.module or 'unknown module'})",
             )
-    return made
 
 
 def is_awaitable(made: Any) -> bool:
@@ -108,6 +116,8 @@ def in_one_form(node_type: NodeType, made: Any) -> NodeResult:
         result = made
     elif count == 1 and made is not None:
         result = NodeResult((made,))
+        if not node_type.gives_lists:
+            return result
     elif made is None:
         result = NodeResult()
     elif isinstance(made, (tuple, list)):
@@ -116,7 +126,9 @@ def in_one_form(node_type: NodeType, made: Any) -> NodeResult:
         raise _wrong_count(node_type, f"one value of type {type(made).__name__}")
     if len(result.values) != count:
         raise _wrong_count(node_type, f"{len(result.values)} values" if made is not None else "None")
-    for output, value in zip(node_type.outputs, result.values, strict=False):
+    if not node_type.gives_lists:
+        return result
+    for output, value in zip(node_type.outputs, result.values, strict=True):
         if output.is_list and not isinstance(value, (list, tuple, Link, Blocked)):
             raise NodeFailure(
                 f"node type {node_type.id!r} returned no list for its list output {output.name!r}",

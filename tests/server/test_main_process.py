@@ -154,6 +154,47 @@ def test_what_a_pack_tells_and_brings_reaches_clients(server: ServerProcess) -> 
     asyncio.run(journey())
 
 
+def test_a_saved_workflow_is_called_like_a_function(server: ServerProcess) -> None:
+    nodes = {
+        "amount": ("WorkflowInput", {"name": "amount", "type": "whole number", "value": 3}),
+        "image": ("WorkflowInput", {"name": "image", "type": "image"}),
+        "invert": ("ImageInvert", {"image": ["image", 0]}),
+        "repeat": ("RepeatImageBatch", {"image": ["invert", 0], "amount": ["amount", 0]}),
+        "out": ("WorkflowOutput", {"name": "pictures", "value": ["repeat", 0]}),
+        "count": ("WorkflowOutput", {"name": "count", "value": ["amount", 0]}),
+    }
+    saved = {id: {"class_type": kind, "inputs": inputs} for id, (kind, inputs) in nodes.items()}
+    assert server.post("/userdata/workflows%2Fmine%2Finvert.json", saved)[0] == 200
+    assert {"mine/invert", "text_to_image"} <= set(server.get("/workflows")["workflows"])
+    described = server.get("/workflows/mine%2Finvert")
+    assert described["inputs"] == [
+        {"name": "amount", "type": "INT", "required": False},
+        {"name": "image", "type": "IMAGE", "required": True},
+    ]
+    assert [one["name"] for one in described["outputs"]] == ["pictures", "count"]
+    status, answer = server.post("/workflows/mine%2Finvert?wait=60", {"image": "red_circle.png", "amount": 2})
+    assert status == 200, answer
+    assert answer["outputs"]["count"] == {"value": [2]}
+    first, _ = answer["outputs"]["pictures"]["images"]
+    inverted = Image.open(io.BytesIO(server.get_bytes(first["path"])))
+    original = Image.open(ROOT / "input" / "red_circle.png").convert("RGB")
+    assert inverted.getpixel((0, 0)) == tuple(255 - part for part in original.getpixel((0, 0)))  # type: ignore[union-attr]
+    status, queued = server.post("/workflows/mine%2Finvert", {"image": "red_circle.png"})
+    assert status == 202 and queued["prompt_id"]
+    status, answer = server.post(
+        "/workflows/text_to_image?wait=60", {"Prompt.text": "a blue square", "KSampler.steps": 1, "KSampler.seed": 3}
+    )
+    assert status == 200 and len(next(iter(answer["outputs"].values()))["images"]) == 1, answer
+    for body, said in (
+        ({}, "not given"), ({"image": "red_circle.png", "amuont": 1}, "no input"), ({"image": 5}, "name of its file"),
+        ({"image": "none.png"}, "none.png"), ({"image": "../x.png"}, "x.png"), ({"image": "a", "No.input": 1}, "No"),
+    ):  # fmt: skip
+        status, answer = server.post("/workflows/mine%2Finvert?wait=60", body)
+        assert status == 400 and said in json.dumps(answer), (body, answer)
+    assert server.post("/workflows/none", {})[0] == 404 and server.post("/workflows/..%2F..%2Fx", {})[0] == 404
+    server.wait_idle()
+
+
 def test_an_editors_file_runs_as_it_was_saved(server: ServerProcess) -> None:
     workflow = json.loads((ROOT / "workflows" / "text_to_image.json").read_text())
     sampler = next(node for node in workflow["nodes"] if node["type"] == "KSampler")
@@ -206,6 +247,19 @@ def test_flags_that_cannot_be_meant_are_refused_with_what_to_do(flags: list[str]
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "user" / "queue").mkdir(parents=True)
+    (tmp_path / "user" / "queue" / "jobs.sqlite3").write_bytes(b"no database at all" * 100)
+    config = tmp_path / "bad.yaml"
+    config.write_text("[")
+    for flags, said in (
+        (["--user-directory", str(tmp_path / "user")], "the queue cannot be kept"),
+        (["--extra-model-paths-config", str(config)], "bad.yaml"),
+    ):
+        done = run_main("--port", "0", "--quick-test-for-ci", "--disable-all-custom-nodes", *flags)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
 def test_known_flags_are_taken_and_the_quick_test_ends(tmp_path: Path) -> None:
     script = (
         "import sys; from engine.cli import main; code = main(sys.argv[1:]);"
@@ -223,3 +277,23 @@ def test_known_flags_are_taken_and_the_quick_test_ends(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]", "the server loads what only nodes need"
     assert "without effect here: --highvram" in done.stderr
     assert (tmp_path / "user" / "queue" / "jobs.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_with_a_token_required_only_its_holder_gets_in(tmp_path: Path) -> None:
+    place = ["--user-directory", str(tmp_path)]
+    token = run_main("tokens", "add", "me", "--role", "view", *place).stdout.strip()
+    with ServerProcess(ROOT, "--require-token", "--disable-all-custom-nodes", *place, real=True) as started:
+
+        async def journey() -> None:
+            async with aiohttp.ClientSession() as session:
+                caller = Caller(session, started.url)
+                assert (await caller.raw("GET", "/queue"))[0] == 401
+                bearer = {"Authorization": f"Bearer {token}"}
+                assert (await caller.raw("GET", "/queue", headers=bearer))[0] == 200
+                body = {"prompt": text_to_image()}
+                assert (await caller.raw("POST", "/prompt", json=body, headers=bearer))[0] == 403, "it may only look"
+                foreign = {**bearer, "Origin": "https://elsewhere.example"}
+                assert (await caller.raw("GET", "/queue", headers=foreign))[0] == 403
+
+        asyncio.run(journey())
+        assert token not in started.text()

@@ -181,10 +181,10 @@ async def post_reload(request: web.Request) -> web.StreamResponse:
 @in_its_words
 async def post_interrogate(request: web.Request) -> web.StreamResponse:
     """Refuse: there is no model here that describes pictures."""
-    raise Refused(501, "Pictures are not described here: no captioning model is supported")
+    raise Refused(422, "Pictures are not described here: no captioning model is supported")
 
 
-NOT_HERE: Final = {501: "not supported"}
+NOT_HERE: Final = {422: "not supported"}
 ROUTES: Final = (
     Route("GET", "/sdapi/v1/samplers", get_samplers, "The samplers", twin=False),
     Route("GET", "/sdapi/v1/schedulers", get_schedulers, "The schedules", twin=False),
