@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ from engine.server.sdapi.mask_work import (
 )
 from engine.server.sdapi.options import Options, changed_options
 from engine.server.sdapi.preparing import prepare_order, second_size
-from engine.server.sdapi.refusals import FieldErrors
+from engine.server.sdapi.refusals import FieldErrors, Refused
 from engine.server.sdapi.requests import SecondPass, read_order
 from engine.server.sdapi.shelf import Shelf
 from engine.server.sdapi.templates import Workflow, enlarged_pictures, first_step
@@ -360,3 +361,33 @@ def test_what_clients_send_along_changes_nothing(session: Session, shelf: Shelf)
         "firstpass_image": None, "force_task_id": None, "infotext": None, "send_images": True, "save_images": False,
     }  # fmt: skip
     assert made(shelf, {**plain, **filled}) == made(shelf, plain)
+
+
+def test_any_request_becomes_a_workflow_that_can_run_or_is_refused(session: Session, shelf: Shelf) -> None:
+    dice = random.Random(5)
+    picture, mask = png(Image.new("RGB", (33, 9), "red")), png(Image.new("L", (33, 9), 255))
+    clear, wide = png(Image.new("RGBA", (1, 64), (9, 9, 9, 90))), png(Image.new("1", (300, 1), 1))
+    texts = ["", "a (b:1.2)", "((", "\\u0000", "<lora:", f"<lora:{LORA}:2>", "BREAK", "Euler a", "Latent", "None", "🦊"]
+    numbers = [None, True, 0, 1, 2, 3, -1, 0.5, 8, 64, 72, "64", 1e308, 10**400, [], {}, "x"]
+    pictures = [[picture], [clear], [wide], [picture, clear], picture, [mask], ["x"], [3], None]
+    number_fields = (
+        "steps width height batch_size n_iter seed cfg_scale denoising_strength resize_mode mask_blur inpainting_fill "
+        "inpaint_full_res inpaint_full_res_padding inpainting_mask_invert hr_resize_x hr_resize_y hr_scale "
+        "hr_second_pass_steps enable_hr subseed_strength eta"
+    )
+    text_fields = "prompt negative_prompt hr_prompt hr_upscaler scheduler infotext"
+    choices: dict[str, list[Any]] = dict.fromkeys(number_fields.split(), numbers)
+    choices |= dict.fromkeys(text_fields.split(), texts)
+    choices |= {"init_images": pictures, "mask": [picture, mask, clear, wide, "", 3], "sampler_name": ["DDIM", "x"]}
+    good = {"steps": 2, "width": 64, "height": 64, "init_images": [picture]}
+    made_some = 0
+    for _ in range(1000):
+        names = dice.sample(sorted(choices), dice.randrange(1, 5))
+        body = {**good, **{name: dice.choice(choices[name]) for name in names}}
+        try:
+            workflows = made(shelf, body, picture=dice.random() < 0.6)
+        except (FieldErrors, Refused):
+            continue
+        made_some += 1
+        check(session, workflows[0])
+    assert made_some > 200

@@ -17,6 +17,7 @@ from engine.server.sdapi.refusals import Refused
 
 MAX_SEED: Final = 2**64 - 1
 MAX_PICTURES: Final = 256
+SMALLEST: Final = 16
 LARGEST: Final = 16384
 LATENT_UPSCALERS: Final[Mapping[str, str]] = {
     "Latent": "bilinear",
@@ -145,8 +146,8 @@ def read_order(body: Mapping[str, Any], *, picture: bool) -> Order:
         iterations=iterations,
         steps=fields.whole("steps", 50, 1, 10_000),
         cfg=fields.real("cfg_scale", 7.0, 0.0, 100.0),
-        width=fields.whole("width", 512, 8, LARGEST, multiple=8),
-        height=fields.whole("height", 512, 8, LARGEST, multiple=8),
+        width=fields.whole("width", 512, SMALLEST, LARGEST, multiple=8),
+        height=fields.whole("height", 512, SMALLEST, LARGEST, multiple=8),
         denoise=denoise,
         overrides=fields.mapping("override_settings"),
         keep_overrides=not fields.truth("override_settings_restore_afterwards", True),
