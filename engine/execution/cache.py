@@ -186,12 +186,18 @@ class ResultCache:
         return None if result is None else Hit(result, "memory")
 
     def put(
-        self, result: Result, *keys: str | None, label: str = "", lasting: Sequence[str | None] | None = None
+        self,
+        result: Result,
+        *keys: str | None,
+        label: str = "",
+        lasting: Sequence[str | None] | None = None,
+        sought: bool = False,
     ) -> None:
         """Keep ``result`` under those of ``keys`` that are not None, in place of what they led to before.
 
         ``label`` says what kind of node made it; only tiers that report on what they hold use it. A tier that outlives
-        the process keeps it under the keys in ``lasting`` alone (None: all).
+        the process keeps it under the keys in ``lasting`` alone (None: all). What is ``sought``, the result of a wanted
+        output, is what the same run would look up first.
         """
         self._keep(result, [key for key in dict.fromkeys(keys) if key is not None])
 

@@ -1,10 +1,10 @@
 """Results on disk: they survive restarts and kill -9, and processes that run at once share them.
 
-A result is stored as plain JSON and safetensors (`engine.execution.stored_form`), never as a pickle.
-Only what is worth its write is stored: results that took longer to make than writing and reading them does, those that
-stand for files, and the last few small ones, which are where a rerun begins to look. Storing happens in a thread beside
-the run; kill -9 loses what that had not finished, and nothing else. What is read back is checked against its digests;
-whatever does not fit is a miss and is removed. When the disk fails, the tier turns itself off and runs go on.
+A result is stored as plain JSON and safetensors (`engine.execution.stored_form`), never as a pickle. Only what is worth
+its write is stored: results that took longer to make than writing and reading them does, those that stand for files,
+and small ones where a rerun begins to look: of wanted outputs, and the last few others. Storing happens in a thread
+beside the run; kill -9 loses what that had not finished, and nothing else. What is read back is checked against its
+digests; whatever does not fit is a miss and is removed. When the disk fails, the tier turns itself off and runs go on.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ BYTES_PER_SECOND = 100e6
 INLINE_BYTES = 32 << 10
 SMALL_BYTES = 64 << 10
 RECENT = 64
+SOUGHT = 20_000
+"""So many small results of wanted outputs, and of other nodes, wait for a quiet moment."""
 PENDING_BYTES = 256 << 20
 REFRESH_SECONDS = 0.05
 FAILURES = 3
@@ -76,7 +78,7 @@ class DiskCache:
         self._looked = 0.0
         self._uses: dict[int, int] = {}
         self._partials: dict[str, Result] = {}
-        self._recent: deque[Job] = deque(maxlen=RECENT)
+        self._small: dict[bool, deque[Job]] = {True: deque(maxlen=SOUGHT), False: deque(maxlen=RECENT)}
         self._recent_links: deque[tuple[str, str]] = deque(maxlen=RECENT)
         self._failures = self._hits = self._stored = self._not_worth = self._not_storable = self._damaged = 0
         self._jobs = JobQueue(PENDING_BYTES, functools.partial(_when_idle, weakref.ref(self)))
@@ -118,17 +120,20 @@ class DiskCache:
         self._uses[id] = self._uses.get(id, 0) + 1
         return result
 
-    def put(self, result: Result, keys: Sequence[str], label: str, nbytes: int) -> None:
-        """Store ``result``, of about ``nbytes``, under ``keys``, soon and if that is worth it."""
+    def put(self, result: Result, keys: Sequence[str], label: str, nbytes: int, sought: bool = False) -> None:
+        """Store ``result``, of about ``nbytes``, under ``keys``, soon and if that is worth it.
+
+        What is ``sought`` is what the same run would look up first; that is worth it if it is small.
+        """
         if self.problem is not None or not keys or self._process != os.getpid():
             return
         written = result.written()
         if not written and result.seconds < WORTH_SECONDS + nbytes / BYTES_PER_SECOND:
             self._not_worth += 1
             if nbytes <= SMALL_BYTES:
-                if not self._recent:
+                if not any(self._small.values()):
                     self._jobs.submit(_nothing)  # so that there is a thread that is idle in the end
-                self._recent.append(lambda: self._store(result, keys, label, ()))
+                self._small[sought].append(lambda: self._store(result, keys, label, ()))
             return
         stamps = stamp_files(written)
         self._known.update((self._scope + key, None) for key in keys)  # so that `link` knows them while they wait
@@ -172,10 +177,12 @@ class DiskCache:
         """Queue the small results that wait for a quiet moment, and what is known of uses."""
         if self._process != os.getpid():
             return
-        while self._recent:
-            self._jobs.submit(self._recent.popleft())
-        while self._recent_links:
-            self._submit(functools.partial(_link, *self._recent_links.popleft()))
+        for waiting in self._small.values():
+            while waiting:
+                self._jobs.submit(waiting.popleft())
+        if self._recent_links:
+            links, self._recent_links = list(self._recent_links), deque(maxlen=RECENT)
+            self._submit(lambda index: [index.link(*pair) for pair in links])
         if self._uses:
             uses, self._uses = list(self._uses.items()), {}
             self._submit(lambda index: index.touch(uses))
@@ -374,10 +381,6 @@ class DiskCache:
             _log.warning("%s; it is turned off", self.problem)
         elif self.problem is None:
             _log.warning("the disk cache in %s %s: %s", self.directory, what, error)
-
-
-def _link(known: str, key: str, index: DiskIndex) -> None:
-    index.link(known, key)
 
 
 def _nothing() -> None:

@@ -250,7 +250,8 @@ class _Run:
             return
         if node_type.cacheable and not job.retries:
             derivation, lasting = self._state.keys[node.id], self._lasting.keys(node_type, node.id, job.origin)
-            self._cache.put(result, derivation, job.origin, label=node_type.id, lasting=lasting)
+            sought = node.id in self._state.keep
+            self._cache.put(result, derivation, job.origin, label=node_type.id, lasting=lasting, sought=sought)
         outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
         self._end(node.id, outcome)
 

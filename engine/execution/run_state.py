@@ -78,7 +78,7 @@ class RunState:
         self._sources: dict[str, list[str]] = {}
         self._uses: dict[str, int] = {}
         self._lazy: dict[str, list[str]] = {}  # what a node may yet ask for, kept if others compute it
-        self._keep: set[str] = set()
+        self.keep: set[str] = set()
         self._wanted_inside: set[str] = set()
 
     def node_type(self, node_id: str) -> NodeType:
@@ -97,7 +97,7 @@ class RunState:
         self.cache.start_run(self.keys.values())
         self._find_twins(order)
         targets = [output for output in wanted if output not in self.loops.inside]
-        self._keep.update(map(self.original, targets))
+        self.keep.update(map(self.original, targets))
         return self._add([*targets, *self.loops.with_sinks])
 
     def take_loops(self, loops: Loops, wanted: Iterable[str]) -> None:
@@ -174,7 +174,7 @@ class RunState:
         if node_id in self._lazy:
             for source in self._lazy.pop(node_id):
                 self._release(source)
-        if not self._uses.get(node_id) and node_id not in self._keep:
+        if not self._uses.get(node_id) and node_id not in self.keep:
             self.results.pop(node_id, None)
 
     def found(self, node_id: str) -> None:
@@ -311,7 +311,7 @@ class RunState:
         self._uses[source] -= 1
         if self._uses[source] == 0:
             del self._uses[source]
-            if source not in self._keep:
+            if source not in self.keep:
                 self.results.pop(source, None)
 
 

@@ -46,7 +46,12 @@ class TieredCache(ResultCache):
         return None if result is None else Hit(result, "disk")
 
     def put(
-        self, result: Result, *keys: str | None, label: str = "", lasting: Sequence[str | None] | None = None
+        self,
+        result: Result,
+        *keys: str | None,
+        label: str = "",
+        lasting: Sequence[str | None] | None = None,
+        sought: bool = False,
     ) -> None:
         """Keep ``result`` under those of ``keys`` that are not None, in place of what they led to before.
 
@@ -55,7 +60,7 @@ class TieredCache(ResultCache):
         wanted = [key for key in dict.fromkeys(keys) if key is not None]
         nbytes = self._keep(result, wanted)
         stored = wanted if lasting is None else [key for key in lasting if key is not None]
-        self.disk.put(result, stored, label, nbytes)
+        self.disk.put(result, stored, label, nbytes, sought)
 
     def link(self, result: Result, known: str, key: str, *, lasting: bool = True) -> None:
         """Let ``key`` lead to ``result`` too, where it is still kept under ``known``."""
