@@ -180,9 +180,9 @@ class DiskCache:
         for waiting in self._small.values():
             while waiting:
                 self._jobs.submit(waiting.popleft())
-        if self._recent_links:
-            links, self._recent_links = list(self._recent_links), deque(maxlen=RECENT)
-            self._submit(lambda index: [index.link(*pair) for pair in links])
+        while self._recent_links:
+            known, key = self._recent_links.popleft()
+            self._submit(functools.partial(DiskIndex.link, known=known, key=key))
         if self._uses:
             uses, self._uses = list(self._uses.items()), {}
             self._submit(lambda index: index.touch(uses))
