@@ -31,6 +31,31 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     shared = _shared_options()
 
+    _add_run(commands, shared)
+    validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
+    validate.add_argument("file", metavar="FILE", help="the workflow")
+
+    convert = commands.add_parser("convert", parents=[shared], help="print a workflow as API prompt")
+    convert.add_argument("file", metavar="FILE", help="the workflow")
+    convert.add_argument(
+        "--interfaces", type=Path, metavar="FILE", help="descriptions of nodes not installed (/object_info)"
+    )
+
+    nodes = commands.add_parser("nodes", parents=[shared], help="list the nodes, or describe one")
+    nodes.add_argument("id", nargs="?", metavar="ID", help="a node's id")
+
+    _add_packs(commands, shared)
+
+    commands.add_parser("models", parents=[shared], help="list the model files and their families")
+    _add_cache_commands(commands, shared)
+    _add_token_commands(commands, shared)
+    from engine.cli.serve_arguments import add_serve  # which takes some of its options from here
+
+    add_serve(commands, _shared_options(serving=True))
+    return parser
+
+
+def _add_run(commands: Any, shared: argparse.ArgumentParser) -> None:
     run = commands.add_parser("run", parents=[shared], help="run a workflow and save its pictures")
     run.add_argument("file", metavar="FILE", help="workflow, or a picture that carries one; - is stdin")
     run.add_argument(
@@ -63,27 +88,6 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
     run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
     add_cache_options(run)
-
-    validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
-    validate.add_argument("file", metavar="FILE", help="the workflow")
-
-    convert = commands.add_parser("convert", parents=[shared], help="print a workflow as API prompt")
-    convert.add_argument("file", metavar="FILE", help="the workflow")
-    convert.add_argument(
-        "--interfaces", type=Path, metavar="FILE", help="descriptions of nodes not installed (/object_info)"
-    )
-
-    nodes = commands.add_parser("nodes", parents=[shared], help="list the nodes, or describe one")
-    nodes.add_argument("id", nargs="?", metavar="ID", help="a node's id")
-
-    _add_packs(commands, shared)
-
-    commands.add_parser("models", parents=[shared], help="list the model files and their families")
-    _add_cache_commands(commands, shared)
-    from engine.cli.serve_arguments import add_serve  # which takes some of its options from here
-
-    add_serve(commands, _shared_options(serving=True))
-    return parser
 
 
 def add_cache_options(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +126,19 @@ def _add_cache_commands(commands: Any, shared: argparse.ArgumentParser) -> None:
     for name, text in (("pin", "keep results whatever the budget says"), ("unpin", "undo pin")):
         one = actions.add_parser(name, parents=[place], help=text)
         one.add_argument("keys", nargs="+", metavar="KEY", help="a key of `cache list`, or how it begins")
+
+
+def _add_token_commands(commands: Any, shared: argparse.ArgumentParser) -> None:
+    tokens = commands.add_parser("tokens", help="make, list or remove the tokens that let others use the server")
+    actions = tokens.add_subparsers(dest="action", metavar="ACTION", required=True)
+    place = argparse.ArgumentParser(add_help=False, parents=[shared])
+    place.add_argument("--user-directory", metavar="DIR", help="the user's directory, which holds the tokens")
+    add = actions.add_parser("add", parents=[place], help="make a token and print it, this once")
+    add.add_argument("name", metavar="NAME", help="whose it is")
+    add.add_argument("--role", choices=("view", "run", "admin"), default="run", help="what it allows (default: run)")
+    actions.add_parser("list", parents=[place], help="names and roles; the tokens themselves are not stored")
+    remove = actions.add_parser("remove", parents=[place], help="let a token's holder in no more, at once")
+    remove.add_argument("name", metavar="NAME", help="whose it is")
 
 
 def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -112,6 +112,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     return serve(arguments, arguments.argv)
 
 
+def _tokens(arguments: argparse.Namespace) -> int:
+    from engine.cli.token_commands import tokens
+
+    return tokens(arguments)
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
     {
         "serve": _serve,
@@ -122,5 +128,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
         "models": _models,
         "packs": _packs,
         "cache": _cache,
+        "tokens": _tokens,
     }
 )

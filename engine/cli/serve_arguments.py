@@ -110,6 +110,10 @@ def _add_network(serve: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--enable-cors-header", nargs="?", const="*", metavar="ORIGIN", help="an origin whose pages may call the API"
     )
+    group.add_argument(
+        "--host-name", action="append", default=[], metavar="NAME", help="a name that it is asked under, as a proxy's"
+    )
+    group.add_argument("--require-token", action="store_true", help="only who holds a token gets in, from here too")
     group.add_argument("--auto-launch", action="store_true", help="open the page in a browser")
     group.add_argument("--multi-user", action="store_true", help="keep settings and files by user")
     group.add_argument("--quick-test-for-ci", dest="quick_test", action="store_true", help="start, read nodes, stop")
@@ -122,12 +126,6 @@ def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerO
         raise InputError("--tls-keyfile and --tls-certfile belong together", hint="give both, or none")
     if not 0 <= arguments.port < 65536:
         raise InputError("the port is not one", expected="0 to 65535", got=str(arguments.port))
-    if arguments.enable_cors_header == "*":
-        raise InputError(
-            "every origin would be allowed to run workflows here",
-            expected="--enable-cors-header https://one.origin",
-            hint="name the one origin whose pages may call the API",
-        )
     addresses = tuple(dict.fromkeys(part.strip() for part in arguments.listen.split(",") if part.strip()))
     return ServerOptions(
         listen=addresses or ("127.0.0.1",),
@@ -135,7 +133,9 @@ def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerO
         tls_key=arguments.tls_keyfile,
         tls_certificate=arguments.tls_certfile,
         max_upload_bytes=int(arguments.max_upload_size * (1 << 20)),
-        cors_origin=arguments.enable_cors_header,
+        cors_origins=() if arguments.enable_cors_header is None else (arguments.enable_cors_header,),
+        host_names=tuple(arguments.host_name),
+        require_token=arguments.require_token,
         preview_method=arguments.preview_method,
         preview_size=arguments.preview_size,
         multi_user=arguments.multi_user,

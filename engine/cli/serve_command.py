@@ -25,5 +25,9 @@ def serve(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
 
     sockets = listen(options)  # from here on clients wait instead of being refused
     from engine.server.running import serve as run
+    from engine.server.security import clean_logs
+
+    for handler in logging.getLogger().handlers:
+        clean_logs(handler)
 
     return run(settings, options, sockets)

@@ -13,6 +13,7 @@ from engine.execution.events import Listener, NodeProgress, tell
 from engine.graph.api_prompt import graph_to_api
 from engine.graph.fingerprint import FileIdentity
 from engine.graph.model import EMPTY, Graph, Node
+from engine.graph.secrets import without_values
 
 Meter = Callable[[], Callable[[], tuple[int | None, int]]]
 """Begins to measure when called; what that returns ends it and gives the bytes held at most and the bytes moved."""
@@ -76,7 +77,8 @@ class RunScope:
     """What all contexts of one run share. The API form of the graph is made when a node first asks for it.
 
     ``nodes`` are those of the graph and, while the run goes on, those that nodes made; ``lineage`` tells of the latter.
-    ``kept`` are the keys under which nodes that are not done keep a state.
+    ``kept`` are the keys under which nodes that are not done keep a state. ``secrets`` are texts that no document
+    shows to a node.
     """
 
     graph: Graph
@@ -86,12 +88,13 @@ class RunScope:
     nodes: Mapping[str, Node] = dataclasses.field(default_factory=lambda: EMPTY)
     lineage: dict[str, Lineage] = dataclasses.field(default_factory=dict)
     kept: set[str] = dataclasses.field(default_factory=set)
+    secrets: frozenset[str] = frozenset()
     _prompt: dict[str, Any] | None = None
 
     def prompt(self) -> Mapping[str, Any]:
         """Return the API form of the graph."""
         if self._prompt is None:
-            self._prompt = graph_to_api(self.graph)
+            self._prompt = without_values(graph_to_api(self.graph), self.secrets)
         return self._prompt
 
     def display_id(self, node_id: str) -> str | None:
@@ -124,7 +127,8 @@ class Context:
     @property
     def workflow(self) -> Mapping[str, Any] | None:
         """The editor's document that the graph came from, or None."""
-        return self.scope.graph.workflow
+        workflow: Mapping[str, Any] | None = without_values(self.scope.graph.workflow, self.scope.secrets)
+        return workflow
 
     @property
     def graph_view(self) -> RunScope:

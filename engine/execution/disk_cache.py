@@ -235,6 +235,8 @@ class DiskCache:
         path = self.directory / INDEX
         for attempt in (0, 1):
             try:
+                # For its owner alone: what was asked for and made is in it.
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._blobs.make()
                 mark_as_cache(self.directory)
                 self._reader = DiskIndex(path, self._blobs.remove)

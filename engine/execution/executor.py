@@ -42,6 +42,7 @@ from engine.execution.run_state import RunState, wanted_outputs
 from engine.graph.model import Graph, Link, Node
 from engine.graph.node_types import Blocked, NodeResult
 from engine.graph.registry import Registry
+from engine.graph.secrets import secret_values
 
 _log = logging.getLogger("safelight.execution")
 
@@ -65,7 +66,8 @@ def execute(
     cancelled in the result. A KeyboardInterrupt counts as being cancelled. Raises `InputError` when no output or
     an unknown one is wanted, `GraphError` for a graph with a cycle, a loose link, or a loop without an end.
     """
-    scope = RunScope(graph, services or Services(), listener, cancel or CancelToken())
+    hidden = secret_values(graph, registry)
+    scope = RunScope(graph, services or Services(), listener, cancel or CancelToken(), secrets=hidden)
     return _Run(scope, registry, cache, wanted_outputs(graph, registry, outputs)).run()
 
 

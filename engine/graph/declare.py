@@ -72,11 +72,15 @@ class Float:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
-    """Mark a string; ``mentions`` is the folder whose files it may name (`engine.graph.mentions`)."""
+    """Mark a string; ``mentions`` is the folder whose files it may name (`engine.graph.mentions`).
+
+    A ``secret`` one, such as a key for a service, is left out of whatever is kept (`engine.graph.secrets`).
+    """
 
     multiline: bool = False
     dynamic_prompts: bool = False
     mentions: str | None = None
+    secret: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -217,8 +221,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         case Float(low, high, step, rounding):
             _check_default(name, default, (int, float), low, high)
             return Parameter(type="FLOAT", minimum=low, maximum=high, step=step, round=rounding, **common)
-        case Text(multiline, dynamic, mentions):
+        case Text(multiline, dynamic, mentions, secret):
             texts: dict[str, Any] = {"multiline": multiline, "dynamic_prompts": dynamic, "mentions": mentions}
+            texts["secret"] = secret
             return Parameter(type="STRING", **texts, **common)
         case Boolean():
             return Parameter(type="BOOLEAN", **common)

@@ -19,7 +19,7 @@ from engine.graph.model import Node
 
 __all__ = ["resolve_dynamic_texts", "resolve_text"]
 
-COMMENT: Final = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+COMMENT: Final = re.compile(r"/[*/]")
 ESCAPABLE: Final = "{}|"
 SEED_INPUTS: Final = ("seed", "noise_seed")
 
@@ -48,7 +48,7 @@ def resolve_text(text: str, choose: Callable[[list[str]], str]) -> str:
     stay as they are, and ``{a}`` is a choice of one.
     """
     closed: list[list[str]] = [[""]]  # of every open brace, the options so far; the first entry is the text outside
-    characters = iter(COMMENT.sub("", text))
+    characters = iter(_without_comments(text))
     for character in characters:
         if character == "\\":
             following = next(characters, "")
@@ -63,6 +63,26 @@ def resolve_text(text: str, choose: Callable[[list[str]], str]) -> str:
         else:
             closed[-1][-1] += character
     return "{".join("|".join(options) for options in closed)
+
+
+def _without_comments(text: str) -> str:
+    """Leave out ``/* … */`` and ``// …`` (to the end of its line) in one pass, also of a text that is all openings."""
+    pieces: list[str] = []
+    at, closing_ahead = 0, True
+    while (found := COMMENT.search(text, at)) is not None:
+        start = found.start()
+        pieces.append(text[at:start])
+        if found[0] == "//":
+            end = text.find("\n", start)
+            at = len(text) if end < 0 else end
+            continue
+        end = text.find("*/", start + 2) if closing_ahead else -1
+        closing_ahead = end >= 0
+        if not closing_ahead:  # it opens nothing, and no later one does
+            pieces.append("/")
+        at = end + 2 if closing_ahead else start + 1
+    pieces.append(text[at:])
+    return "".join(pieces)
 
 
 def _draw_from(id: str, name: str, text: str, seeds: Iterable[object]) -> Callable[[list[str]], str]:

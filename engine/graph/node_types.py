@@ -99,6 +99,7 @@ class Parameter:
     ``type`` is a socket type or one of INT FLOAT STRING BOOLEAN COMBO. ``minimum``/``maximum`` are inclusive.
     ``mentions`` is a folder whose files the text may name, see `engine.graph.mentions`.
     A ``lazy`` input is only computed when the node asks for it; a ``raw_link`` input is given the `Link` itself.
+    A ``secret`` one is left out of whatever is kept or shown.
     ``options`` keeps what the ecosystem's files say about the input and the engine has no use for.
     """
 
@@ -119,6 +120,7 @@ class Parameter:
     force_input: bool = False
     lazy: bool = False
     raw_link: bool = False
+    secret: bool = False
     help: str = ""
     options: Mapping[str, Any] = dataclasses.field(default_factory=_no_options)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from engine.errors import MediaError
 from engine.media.images import open_image
 
 PREVIEW_FORMATS = ("webp", "jpeg")
@@ -40,12 +39,6 @@ def channel_of(path: Path, channel: str) -> bytes:
     return buffer.getvalue()
 
 
-def check_image(data: bytes, name: str) -> None:
-    """Make sure that ``data`` is a whole picture within the limits. Raises `MediaError`."""
-    with open_image(data, name=name) as opened:
-        opened.load()
-
-
 def with_mask(original: Path, mask: bytes, texts: dict[str, str]) -> bytes:
     """Return ``original`` as PNG whose alpha is that of ``mask`` (scaled to its size), with ``texts`` inside.
 
@@ -68,4 +61,4 @@ def with_mask(original: Path, mask: bytes, texts: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["CHANNELS", "PREVIEW_FORMATS", "MediaError", "channel_of", "check_image", "preview_of", "with_mask"]
+__all__ = ["CHANNELS", "PREVIEW_FORMATS", "channel_of", "preview_of", "with_mask"]

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from engine.errors import MediaError, PathError, SafelightError
+from engine.errors import SafelightError
 from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users
-from engine.server.state import STATE, Handler, Route, ServerState, answer_error, answer_problem
+from engine.server.security.failures import answer_for
+from engine.server.state import STATE, Handler, Route, ServerState, answer_error
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
@@ -59,10 +60,8 @@ async def say_what_failed(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except web.HTTPException:
         raise
-    except (PathError, MediaError) as error:
-        return answer_problem(error)
     except SafelightError as error:
-        return answer_problem(error, 500 if error.exit_code == 1 else 400)
+        return answer_for(error)
     except (ConnectionError, TimeoutError):
         raise
     except Exception:  # noqa: BLE001 (whatever it is: nothing of it reaches the client)

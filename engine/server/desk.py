@@ -46,7 +46,6 @@ class _Running:
     job: QueuedJob
     story: Story
     began: bool = False
-    finishing: bool = False
 
 
 class Desk:
@@ -76,6 +75,9 @@ class Desk:
         self._waiting: dict[str, QueuedJob] = {}
         self._accepting = 0
         self._running: _Running | None = None
+        self._ending: _Running | None = None
+        """The job whose end is being kept. The next one runs meanwhile, and what it says is held back until then."""
+        self._held: list[tuple[Mapping[str, Any], bytes | None]] = []
         self._number = 0
         self._next_event = 1
         self._reserved = 0
@@ -90,7 +92,7 @@ class Desk:
     @property
     def remaining(self) -> int:
         """How many jobs wait or run."""
-        return len(self._waiting) + (self._running is not None)
+        return len(self._waiting) + (self._running is not None) + (self._ending is not None)
 
     def waiting(self) -> list[QueuedJob]:
         """List the jobs that wait, in their order."""
@@ -210,6 +212,9 @@ class Desk:
         running = self._running
         if running is None or event.get("job") != running.job.id:
             return
+        if self._ending is not None:
+            self._held.append((event, data))
+            return
         name = event["event"]
         if name == "preview":
             if data is not None:
@@ -220,7 +225,9 @@ class Desk:
             self.console.add(event)
             return
         if name == "job_finished":
-            running.finishing = True
+            self._begin(running)
+            self._ending, self._running = running, None
+            self.pump()
             task = asyncio.get_running_loop().create_task(self._finish(running, event["report"]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -239,7 +246,6 @@ class Desk:
     async def _finish(self, running: _Running, report: Mapping[str, Any]) -> None:
         """Keep how a job ended, then tell it: whoever hears of the end finds the history there."""
         job, story = running.job, running.story
-        self._begin(running)
         state, message = story.end(report)
         completed = state == rows.COMPLETED
         status = {
@@ -258,10 +264,13 @@ class Desk:
         self.finished[state] = self.finished.get(state, 0) + 1
         self._publish(job, message)
         self._publish(job, Message("executing", {"node": None, "prompt_id": job.id}))
-        self._running = None
+        self._ending = None
         self.tell_status()
+        held, self._held = self._held, []
+        for event, data in held:
+            self._hear(event, data)
         self.pump()
-        if self._running is None:
+        if self._running is None and self._ending is None:
             self._idle.set()
 
     def _publish(self, job: QueuedJob, message: Message) -> None:
@@ -303,7 +312,7 @@ class Desk:
     def interrupt(self, id: str | None = None) -> bool:
         """Ask the job that runs to stop; with ``id`` only if it is that one. Say whether one was asked."""
         running = self._running
-        if running is None or running.finishing or (id is not None and running.job.id != id):
+        if running is None or (id is not None and running.job.id != id):
             return False
         self.supervisor.cancel(running.job.id)
         return True
@@ -318,7 +327,7 @@ class Desk:
         One that does not is left as it is in the store: the next server runs it again.
         """
         self.closing = True
-        if self._running is not None and grace_s > 0:
+        if (self._running is not None or self._ending is not None) and grace_s > 0:
             try:
                 await asyncio.wait_for(self._idle.wait(), grace_s)
             except TimeoutError:

@@ -15,10 +15,11 @@ DEFAULT_PORT = 8188
 class ServerOptions:
     """Say where the server listens and what it allows.
 
-    ``listen`` are addresses to bind. ``max_upload_bytes`` bounds a request's body. ``cors_origin`` is the one origin,
-    beside the server's own, whose pages may read answers. ``max_pending`` bounds the queue, ``history_size`` what is
-    remembered of jobs that ended. ``socket_bytes`` is what may wait for a WebSocket client that does not read before
-    it is let go of.
+    ``listen`` are addresses to bind. ``max_upload_bytes`` bounds a request's body. ``cors_origins`` are the origins,
+    beside the server's own, whose pages may read answers; ``host_names`` the names that it is asked under, beside those
+    of this machine; with ``require_token`` only who holds a token gets in. ``max_pending`` bounds the queue,
+    ``history_size`` what is remembered of jobs that ended. ``socket_bytes`` is what may wait for a WebSocket client
+    that does not read before it is let go of.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1",)
@@ -26,7 +27,9 @@ class ServerOptions:
     tls_key: Path | None = None
     tls_certificate: Path | None = None
     max_upload_bytes: int = 100 << 20
-    cors_origin: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
+    require_token: bool = False
     preview_method: PreviewMethod = "auto"
     preview_size: int = 512
     multi_user: bool = False

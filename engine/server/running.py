@@ -9,7 +9,7 @@ import importlib
 import logging
 import signal
 import socket
-import ssl
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from engine.errors import InputError
 from engine.jobs.job import listener_in
 from engine.jobs.options import SupervisorOptions
 from engine.jobs.previews import PreviewOptions
@@ -29,6 +28,7 @@ from engine.server.desk import Desk
 from engine.server.hub import Hub
 from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
+from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_context
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
 from engine.server.user_files import UserFiles
@@ -56,33 +56,33 @@ def serve(
     settings: Settings,
     options: ServerOptions,
     sockets: Sequence[socket.socket],
-    middlewares: Sequence[Middleware] = (),
     parts: Parts | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
-    return asyncio.run(_serve(settings, options, sockets, middlewares, parts or Parts()))
+    return asyncio.run(_serve(settings, options, sockets, parts or Parts()))
 
 
 async def _serve(
     settings: Settings,
     options: ServerOptions,
     sockets: Sequence[socket.socket],
-    middlewares: Sequence[Middleware],
     parts: Parts,
 ) -> int:
+    guard = _make_guard(settings, options)
+    context = tls_context(options.tls_key, options.tls_certificate)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends asyncio.run itself
             loop.add_signal_handler(number, stop.set)
-    async with running(settings, options, middlewares, parts) as (state, app):
+    async with running(settings, options, guard.middlewares, parts) as (state, app):
+        guard.attach(app)
         await state.desk.restore()  # before the first answer, which may be how long the queue is
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
         await runner.setup()
-        context = _tls(options)
         for one in sockets:
             await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
-        _announce(options, sockets)
+        _announce(options, sockets, guard)
         state.desk.pump()
         if not options.quick_test:  # whoever came first is answered before anything large is loaded
             with contextlib.suppress(TimeoutError):
@@ -144,24 +144,28 @@ def _queue_directory(wanted: Path, stack: contextlib.ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="safelight-queue-")))
 
 
-def _tls(options: ServerOptions) -> ssl.SSLContext | None:
-    if options.tls_certificate is None or options.tls_key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(options.tls_certificate, options.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(f"the certificate cannot be used: {error}", hint="give PEM files") from error
-    return context
+def _make_guard(settings: Settings, options: ServerOptions) -> Guard:
+    """Return what keeps out who does not belong. Raises `InputError` where others could get in without a token."""
+    return make_guard(
+        settings.user_directory or settings.base_directory / "user",
+        listen=options.listen,
+        tls=options.tls_certificate is not None,
+        host_names=options.host_names,
+        cors_origins=options.cors_origins,
+        require_token=options.require_token,
+        max_upload_bytes=options.max_upload_bytes,
+        debug=settings.debug,
+    )
 
 
-def _announce(options: ServerOptions, sockets: Sequence[socket.socket]) -> None:
+def _announce(options: ServerOptions, sockets: Sequence[socket.socket], guard: Guard) -> None:
     kind = "https" if options.tls_certificate is not None else "http"
     for one in sockets:
         host, port = one.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         _log.info("listening: %s://%s:%s", kind, shown, port)
+    if sockets and guard.policy.token_required:  # the way in holds a token, so it goes to the terminal, not to the log
+        sys.stderr.write(say_how_to_get_in(guard, *sockets[0].getsockname()[:2]) + "\n")
     if options.auto_launch and sockets:
         import webbrowser
 

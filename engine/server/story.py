@@ -202,7 +202,7 @@ class Story:
             "exception_type": kind,
             "traceback": lines,
             "current_inputs": given,
-            "current_outputs": list(self.meta),
+            "current_outputs": list(dict.fromkeys([*self._told, *self._executed])),
             "code": problem.get("code"),
             "hint": problem.get("hint"),
         }

@@ -24,6 +24,7 @@ from engine.errors import OutputError, WeightError
 __all__ = ["DTYPES", "Header", "TensorEntry", "parse_header", "save_safetensors", "write_safetensors"]
 
 MAX_HEADER_BYTES: Final = 100_000_000  # the reference implementation's limit
+MAX_TENSORS: Final = 200_000  # the largest files in the field have some ten thousand
 LENGTH_BYTES: Final = 8
 ALIGNMENT: Final = 8
 DOWNLOAD_AGAIN: Final = "download the file again, and compare its size or sha256 with what the source states"
@@ -88,7 +89,10 @@ def parse_header(file: BinaryIO, size: int, name: str) -> Header:
         raise _damaged(
             name, "the file is truncated inside its header", f"{length} bytes of header", f"{size - LENGTH_BYTES} bytes"
         )
-    document = _parse_json(file.read(length), name)
+    text = file.read(length)
+    if text.count(b'"data_offsets"') > MAX_TENSORS:  # before the parser makes a thousand bytes of each
+        raise _damaged(name, "the header lists too many tensors", f"at most {MAX_TENSORS}", "more")
+    document = _parse_json(text, name)
     metadata = _check_metadata(document.pop("__metadata__", None), name)
     entries = [(key, _check_entry(key, value, name)) for key, value in document.items()]
     entries.sort(key=lambda item: (item[1].start, item[1].nbytes))

@@ -49,10 +49,9 @@ def cli(base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Cli:
     return Cli(base, tmp_path, capfd)
 
 
-def test_help_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
-    assert "run" in capsys.readouterr().out
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
+    assert "run" in capsys.readouterr().out
     assert main(["run", "--help"]) == 0
     assert main(["nonsense"]) == 2
     assert main(["run"]) == 2

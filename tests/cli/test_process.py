@@ -28,7 +28,9 @@ def left_behind(tmp_path: Path) -> list[str]:
     return [path.name for path in (tmp_path / "output").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], [], ["validate", "workflows/text_to_image.json"], ["nodes"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["serve", "--help"], ["validate", "workflows/text_to_image.json"], ["nodes"]]
+)
 def test_nothing_heavy_is_imported_to_answer_quickly(root: Path, arguments: list[str]) -> None:
     script = """
 import sys

@@ -14,13 +14,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from engine.errors import MediaError, OutputError, PathError, SafelightError
 from engine.media.images import SUFFIXES
 from engine.media.metadata import read_metadata
-from engine.media.serving import CHANNELS, PREVIEW_FORMATS, channel_of, check_image, preview_of, with_mask
+from engine.media.serving import CHANNELS, PREVIEW_FORMATS, channel_of, preview_of, with_mask
+from engine.media.uploads import clean_picture
 from engine.paths import new_path, replace_file, split_annotation
+from engine.server.security import Limits, read_form
 from engine.server.state import Route, ServerState, answer_json, answer_problem, bad_request, state_of
 
 SERVED: Final[Mapping[str, str]] = {
@@ -46,6 +48,7 @@ OTHER_UPLOADS: Final = frozenset(
 )
 FOLDERS: Final = ("input", "output", "temp")
 MOST_NAMES: Final = 10_000
+MAX_TEXT: Final = 1 << 16
 BINARY: Final = "application/octet-stream"
 
 
@@ -121,7 +124,7 @@ Making = Callable[[ServerState, Mapping[str, str], bytes], bytes]
 
 async def _upload(request: web.Request, make: Making) -> web.StreamResponse:
     state = state_of(request)
-    fields, name, data = await _read_form(request, state.options.max_upload_bytes)
+    fields, name, data = await _read(request, state.options.max_upload_bytes)
     if name is None or not data:
         raise bad_request("no file was sent", 'the form needs a file in the field "image"')
     folder = fields.get("type", "input")
@@ -136,33 +139,14 @@ async def _upload(request: web.Request, make: Making) -> web.StreamResponse:
     return answer_json({"name": made.name, "subfolder": fields.get("subfolder", "").strip("/"), "type": folder})
 
 
-async def _read_form(request: web.Request, most: int) -> tuple[dict[str, str], str | None, bytes]:
-    """Read a form with one file. Raises `web.HTTPException` when it is none, or too large."""
+async def _read(request: web.Request, most: int) -> tuple[dict[str, str], str | None, bytes]:
+    """Read a form with one file: its texts, the file's name and bytes. Raises `web.HTTPBadRequest` where it is none."""
     if not request.content_type.startswith("multipart/"):
         raise bad_request("the body is not a form", "send multipart/form-data")
-    fields: dict[str, str] = {}
-    name, data = None, b""
-    try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or len(fields) > 20:
-                raise bad_request("the form has parts that do not belong there")
-            content = await _read_part(part, most if part.name == "image" else 1 << 16)
-            if part.name == "image":
-                name, data = part.filename, content
-            elif part.name is not None:
-                fields[part.name] = content.decode("utf-8", "replace")
-    except (ValueError, AssertionError, LookupError) as error:
-        raise bad_request("the form cannot be read", str(error)[:200]) from None
-    return fields, name, data
-
-
-async def _read_part(part: BodyPartReader, most: int) -> bytes:
-    found = bytearray()
-    while chunk := await part.read_chunk(1 << 16):
-        found += chunk
-        if len(found) > most:
-            raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(found))
-    return bytes(found)
+    with await read_form(request, Limits(max_upload_bytes=most)) as form:
+        image = form.get("image")
+        fields = {part.name: part.text() for part in form.parts if part is not image and part.size < MAX_TEXT}
+        return fields, None if image is None else image.file_name, b"" if image is None else image.read()
 
 
 def _store(state: ServerState, folder: str, fields: Mapping[str, str], name: str, data: bytes, make: Making) -> Path:
@@ -170,7 +154,7 @@ def _store(state: ServerState, folder: str, fields: Mapping[str, str], name: str
     name = PurePosixPath(name.replace("\\", "/")).name  # browsers of old send whole paths
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in SUFFIXES:
-        check_image(data, name)
+        data = clean_picture(data, name=name)
     elif suffix not in OTHER_UPLOADS:
         raise MediaError(
             f"files like {name[:80]!r} are not taken",

@@ -1,0 +1,78 @@
+"""Put the security headers on every answer, whoever made it, and take active types from what is no page of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+from aiohttp import web
+
+from engine.server.security.origins import allow_invited
+from engine.server.security.policy import Policy
+from engine.server.security.roles import least_role, matched_path
+from engine.server.security.tokens import Role
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    "object-src 'none'"
+)
+SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Server": "Safelight",
+    }
+)
+PASSIVE_TYPES = frozenset(
+    {
+        "application/json",
+        "application/octet-stream",
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/gif",
+        "text/plain",
+        "text/event-stream",
+        "audio/wav",
+        "audio/mpeg",
+        "audio/flac",
+        "audio/ogg",
+        "video/mp4",
+        "video/webm",
+        "",
+    }
+)
+"""Types that a browser shows or plays but never runs."""
+
+Signal = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+def header_signal(policy: Policy, table: Mapping[str, Role]) -> Signal:
+    """Return the signal handler for ``app.on_response_prepare``; it sees handshakes and errors as well."""
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(SECURITY_HEADERS)
+        path = matched_path(request.match_info)
+        is_page = least_role(request.method, path, table) is Role.PUBLIC or path in PAGES
+        if not is_page:
+            response.headers.setdefault("Cache-Control", "no-store")
+            _make_passive(response)
+        allow_invited(request, response, policy)
+
+    return add_headers
+
+
+PAGES = frozenset({"/docs", "/docs/*", "/docs/api", "/extensions/*"})
+"""Own pages beside the public ones."""
+
+
+def _make_passive(response: web.StreamResponse) -> None:
+    """Turn an answer that a browser could run into a download: the last line, should a route forget `serving`."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind not in PASSIVE_TYPES and response.status not in (101, 304):
+        response.headers["Content-Type"] = "application/octet-stream"
+        response.headers.setdefault("Content-Disposition", "attachment")
