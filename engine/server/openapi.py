@@ -82,7 +82,7 @@ def _answer(code: int, text: str, kind: str) -> dict[str, Any]:
     if code >= 400:
         schema: Mapping[str, Any] = {"$ref": "#/components/schemas/Error"}
         return {"description": text, "content": {"application/json": {"schema": schema}}}
-    return {"description": text} if code in (101, 204) else {"description": text, "content": {kind: {}}}
+    return {"description": text} if code in (101, 204) or not kind else {"description": text, "content": {kind: {}}}
 
 
 def page(routes: Iterable[Route]) -> str:

@@ -206,7 +206,8 @@ ROUTES: Final = (
     ),
     Route("GET", "/extensions", get_extensions, "Scripts for the editor"),
     Route("GET", "/experiment/models", get_experiment_models, "Kinds of model files with their folders"),
-    Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times"),
+    Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times",
+          answers={404: "no such kind"}),
     Route("GET", "/i18n", get_nothing, "Translations that packs bring"),
     Route("GET", "/global_subgraphs", get_nothing, "Subgraphs that packs bring"),
     Route("GET", "/node_replacements", get_nothing, "Node types that took the place of others"),
@@ -215,7 +216,7 @@ ROUTES: Final = (
     Route("GET", "/internal/logs", get_logs, "What nodes printed last"),
     Route("GET", "/internal/logs/raw", get_raw_logs, "What nodes printed last, line by line"),
     Route(
-        "PATCH", "/internal/logs/subscribe", patch_logs, "Ask for lines as they are printed",
+        "PATCH", "/internal/logs/subscribe", patch_logs, "Ask for lines as they are printed", kind="",
         body={"type": "object", "properties": {"clientId": {"type": "string"}, "enabled": {"type": "boolean"}}},
     ),
 )  # fmt: skip
