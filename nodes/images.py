@@ -24,9 +24,10 @@ def load_image(context: Any, *, image: PictureFile) -> tuple[Image, Mask]:
     """
     import torch
 
-    from engine.media.images import decode_image
+    from engine.media.images import MAX_FILE_BYTES, decode_image
+    from engine.paths.opening import read_inside
 
-    picture = decode_image(context.folders.resolve("input", image), name=image)
+    picture = decode_image(read_inside(context.folders, "input", image, MAX_FILE_BYTES), name=image)
     pixels = torch.from_numpy(picture.pixels)
     if picture.alpha is None:
         return pixels, torch.zeros(pixels.shape[0], 64, 64)

@@ -22,9 +22,10 @@ def load_image_mask(
     """
     import torch
 
-    from engine.media.images import decode_image
+    from engine.media.images import MAX_FILE_BYTES, decode_image
+    from engine.paths.opening import read_inside
 
-    picture = decode_image(context.folders.resolve("input", image), name=image)
+    picture = decode_image(read_inside(context.folders, "input", image, MAX_FILE_BYTES), name=image)
     if channel == "alpha":
         if picture.alpha is None:
             return torch.zeros(picture.pixels.shape[:3])[:1]

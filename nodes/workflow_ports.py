@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from engine.graph.declare import Anything, Choice, Text, node
+from engine.graph.node_types import NodeResult
 from engine.graph.signature import PORT_TYPES
 
 Name = Annotated[str, Text()]
@@ -29,4 +30,5 @@ def workflow_output(*, name: Name = "output", value: Anything) -> Anything:
     name: what the value is called.
     value: what to give.
     """
-    return value
+    plain = isinstance(value, (str, int, float, bool))
+    return NodeResult((value,), ui={"value": [value]}) if plain else value

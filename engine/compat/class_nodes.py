@@ -51,6 +51,7 @@ def node_type_of(id: str, kind: type, owner: Owner, instances: Instances, displa
         input_is_list=as_lists,
         open_inputs=signature_of(getattr(kind, function)).open,
         drops_unknown=True,
+        lasting=False,
         per_node=per_node,
         needs=adapter.needs if asks_lazily else None,
         changed=change_question(changed, names, sections.hidden, as_lists) if callable(changed) else None,

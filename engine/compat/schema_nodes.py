@@ -53,6 +53,7 @@ def schema_node_type(kind: Any, owner: Owner, id: str | None = None, title: str 
         input_is_list=as_lists,
         open_inputs=bool(schema.accept_all_inputs),
         drops_unknown=True,
+        lasting=False,
         per_node=bool(schema.not_idempotent) or "UNIQUE_ID" in hidden,
         needs=adapter.needs if lazy else None,
         changed=change_question(asks.fingerprint_inputs, names, (), as_lists, adapter.arranged) if changed else None,

@@ -13,7 +13,7 @@ import dataclasses
 import heapq
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -185,15 +185,18 @@ class ResultCache:
         result = self.get(key)
         return None if result is None else Hit(result, "memory")
 
-    def put(self, result: Result, *keys: str | None, label: str = "") -> None:
+    def put(
+        self, result: Result, *keys: str | None, label: str = "", lasting: Sequence[str | None] | None = None
+    ) -> None:
         """Keep ``result`` under those of ``keys`` that are not None, in place of what they led to before.
 
-        ``label`` says what kind of node made it; only tiers that report on what they hold use it.
+        ``label`` says what kind of node made it; only tiers that report on what they hold use it. A tier that outlives
+        the process keeps it under the keys in ``lasting`` alone (None: all).
         """
         self._keep(result, [key for key in dict.fromkeys(keys) if key is not None])
 
-    def link(self, result: Result, known: str, key: str) -> None:
-        """Let ``key`` lead to ``result`` too, if it is still kept under ``known``."""
+    def link(self, result: Result, known: str, key: str, *, lasting: bool = True) -> None:
+        """Let ``key`` lead to ``result`` too, if it is still kept under ``known``; on disk too if ``lasting``."""
         with self._lock:
             entry = self._by_key.get(known)
             if entry is None or entry.result is not result or self._by_key.get(key) is entry:
@@ -260,11 +263,13 @@ class ResultCache:
         stamps = stamp_files(written) if written else ()
         with self._lock:
             for key in wanted:
-                self._forget(key)
+                if key in self._by_key:
+                    self._forget(key)
             whole = size + KEY_OVERHEAD * len(wanted)
             if not wanted or whole > self._max_size or self._max_results == 0:
                 return size
-            self._shrink(whole, 1)
+            if self._size + whole > self._max_size or self._max_results is not None:
+                self._shrink(whole, 1)
             self._numbers += 1
             entry = _Entry(result, size, (result.seconds + RUN_SECONDS) / whole, self._numbers, stamps)
             self._rank(entry)

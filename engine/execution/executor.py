@@ -35,6 +35,7 @@ from engine.execution.events import Listener, RunFinished, RunStarted, tell
 from engine.execution.expansion import expand, resolved, shown_inside
 from engine.execution.failures import failure_of
 from engine.execution.job import Job, make_calls
+from engine.execution.lasting import Lasting
 from engine.execution.looping import Rounds, begin_round, end_round, enter, gathered, loop_origin
 from engine.execution.outcome import NodeOutcome, RunResult, State
 from engine.execution.overlap import Overlap
@@ -80,6 +81,7 @@ class _Run:
         self._cache = cache
         self._wanted = wanted
         self._state = RunState(scope, registry, cache)
+        self._lasting = Lasting(scope.graph, registry)
         self._overlap = Overlap()
         self._asked: dict[str, set[str]] = {}
         self._expanding: dict[str, Job] = {}
@@ -247,7 +249,8 @@ class _Run:
             self._end(node.id, self._blocked(node, job.blocked[0]))
             return
         if node_type.cacheable and not job.retries:
-            self._cache.put(result, self._state.keys[node.id], job.origin, label=node_type.id)
+            derivation, lasting = self._state.keys[node.id], self._lasting.keys(node_type, node.id, job.origin)
+            self._cache.put(result, derivation, job.origin, label=node_type.id, lasting=lasting)
         outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
         self._end(node.id, outcome)
 
@@ -273,7 +276,7 @@ class _Run:
             return False
         result = hit.result
         if derivation is not None:
-            self._cache.link(result, origin, derivation)
+            self._cache.link(result, origin, derivation, lasting=not self._lasting.below(node_id))
         self._state.results[node_id] = result
         self._state.report.told_again(result)
         self._end(node_id, NodeOutcome(State.CACHED, 0.0, result.ui, result.files, tier=hit.tier))
@@ -304,15 +307,18 @@ class _Run:
         kept = Result(result.values, job.origin, result.ui, result.files, seconds, tuple(rounds.shown))
         state.results[end] = kept
         if node_type.cacheable:
-            self._cache.put(kept, state.keys[end], job.origin, label=node_type.id)
+            lasting = self._lasting.keys(node_type, end, job.origin)
+            self._cache.put(kept, state.keys[end], job.origin, label=node_type.id, lasting=lasting)
         self._end(end, NodeOutcome(State.DONE, seconds, result.ui, result.files))
 
     def _end(self, node_id: str, outcome: NodeOutcome) -> None:
         """Finish a node, and forget what only its turns needed."""
-        job = self._expanding.pop(node_id, None)
-        self._asked.pop(node_id, None)
-        self._looping.pop(node_id, None)
+        if self._asked:
+            self._asked.pop(node_id, None)
+        if self._looping:
+            self._looping.pop(node_id, None)
         self._state.finish(node_id, outcome)
+        job = self._expanding.pop(node_id, None) if self._expanding else None
         if job is not None and job.expansion is not None:
             self._state.shrink(job.expansion.added)
 

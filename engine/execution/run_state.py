@@ -169,8 +169,11 @@ class RunState:
         """Take a node off the agenda, tell what became of it, and drop what nobody needs any more."""
         self.report.reached(node_id, outcome)
         self.agenda.finish(node_id)
-        for source in (*self._sources.pop(node_id), *self._lazy.pop(node_id, ())):
+        for source in self._sources.pop(node_id):
             self._release(source)
+        if node_id in self._lazy:
+            for source in self._lazy.pop(node_id):
+                self._release(source)
         if not self._uses.get(node_id) and node_id not in self._keep:
             self.results.pop(node_id, None)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +45,23 @@ class TieredCache(ResultCache):
         result = self._from_disk(key)
         return None if result is None else Hit(result, "disk")
 
-    def put(self, result: Result, *keys: str | None, label: str = "") -> None:
+    def put(
+        self, result: Result, *keys: str | None, label: str = "", lasting: Sequence[str | None] | None = None
+    ) -> None:
         """Keep ``result`` under those of ``keys`` that are not None, in place of what they led to before.
 
         ``label``, the type of the node that made it, is what `cache stats` counts by.
         """
         wanted = [key for key in dict.fromkeys(keys) if key is not None]
         nbytes = self._keep(result, wanted)
-        self.disk.put(result, wanted, label, nbytes)
+        stored = wanted if lasting is None else [key for key in lasting if key is not None]
+        self.disk.put(result, stored, label, nbytes)
 
-    def link(self, result: Result, known: str, key: str) -> None:
+    def link(self, result: Result, known: str, key: str, *, lasting: bool = True) -> None:
         """Let ``key`` lead to ``result`` too, where it is still kept under ``known``."""
         super().link(result, known, key)
-        self.disk.link(known, key)
+        if lasting:
+            self.disk.link(known, key)
 
     def keep_partial(self, key: str, state: Any, seconds: float = PARTIAL_SECONDS) -> None:
         """Keep what a node that is still at work could go on from, also after a crash."""

@@ -76,7 +76,7 @@ class Fingerprints:
             value = inputs.get(name, MISSING)
             if type(value) is Link:
                 source = keys[value.node]
-                if source is None or name in kind.folders or name in kind.mentions:
+                if source is None or (kind.names_files and (name in kind.folders or name in kind.mentions)):
                     return None
                 parts.append(f"{label}@{source}:{value.slot};")
                 continue
@@ -85,7 +85,8 @@ class Fingerprints:
                 continue
             try:
                 parts.append(label + literal_token(value))
-                parts.append(self._file_tokens(kind, name, value))
+                if kind.names_files:
+                    parts.append(self._file_tokens(kind, name, value))
             except (SafelightError, OSError):
                 return None  # the same failure is met again, and reported, when the node's turn comes
         return digest("".join(parts))
@@ -114,7 +115,8 @@ class Fingerprints:
             if token is None and type(node.inputs[name]) is Link:
                 continue
             parts.append(label + (literal_token(values[name]) if token is None else token))
-            parts.append(self._file_tokens(kind, name, values[name]))
+            if kind.names_files:
+                parts.append(self._file_tokens(kind, name, values[name]))
         return digest("".join(parts))
 
     def _own_token(self, node: Node, own: NodeType) -> str | None:
@@ -215,6 +217,7 @@ class _Kind:
     folders: Mapping[str, FolderChoices]
     mentions: Mapping[str, str]
     own: NodeType | None
+    names_files: bool
 
     def parts(self, inputs: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
         """Return the declared inputs, then any other that the node has, by name."""
@@ -231,12 +234,15 @@ def _describe(node_type: NodeType, salt: str) -> _Kind:
         default = "" if parameter.default is MISSING else label + literal_token(parameter.default)
         declared.append((parameter.name, label, default))
     head = (salt, node_type.id, node_type.version)
+    folders = {p.name: p.choices for p in node_type.inputs if isinstance(p.choices, FolderChoices)}
+    mentions = {p.name: p.mentions for p in node_type.inputs if p.mentions}
     return _Kind(
         prefix="".join(f"{len(part)}:{part}" for part in head),
         cacheable=node_type.cacheable,
         declared=tuple(declared),
         names=frozenset(node_type.by_name),
-        folders={p.name: p.choices for p in node_type.inputs if isinstance(p.choices, FolderChoices)},
-        mentions={p.name: p.mentions for p in node_type.inputs if p.mentions},
+        folders=folders,
+        mentions=mentions,
+        names_files=bool(folders or mentions),
         own=node_type if node_type.per_node or node_type.changed is not None else None,
     )

@@ -241,6 +241,8 @@ class NodeType:
     when the node's code changes. ``uses_model`` names the inputs whose weights the node computes with, so that work
     can be grouped by model.
 
+    A result that is not ``lasting`` is kept no longer than this process: who knows what else it depends on.
+
     With ``input_is_list`` the node is called once with a list for each input, instead of once for each item of a
     `Many`. With ``open_inputs`` it also receives linked inputs that it does not declare. ``per_node`` makes the node's
     id a part of its key, so that equal nodes are not merged. ``needs(context, inputs)`` names the lazy inputs that are
@@ -267,6 +269,7 @@ class NodeType:
     input_is_list: bool = False
     open_inputs: bool = False
     drops_unknown: bool = False
+    lasting: bool = True
     per_node: bool = False
     needs: Callable[..., Iterable[str]] | None = None
     changed: Callable[[Mapping[str, Any]], Any] | None = None

@@ -18,6 +18,7 @@ from engine.graph.model import Graph, Link, Node
 from engine.graph.node_checks import as_checked, own_check_problem, parameters_of, template_problems
 from engine.graph.node_types import MISSING, NodeType, Parameter
 from engine.graph.registry import Registry
+from engine.graph.sizes import MAX_PIXELS, asked_pixels
 from engine.graph.sockets import compatible
 from engine.graph.values import Listing, described, did_you_mean, fit, listed, looked_up_once
 
@@ -200,6 +201,11 @@ def _node_problems(check: _Check, node: Node) -> Iterator[Problem]:
     for name, value in inputs.items():
         if name not in parameters and not _is_allowed(node, node_type, name, value):
             found.append(_unexpected(check, node, node_type, name))
+    if not found and (pixels := asked_pixels(inputs)) > MAX_PIXELS:
+        limit = f"at most {MAX_PIXELS:,} pixels in one node"
+        found.append(
+            _problem(node, "E-TOO-LARGE", "width x height x count is too much", expected=limit, got=f"{pixels:,}")
+        )
     if not found and node_type.drops_unknown:
         found.extend(template_problems(check.graph, check.registry, node, parameters))
     if not found and node_type.check is not None:

@@ -35,6 +35,7 @@ from engine.graph.documents import load_document, parse_text
 from engine.jobs.capture import Capture
 from engine.jobs.frames import Frame, FrameSender, read_frames
 from engine.jobs.job import ENDED
+from engine.jobs.pack_messages import listen_to_packs
 from engine.jobs.previews import PreviewMaker, PreviewOptions
 from engine.jobs.process_tree import (
     DEAF,
@@ -188,6 +189,7 @@ class Worker:
                 running.token.cancel()
             self._cancelled_early.clear()
         self._sender.send({"is": "began", "job": running.id})
+        listen_to_packs(self._emit_for_pack)
         if self._max_ram is not None:
             refuse_huge_allocations(self._max_ram)
         report = self._compute(job, text, running)
@@ -289,6 +291,19 @@ class Worker:
         if left_out:
             line["left_out"] = left_out
         self._sender.send({"is": "event", "job": job, "event": line}, droppable=True)
+
+    def _emit_for_pack(self, event: Mapping[str, Any], picture: Any) -> None:
+        """Send what a pack tells clients; a picture only when one is due."""
+        running = self._running
+        if running is None or os.getpid() != self._owner:
+            return
+        if picture is None:
+            self._sender.send({"is": "event", "job": running.id, "event": dict(event)}, droppable=True)
+        elif running.previews.due() and self._sender.idle and running.nodes:
+            made = running.previews.make(picture)
+            if made is not None:
+                facts = {"event": "preview", "node_id": running.nodes[-1], **made[0]}
+                self._sender.send({"is": "event", "job": running.id, "event": facts}, made[1])
 
     def _free(self, message: Mapping[str, Any]) -> None:
         """Let go of what is kept between jobs. What a job is using is not touched: this runs between two."""

@@ -31,6 +31,15 @@ def open_inside(folders: Folders, key: str, name: str) -> BinaryIO:
     return file
 
 
+def read_inside(folders: Folders, key: str, name: str, most: int) -> bytes:
+    """Return the bytes of the file ``name`` of the folder ``key``, at most ``most`` and one more, which says "larger".
+
+    Raises `PathError` like `Folders.resolve`, OSError when it cannot be read.
+    """
+    with open_inside(folders, key, name) as file:
+        return file.read(most + 1)
+
+
 def _walk(path: Path) -> int:
     current = os.open(path.anchor, _WALK | os.O_DIRECTORY)
     try:

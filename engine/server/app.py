@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import SafelightError
-from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users
+from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users, workflows
 from engine.server.security.failures import answer_for
 from engine.server.state import STATE, Handler, Route, ServerState, answer_error
 
@@ -29,6 +29,7 @@ TABLES: Final = (
     files.ROUTES,
     users.ROUTES,
     operations.ROUTES,
+    workflows.ROUTES,
 )
 PREFIX: Final = "/api"
 

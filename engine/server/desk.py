@@ -82,6 +82,7 @@ class Desk:
         self._ending: _Running | None = None
         """The job whose end is being kept. The next one runs meanwhile, and what it says is held back until then."""
         self._held: list[tuple[Mapping[str, Any], bytes | None]] = []
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._number = 0
         self._next_event = 1
         self._reserved = 0
@@ -231,6 +232,13 @@ class Desk:
         if name == "log":
             self.console.add(event)
             return
+        if name == "message":
+            owner = event["sid"] or running.job.client
+            self.hub.tell(Message(event["type"], event["data"], kept=False), running.job.id, owner, None)
+            return
+        if name == "text":
+            self.hub.tell_text(event["node_id"], event["text"], running.job.id, event["sid"] or running.job.client)
+            return
         if name == "job_finished":
             self._begin(running)
             self._ending, self._running = running, None
@@ -272,6 +280,7 @@ class Desk:
         self._publish(job, message)
         self._publish(job, Message("executing", {"node": None, "prompt_id": job.id}))
         self._ending = None
+        self._tell_waiters(job.id)
         self.tell_status()
         held, self._held = self._held, []
         for event, data in held:
@@ -305,6 +314,33 @@ class Desk:
         """Return ``{exec_info: {queue_remaining}}``."""
         return {"exec_info": {"queue_remaining": self.remaining}}
 
+    async def wait_for(self, id: str, seconds: float) -> bool:
+        """Wait until a job has ended, at most so many seconds; say whether it has."""
+        if id not in self._waiting and not any(one and one.job.id == id for one in (self._running, self._ending)):
+            return True
+        ended = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(id, []).append(ended)
+        try:
+            await asyncio.wait_for(ended, seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _tell_waiters(self, id: str) -> None:
+        for one in self._waiters.pop(id, ()):
+            if not one.done():
+                one.set_result(None)
+
+    async def move(self, id: str, body: Mapping[str, Any]) -> QueuedJob | None:
+        """Give a job that waits the place that ``body`` asks for (``number`` or ``front``); None where none waits."""
+        job = self._take(id)
+        if job is None:
+            return None
+        moved = dataclasses.replace(job, number=self._place(body))
+        self._put(moved)
+        await self.store.keep(rows.set_number(id, moved.number))
+        return moved
+
     # -- stopping
 
     async def drop(self, ids: Iterable[str] | None) -> list[str]:
@@ -313,6 +349,8 @@ class Desk:
         dropped = [id for id in wanted if self._take(id) is not None]
         if dropped:
             await self.store.keep(rows.cancel_waiting(dropped, _now_ms()))
+            for id in dropped:
+                self._tell_waiters(id)
             self.tell_status()
         return dropped
 

@@ -21,6 +21,7 @@ from aiohttp import WSCloseCode, web
 from engine.server.story import Message
 
 PREVIEW: Final = 1
+TEXT: Final = 3
 PREVIEW_WITH_METADATA: Final = 4
 IMAGE_KINDS: Final[Mapping[str, int]] = {"JPEG": 1, "PNG": 2}
 OWN_FEATURES: Final = {"supports_preview_metadata": True, "supports_event_numbers": True}
@@ -62,8 +63,9 @@ class Hub:
     def tell(self, message: Message, job: str, owner: str | None, n: int | None) -> str:
         """Tell a message to whoever wants to hear of ``job``; return its data as JSON."""
         data = json.dumps(message.data)
-        plain = f'{{"type": "{message.type}", "data": {data}}}'
-        numbered = plain if n is None else f'{{"type": "{message.type}", "data": {data}, "n": {n}}}'
+        kind = json.dumps(message.type)
+        plain = f'{{"type": {kind}, "data": {data}}}'
+        numbered = plain if n is None else f'{{"type": {kind}, "data": {data}, "n": {n}}}'
         for client in tuple(self.clients):
             if client.wants(job, owner):
                 text = numbered if client.numbered else plain
@@ -105,9 +107,13 @@ class Hub:
                 plain = plain or struct.pack(">II", PREVIEW, kind) + picture
                 self._give(client, plain, "preview")
 
-    def wanted(self, job: str, owner: str | None) -> bool:
-        """Say whether anybody hears of a job now."""
-        return any(client.wants(job, owner) for client in self.clients)
+    def tell_text(self, node: str, text: str, job: str, owner: str | None) -> None:
+        """Show a line of text on a node."""
+        name = node.encode()
+        payload = struct.pack(">II", TEXT, len(name)) + name + text.encode()
+        for client in tuple(self.clients):
+            if client.wants(job, owner):
+                self._give(client, payload, f"text {node}")
 
     def _give(self, client: Client, payload: str | bytes, replaces: str | None) -> None:
         if client.dropped:

@@ -105,6 +105,11 @@ def highest_number(db: sqlite3.Connection) -> int:
     return int(found or 0)
 
 
+def set_number(id: str, number: float) -> Callable[[sqlite3.Connection], Any]:
+    """Return the operation that gives a job another place in the queue."""
+    return lambda db: db.execute("UPDATE jobs SET number = ? WHERE id = ?", (number, id))
+
+
 def set_running(id: str, started: float) -> Callable[[sqlite3.Connection], Any]:
     """Return the operation that marks a job as running."""
     return lambda db: db.execute(

@@ -38,7 +38,7 @@ def describe_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of ``routes``."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -55,7 +55,7 @@ def describe_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", route.path)
+        for name in re.findall(r"{(\w+)}", route.template)
     ]
     parameters += [
         {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
@@ -67,7 +67,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "description": (route.handler.__doc__ or "").strip(),
-        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.template}").strip("_"),
         "responses": {str(code): _answer(code, text, route.kind) for code, text in sorted(answers.items())},
     }
     if parameters:

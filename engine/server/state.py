@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -65,6 +66,11 @@ class Route:
     answers: Mapping[int, str] = dataclasses.field(default_factory=dict)
     kind: str = "application/json"
     twin: bool = True
+
+    @property
+    def template(self) -> str:
+        """The path with nothing but names in braces."""
+        return re.sub(r"{(\w+):[^{}]*}", r"{\1}", self.path)
 
 
 def state_of(request: web.Request) -> ServerState:

@@ -371,6 +371,41 @@ def test_a_graph_is_found_after_a_restart_and_after_another(open_disk: Callable[
     assert calls == [1, 10], "the code of the node changed"
 
 
+def test_what_may_depend_on_more_runs_in_each_process_and_its_result_decides(
+    open_disk: Callable[..., DiskCache],
+) -> None:
+    world = [5]
+    calls: list[str] = []
+
+    def look(*, value: int) -> int:
+        calls.append("look")
+        time.sleep(0.03)
+        return world[0]
+
+    def slow(*, a: int) -> int:
+        calls.append(f"slow {a}")
+        time.sleep(0.03)
+        return a * 10
+
+    graph = graph_of(n=("Look", {"value": 1}), s=("Slow", {"a": "n:0"}), t=("Slow", {"a": "s:0"}))
+
+    def run(times: int = 1) -> Any:
+        types = kind("Look", look, {"value": "INT"}, lasting=False), kind("Slow", slow, {"a": "INT"})
+        bench = Bench(*types)
+        bench.cache = cache = TieredCache(open_disk(), 1 << 20)
+        calls.clear()
+        for _ in range(times):
+            outcome = bench.run(graph, ["t"])
+        cache.close()
+        return outcome.values["t"]
+
+    assert run() == (500,) and calls == ["look", "slow 5", "slow 50"]
+    assert run(times=2) == (500,) and calls == ["look"], "once in each process; what is below it comes from the disk"
+    assert run() == (500,) and calls == ["look"], "finding it by content does not let it be found without looking"
+    world[0] = 7
+    assert run() == (700,) and calls == ["look", "slow 7", "slow 70"]
+
+
 @forks
 def test_kill_9_loses_nothing_that_was_finished_and_tears_nothing(open_disk: Callable[..., DiskCache]) -> None:
     rounds, per_round = 45, 1000

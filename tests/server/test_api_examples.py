@@ -39,6 +39,6 @@ def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
     whole = "\n".join(printed)
     for expected in (
         '"prompt_id": "first"', '"status_str": "success"', "step 1 of 1", ".png", '"n": 1', '"jobs": [{',
-        '"subfolder": "mine"', "image/webp", "200", '"status": "ok"', 'state="completed"',
+        '"path": "/view?filename=', '"subfolder": "mine"', "image/webp", "200", '"status": "ok"', 'state="completed"',
     ):  # fmt: skip
         assert expected in whole, (expected, whole)

@@ -39,7 +39,21 @@ class Broken:
     def fail(self, value):
         raise Exception("Intentional error")
 
-NODE_CLASS_MAPPINGS = {"Stub": Stub, "Broken": Broken}
+class Talks:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("IMAGE",)}}
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "talk"
+    CATEGORY = "Testing"
+    def talk(self, value):
+        from server import PromptServer
+        PromptServer.instance.send_sync("my.pack.event", {"size": list(value.shape)})
+        PromptServer.instance.send_progress_text("half done", "t")
+        return (value,)
+
+NODE_CLASS_MAPPINGS = {"Stub": Stub, "Broken": Broken, "Talks": Talks}
+WEB_DIRECTORY = "./js"
 """
 
 
@@ -57,6 +71,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pack = folder / "extra" / "custom_nodes" / "stub_pack"
     pack.mkdir(parents=True)
     (pack / "__init__.py").write_text(PACK)
+    (pack / "js" / "deep").mkdir(parents=True)
+    (pack / "js" / "deep" / "a.js").write_text("export const a = 1;")
+    (pack / "js" / "page.html").write_text("<script>")
     config = folder / "extra.yaml"
     config.write_text(f"testing:\n  base_path: {folder / 'extra'}\n  custom_nodes: custom_nodes\n")
     flags = ["--output-directory", str(folder / "output"), "--listen", "127.0.0.1", "--cache-lru", "20"]
@@ -108,6 +125,74 @@ def test_nodes_of_a_pack_run_and_fail_by_name(server: ServerProcess) -> None:
                 assert (error["node_id"], error["exception_message"]) == ("b", "Intentional error")
 
     asyncio.run(journey())
+
+
+def test_what_a_pack_tells_and_brings_reaches_clients(server: ServerProcess) -> None:
+    stub = {"class_type": "Stub", "inputs": {"kind": "WHITE", "size": 24}}
+    talks = {"class_type": "Talks", "inputs": {"value": ["1", 0]}}
+    shows = {"class_type": "PreviewImage", "inputs": {"images": ["t", 0]}}
+
+    async def journey() -> None:
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, server.url)
+            async with caller.listen() as ears, caller.listen("stranger") as stranger:
+                id = await caller.queue({"1": stub, "t": talks, "2": shows})
+                await ears.until_end(id)
+                assert [one["data"] for one in ears.heard if one["type"] == "my.pack.event"] == [
+                    {"size": [1, 24, 24, 3]}
+                ]
+                text = next(frame for frame in ears.frames if frame[:4] == b"\0\0\0\3")
+                assert text == b"\0\0\0\3" + b"\0\0\0\1" + b"t" + b"half done"
+                await stranger.until("status", status={"exec_info": {"queue_remaining": 0}})
+                assert set(stranger.types()) == {"status"}
+            assert await caller.get("/extensions") == ["/extensions/stub_pack/deep/a.js"]
+            status, headers, data = await caller.raw("GET", "/extensions/stub_pack/deep/a.js")
+            assert status == 200 and headers["Content-Type"] == "text/javascript" and data.startswith(b"export")
+            for path in ("stub_pack/page.html", "stub_pack/%2e%2e/__init__.py", "none/a.js", "stub_pack/deep"):
+                assert (await caller.raw("GET", f"/extensions/{path}"))[0] == 404, path
+
+    asyncio.run(journey())
+
+
+def test_a_saved_workflow_is_called_like_a_function(server: ServerProcess) -> None:
+    nodes = {
+        "amount": ("WorkflowInput", {"name": "amount", "type": "whole number", "value": 3}),
+        "image": ("WorkflowInput", {"name": "image", "type": "image"}),
+        "invert": ("ImageInvert", {"image": ["image", 0]}),
+        "repeat": ("RepeatImageBatch", {"image": ["invert", 0], "amount": ["amount", 0]}),
+        "out": ("WorkflowOutput", {"name": "pictures", "value": ["repeat", 0]}),
+        "count": ("WorkflowOutput", {"name": "count", "value": ["amount", 0]}),
+    }
+    saved = {id: {"class_type": kind, "inputs": inputs} for id, (kind, inputs) in nodes.items()}
+    assert server.post("/userdata/workflows%2Fmine%2Finvert.json", saved)[0] == 200
+    assert {"mine/invert", "text_to_image"} <= set(server.get("/workflows")["workflows"])
+    described = server.get("/workflows/mine%2Finvert")
+    assert described["inputs"] == [
+        {"name": "amount", "type": "INT", "required": False},
+        {"name": "image", "type": "IMAGE", "required": True},
+    ]
+    assert [one["name"] for one in described["outputs"]] == ["pictures", "count"]
+    status, answer = server.post("/workflows/mine%2Finvert?wait=60", {"image": "red_circle.png", "amount": 2})
+    assert status == 200, answer
+    assert answer["outputs"]["count"] == {"value": [2]}
+    first, _ = answer["outputs"]["pictures"]["images"]
+    inverted = Image.open(io.BytesIO(server.get_bytes(first["path"])))
+    original = Image.open(ROOT / "input" / "red_circle.png").convert("RGB")
+    assert inverted.getpixel((0, 0)) == tuple(255 - part for part in original.getpixel((0, 0)))  # type: ignore[union-attr]
+    status, queued = server.post("/workflows/mine%2Finvert", {"image": "red_circle.png"})
+    assert status == 202 and queued["prompt_id"]
+    status, answer = server.post(
+        "/workflows/text_to_image?wait=60", {"Prompt.text": "a blue square", "KSampler.steps": 1, "KSampler.seed": 3}
+    )
+    assert status == 200 and len(next(iter(answer["outputs"].values()))["images"]) == 1, answer
+    for body, said in (
+        ({}, "not given"), ({"image": "red_circle.png", "amuont": 1}, "no input"), ({"image": 5}, "name of its file"),
+        ({"image": "none.png"}, "none.png"), ({"image": "../x.png"}, "x.png"), ({"image": "a", "No.input": 1}, "No"),
+    ):  # fmt: skip
+        status, answer = server.post("/workflows/mine%2Finvert?wait=60", body)
+        assert status == 400 and said in json.dumps(answer), (body, answer)
+    assert server.post("/workflows/none", {})[0] == 404 and server.post("/workflows/..%2F..%2Fx", {})[0] == 404
+    server.wait_idle()
 
 
 def test_an_editors_file_runs_as_it_was_saved(server: ServerProcess) -> None:

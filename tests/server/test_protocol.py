@@ -228,6 +228,12 @@ def test_the_queue_is_ordered_listed_and_changed(serve: Any) -> None:
             assert [item[1] for item in queue["queue_pending"]] == [front, later[0], placed, *later[1:]]
             assert queue["queue_pending"][2][0] == 2.5 and queue["queue_pending"][1][4] == ["s"]
             assert (await caller.get("/prompt"))["exec_info"]["queue_remaining"] == 6
+            moved = await caller.post(f"/api/jobs/{later[2]}/priority", {"number": 2.25})
+            assert moved == {"id": later[2], "priority": 2.25}
+            assert [item[1] for item in (await caller.get("/queue"))["queue_pending"]][2] == later[2]
+            await caller.post(f"/api/jobs/{later[2]}/priority", {"number": 90})
+            await caller.post(f"/api/jobs/{later[2]}/priority", {}, 400)
+            await caller.post(f"/api/jobs/{first}/priority", {"front": True}, 409)
             await caller.post("/queue", {"delete": [later[1]]})
             await caller.post("/interrupt", {"prompt_id": later[0]})  # it does not run: nothing happens
             assert len((await caller.get("/queue"))["queue_running"]) == 1

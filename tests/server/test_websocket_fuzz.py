@@ -1,4 +1,4 @@
-"""Whatever a client sends over the WebSocket: the server neither fails, nor hangs, nor keeps it, and others hear all."""
+"""Whatever a client sends over the WebSocket: the server does not fail, hang or keep it, and others hear all."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from server_client import Caller, ServerProcess, simple
 
 MASK = b"\x00\x00\x00\x00"
 MOST_GROWTH = 150 << 20
+COUNT = os.environ.get("FUZZ_SESSIONS")
+"""How many sessions; where it is given they are new ones each time."""
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -52,14 +54,17 @@ def pieces(data: bytes, count: int) -> bytes:
     return b"".join(frame(1 if n == 0 else 0, part, last=n == len(parts) - 1) for n, part in enumerate(parts))
 
 
+SIZES = st.sampled_from([70_000, 3 << 20])
+CLAIMS = st.sampled_from([1 << 20, 1 << 40, (1 << 64) - 1])
+BITS = st.sampled_from([0, 0x40, 0x70])
 FRAMES = st.one_of(
     st.builds(lambda text: frame(1, text.encode()), TEXTS),
     st.builds(lambda data: frame(2, data), st.binary(max_size=300)),
-    st.builds(lambda size, opcode: frame(opcode, b"a" * size), st.sampled_from([70_000, 3 << 20]), st.sampled_from([1, 2])),
+    st.builds(lambda size, opcode: frame(opcode, b"a" * size), SIZES, st.sampled_from([1, 2])),
     st.builds(lambda text, count: pieces(text.encode(), count), TEXTS, st.integers(2, 50)),
     st.builds(lambda size: frame(9, b"p" * size), st.integers(0, 130)),
-    st.builds(frame, st.integers(0, 15), st.binary(max_size=50), last=st.booleans(), bits=st.sampled_from([0, 0x40, 0x70])),
-    st.builds(lambda size: b"\x81\xff" + size.to_bytes(8, "big") + MASK, st.sampled_from([1 << 20, 1 << 40, (1 << 64) - 1])),
+    st.builds(frame, st.integers(0, 15), st.binary(max_size=50), last=st.booleans(), bits=BITS),
+    st.builds(lambda size: b"\x81\xff" + size.to_bytes(8, "big") + MASK, CLAIMS),
     st.just(frame(1, b"\xff\xfe\x80")),
     st.just(frame(8, b"\x03\xe8bye")),
     st.just(frame(8, b"\x00")),
@@ -114,7 +119,7 @@ QUERIES = st.sampled_from(
 
 
 @settings(
-    max_examples=int(os.environ.get("FUZZ_SESSIONS", "150")), deadline=None, derandomize="FUZZ_SESSIONS" not in os.environ,
+    max_examples=int(COUNT or 150), deadline=None, derandomize=COUNT is None,
     suppress_health_check=list(HealthCheck), database=None, phases=(Phase.generate,),
 )  # fmt: skip
 @given(SESSIONS | POLITE, QUERIES)

@@ -179,8 +179,8 @@ class Recorder(ResultCache):
         super().__init__()
         self.made: list[Result] = []
 
-    def put(self, result: Result, *keys: str | None, label: str = "") -> None:
-        super().put(result, *keys, label=label)
+    def put(self, result: Result, *keys: str | None, **facts: Any) -> None:
+        super().put(result, *keys, **facts)
         self.made.append(result)
 
 

@@ -9,10 +9,22 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from engine.errors import MediaError, SafelightError
+from engine.errors import MediaError, PathError, SafelightError
 from engine.server.machine import devices, memory_bytes, version
 from engine.server.page import INDEX
 from engine.server.state import Route, answer_error, answer_json, answer_problem, answer_text, state_of
+
+EXTENSION_KINDS: Final = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+"""What of a pack's folder for the editor is served, and as what."""
 
 
 async def get_index(request: web.Request) -> web.StreamResponse:
@@ -115,7 +127,21 @@ async def get_view_metadata(request: web.Request) -> web.StreamResponse:
 
 async def get_extensions(request: web.Request) -> web.StreamResponse:
     """List the scripts that packs bring for the editor."""
-    return answer_json([])
+    catalogue = state_of(request).catalogue
+    return answer_json(await catalogue.ask(catalogue.extensions))
+
+
+async def get_extension(request: web.Request) -> web.StreamResponse:
+    """Serve a file that an approved pack brings for the editor."""
+    catalogue = state_of(request).catalogue
+    try:
+        path = await catalogue.ask(catalogue.extension, request.match_info["pack"], request.match_info["file"])
+    except PathError:
+        path = None
+    kind = None if path is None else EXTENSION_KINDS.get(path.suffix.lower())
+    if path is None or kind is None:
+        return web.Response(status=404)
+    return web.FileResponse(path, headers={"Content-Type": kind, "X-Content-Type-Options": "nosniff"})
 
 
 async def get_experiment_models(request: web.Request) -> web.StreamResponse:
@@ -205,6 +231,10 @@ ROUTES: Final = (
         query={"filename": "a safetensors file of the folder"}, answers={404: "no such file, or nothing in it"},
     ),
     Route("GET", "/extensions", get_extensions, "Scripts for the editor"),
+    Route(
+        "GET", "/extensions/{pack}/{file:.+}", get_extension, "A pack's file for the editor",
+        kind="text/javascript", answers={404: "no such file"},
+    ),
     Route("GET", "/experiment/models", get_experiment_models, "Kinds of model files with their folders"),
     Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times",
           answers={404: "no such kind"}),

@@ -84,6 +84,19 @@ async def cancel_jobs(request: web.Request) -> web.StreamResponse:
     return answer_json({"cancelled": cancelled})
 
 
+async def move_job(request: web.Request) -> web.StreamResponse:
+    """Give a job that waits another place in the queue."""
+    body = await read_object(request)
+    number = body.get("number")
+    if not body.get("front") and (not isinstance(number, (int, float)) or isinstance(number, bool)):
+        raise bad_request("it is not said where to", "give number (lower is sooner), or front: true")
+    job = await state_of(request).desk.move(request.match_info["job_id"], body)
+    if job is None:
+        known = await _row(request)
+        return _unknown(request) if known is None else answer_error(409, "not_waiting", "The job does not wait")
+    return answer_json({"id": job.id, "priority": job.number})
+
+
 async def retry_job(request: web.Request) -> web.StreamResponse:
     """Queue a job again that ended, under a new id."""
     state = state_of(request)
@@ -160,6 +173,11 @@ ROUTES: Final = (
     Route(
         "POST", "/api/jobs/{job_id}/retry", retry_job, "Queue a job again that ended",
         answers={404: "no such job", 409: "it has not ended"},
+    ),
+    Route(
+        "POST", "/api/jobs/{job_id}/priority", move_job, "Change a waiting job's place in the queue",
+        body={"type": "object", "properties": {"number": {"type": "number"}, "front": {"type": "boolean"}}},
+        answers={404: "no such job", 409: "it does not wait any more"},
     ),
     Route("POST", "/api/jobs/cancel", cancel_jobs, "Cancel several jobs", body=JOB_IDS),
 )  # fmt: skip

@@ -34,10 +34,10 @@ async def get_features(request: web.Request) -> web.StreamResponse:
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Tell a client what happens, until it goes away."""
     state = state_of(request)
+    since = whole_number(request, "since")
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE, heartbeat=HEARTBEAT_S, compress=False)
     await socket.prepare(request)
     id = request.query.get("clientId", "")[:MAX_ID] or uuid.uuid4().hex
-    since = whole_number(request, "since")
     client = Client(socket, id, request.query.get("watch") or None, numbered="since" in request.query)
     state.hub.tell_one(client, "status", {"status": state.desk.exec_info(), "sid": id})
     sender = asyncio.get_running_loop().create_task(state.hub.send_all(client))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from engine.server.security.answers import refuse
+from engine.server.security.answers import refuse, refuse_for_now
 from engine.server.security.doorkeeper import Doorkeeper, Identity, TooManyFailures
 from engine.server.security.policy import Policy
 from engine.server.security.roles import ROUTE_ROLES, least_role, matched_path
@@ -45,8 +45,7 @@ def access_guard(policy: Policy, doorkeeper: Doorkeeper, table: Mapping[str, Rol
         try:
             identity = await _identify(request, policy, doorkeeper)
         except TooManyFailures as error:
-            wait = str(int(error.wait_s) + 1)
-            return refuse(429, "E-THROTTLED", "too many wrong tokens; try again later", headers={"Retry-After": wait})
+            return refuse_for_now(error.wait_s)
         if identity is None or identity.role is Role.PUBLIC:
             return _unknown(identity is None)
         if least is None:

@@ -23,6 +23,12 @@ def refuse(
     return problem_answer(status, [Problem(code, message, hint=hint)], headers=headers)
 
 
+def refuse_for_now(wait_s: float) -> web.Response:
+    """Return the answer to a client that gave too many wrong tokens."""
+    message = "too many wrong tokens; try again later"
+    return refuse(429, "E-THROTTLED", message, headers={"Retry-After": str(int(wait_s) + 1)})
+
+
 def problem_answer(
     status: int,
     problems: Sequence[Problem],

@@ -10,15 +10,19 @@ import asyncio
 import dataclasses
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.errors import InputError
 from engine.server.security.policy import Limits
 from engine.server.security.throttle import Throttle
 from engine.server.security.tokens import Role, TokenRecord, find_record, read_tokens
+
+logger = logging.getLogger(__name__)
 
 MAX_REMEMBERED = 1000
 MAX_TOKEN_LENGTH = 256
@@ -128,7 +132,11 @@ class Doorkeeper:
             status = None
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
         if stamp != self._stamp:
-            self._records = read_tokens(self._path) if self._path is not None and status else ()
+            try:
+                self._records = read_tokens(self._path) if self._path is not None and status else ()
+            except InputError as error:
+                logger.error("nobody with a token gets in: %s", error.problem.message)
+                self._records = ()
             self._stamp = stamp
             self._remembered.clear()
         return self._records

@@ -28,24 +28,10 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 PASSIVE_TYPES = frozenset(
-    {
-        "application/json",
-        "application/octet-stream",
-        "image/png",
-        "image/jpeg",
-        "image/webp",
-        "image/gif",
-        "text/plain",
-        "text/event-stream",
-        "audio/wav",
-        "audio/mpeg",
-        "audio/flac",
-        "audio/ogg",
-        "video/mp4",
-        "video/webm",
-        "",
-    }
+    {"application/json", "application/octet-stream", "application/openmetrics-text", "text/plain", "text/event-stream"}
+    | {"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", ""}
 )
+PASSIVE_KINDS = ("audio/", "video/", "model/")
 """Types that a browser shows or plays but never runs."""
 
 Signal = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
@@ -73,6 +59,6 @@ PAGES = frozenset({"/docs", "/docs/*", "/docs/api", "/extensions/*"})
 def _make_passive(response: web.StreamResponse) -> None:
     """Turn an answer that a browser could run into a download: the last line, should a route forget `serving`."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind not in PASSIVE_TYPES and response.status not in (101, 304):
+    if kind not in PASSIVE_TYPES and not kind.startswith(PASSIVE_KINDS) and response.status not in (101, 304):
         response.headers["Content-Type"] = "application/octet-stream"
         response.headers.setdefault("Content-Disposition", "attachment")

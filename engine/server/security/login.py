@@ -10,7 +10,7 @@ from aiohttp import web
 
 from engine.errors import InputError
 from engine.server.security.access import COOKIE
-from engine.server.security.answers import refuse
+from engine.server.security.answers import refuse, refuse_for_now
 from engine.server.security.bodies import read_json
 from engine.server.security.doorkeeper import Doorkeeper, TooManyFailures
 from engine.server.security.policy import Policy
@@ -75,8 +75,7 @@ def add_login_routes(app: web.Application, policy: Policy, doorkeeper: Doorkeepe
         try:
             cookie = await doorkeeper.log_in(token, client_key(request.remote))
         except TooManyFailures as error:
-            wait = str(int(error.wait_s) + 1)
-            return refuse(429, "E-THROTTLED", "too many wrong tokens; try again later", headers={"Retry-After": wait})
+            return refuse_for_now(error.wait_s)
         if cookie is None:
             return refuse(401, "E-TOKEN", "this token is not known here")
         response = web.Response(status=204)

@@ -21,6 +21,7 @@ GET /*
 GET /web/*
 GET /assets/*
 GET /extensions/*
+GET /extensions/{}/{}
 GET /favicon.ico
 GET /login
 GET /login/page.js

@@ -67,7 +67,7 @@ class Server:
     desk: Desk
     guard: Guard
     app: web.Application
-    tls: ssl.SSLContext | None = None
+    loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def own(self) -> str:
@@ -223,7 +223,7 @@ def running(
 
     runner, port, guard, app, desk = asyncio.run_coroutine_threadsafe(start(), loop).result(20)
     try:
-        yield Server(port, desk, guard, app)
+        yield Server(port, desk, guard, app, loop)
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)

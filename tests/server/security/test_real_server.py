@@ -1,4 +1,4 @@
-"""The server's own routes behind the guard: S01, S03 to S08, S12, S14, S18 to S21, S32, S37, S48, S58 to S60.
+"""The server's own routes behind the guard: S01, S03 to S08, S12, S14, S18 to S21, S32, S37, S42, S48, S49, S58 to S60.
 
 Skipped as long as there is no `engine.server.app`.
 """
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from PIL import Image
 from security_app import Server
 from test_s14_to_s21_paths import HOSTILE, snapshot
@@ -69,7 +70,7 @@ def real_server(base: Path, policy: Policy, *, has_tokens: bool = False) -> Iter
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            ready.set_result(Server(runner.addresses[0][1], state, guard, app))
+            ready.set_result(Server(runner.addresses[0][1], state, guard, app, loop))
             await done.wait()
             await state.desk.close(0)
             await state.hub.close()
@@ -391,6 +392,35 @@ def test_s58_faults_are_numbers(real: Server, monkeypatch: pytest.MonkeyPatch) -
     answer = real.request("GET", "/view?filename=x.png&type=input")
     assert answer.status == 500
     assert b"SECRET" not in answer.body and b"somebody" not in answer.body
+
+
+def test_s59_who_never_reads_holds_nobody_up(real: Server) -> None:
+    hub, text, count = real.desk.hub, "y" * 100_000, 600
+
+    async def tell(number: int) -> None:
+        hub.tell_all("test", {"number": number, "text": text})
+
+    async def read_all() -> list[int]:
+        found: list[int] = []
+        async with ClientSession() as session, session.ws_connect(f"http://{real.own}/ws", max_msg_size=0) as reader:
+            await reader.receive()
+            for number in range(count):
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(tell(number), real.loop))
+                while not found or found[-1] < number:
+                    message = json.loads((await reader.receive(timeout=10)).data)
+                    if message["type"] == "test":
+                        found.append(message["data"]["number"])
+        return found
+
+    with socket.create_connection(("127.0.0.1", real.port)) as deaf:
+        lines = ["GET /ws HTTP/1.1", f"Host: {real.own}", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        deaf.sendall("\r\n".join([*lines, "", ""]).encode())
+        time.sleep(0.2)
+        assert len(hub.clients) >= 1
+        assert asyncio.run(read_all()) == list(range(count))
+        waiting = [client.waiting_bytes + sum(map(len, client.newest.values())) for client in tuple(hub.clients)]
+        assert sum(waiting) <= real.desk.options.socket_bytes < count * len(text)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")

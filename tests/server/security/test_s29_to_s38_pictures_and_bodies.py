@@ -30,6 +30,8 @@ from engine.media.metadata import read_metadata
 from engine.media.uploads import clean_picture
 from engine.server.security import Limits
 from engine.server.security.serving import file_headers
+from engine.session import Session
+from engine.settings import Settings
 
 ACTIVE = ("html", "svg", "xml", "javascript", "css", "xhtml", "ecmascript", "pdf")
 
@@ -299,11 +301,25 @@ def test_s34_a_body_is_refused_while_it_comes(tmp_path: Path) -> None:
         assert len(server.desk.queued) == 1
 
 
-@pytest.mark.skip(
-    reason="the settings have no bound on batch × size × steps yet; the planner of memory refuses instead"
-)
-def test_s35_numbers_that_multiply() -> None:
-    raise AssertionError
+@pytest.mark.parametrize("kind", ["EmptyImage", "EmptyLatentImage"])
+def test_s35_numbers_that_multiply(tmp_path: Path, kind: str) -> None:
+    session = Session(Settings(tmp_path, device="cpu"))
+    sizes = {"width": 16384, "height": 16384, "batch_size": 4096}
+
+    def problems(**changed: int) -> list[str]:
+        made = {"class_type": kind, "inputs": {**sizes, **changed}}
+        shown = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+        if kind == "EmptyLatentImage":
+            shown = {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": "x"}}
+        return [problem.code for problem in session.problems(session.load({"1": made, "2": shown}))]
+
+    assert problems(width=1024, height=1024) == []
+    tracemalloc.start()
+    assert problems() == ["E-TOO-LARGE"]
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert problems(batch_size=16) == []
+    assert problems(batch_size=17) == ["E-TOO-LARGE"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
