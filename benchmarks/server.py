@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -84,12 +85,17 @@ class BenchmarkSession(Session):
     @property
     def registry(self) -> Registry:  # type: ignore[override]
         """The node types of this file."""
-        return EMPTY_REGISTRY.with_types(declared_in(sys.modules[__name__]))
+        return _registry()
 
     @property
     def services(self) -> Services:  # type: ignore[override]
         """Nothing but the folders."""
         return Services(folders=self.folders, settings=self.settings)
+
+
+@functools.cache
+def _registry() -> Registry:
+    return EMPTY_REGISTRY.with_types(declared_in(sys.modules[__name__]))
 
 
 LAUNCH = """
@@ -133,10 +139,21 @@ class Running:
         prompt = {"1": {"class_type": kind, "inputs": inputs}}
         return str((await self.post("/prompt", {"prompt": prompt, "client_id": client}))["prompt_id"])
 
+    def busy_s(self) -> tuple[float, float]:
+        """Seconds of processor time that the server has used, and its worker (Linux)."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        workers = [int(one) for task in tasks for one in task.read_text().split()]
+        return _busy_s(self.process.pid), sum(map(_busy_s, workers))
+
     def held_bytes(self) -> int:
         """What memory the server's process holds (Linux)."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _busy_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.asynccontextmanager
@@ -193,14 +210,19 @@ async def measure_jobs(count: int) -> None:
                 for value in left:
                     ids.add(await running.queue("Add", value=value))
 
+            busy = running.busy_s()
             began = time.perf_counter()
             await asyncio.gather(*(some() for _ in range(CONNECTIONS)))
             accepted = time.perf_counter() - began
             heard = await reader
             took = time.perf_counter() - began
+            server_s, worker_s = (now - then for now, then in zip(running.busy_s(), busy, strict=True))
         done = {one["data"]["prompt_id"] for one in heard if one["type"] == "execution_success"}
         assert done == ids and len(ids) == count
         say(f"{count} jobs of one trivial node, posted, run, told, kept", f"{count / took:.0f} jobs/s", ">= 300")
+        say(
+            "processor time for each", f"{1e3 * server_s / count:.1f} ms server, {1e3 * worker_s / count:.1f} ms worker"
+        )
         say("accepted (each is on the disk when it is answered)", f"{count / accepted:.0f} jobs/s")
 
 
