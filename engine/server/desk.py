@@ -124,6 +124,7 @@ class Desk:
                 await self._give_up(job)
             else:
                 self._put(job)
+        await asyncio.to_thread(self._written.settle_all)
         if found:
             _log.info("%d jobs of the queue that was left are taken up again", len(self._order))
 

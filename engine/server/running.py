@@ -9,6 +9,7 @@ import importlib
 import logging
 import signal
 import socket
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from engine.errors import InputError
 from engine.jobs.job import listener_in
 from engine.jobs.options import SupervisorOptions
 from engine.jobs.previews import PreviewOptions
@@ -116,7 +118,7 @@ async def running(
     made = SupervisorOptions(session=parts.session, eager=False, warm=parts.warm, previews=PreviewOptions(size=size))
     with contextlib.ExitStack() as stack:
         directory = _queue_directory(folders.directories("user")[0] / QUEUE_FOLDER, stack)
-        store = Store(directory, loop)
+        store = _open_store(directory, loop)
         stack.callback(store.close)
         stack.callback(catalogue.close)
         supervisor = Supervisor(settings, made, listener_in(loop, lambda event, _: console.add(event)))
@@ -130,6 +132,18 @@ async def running(
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
         state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files)
         yield state, make_app(state, middlewares)
+
+
+def _open_store(directory: Path, loop: asyncio.AbstractEventLoop) -> Store:
+    try:
+        return Store(directory, loop)
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(
+            f"the queue cannot be kept: {error}",
+            expected="a directory for the queue that can be written",
+            got=str(directory),
+            hint="choose another --user-directory, or move the file jobs.sqlite3 away",
+        ) from error
 
 
 def _queue_directory(wanted: Path, stack: contextlib.ExitStack) -> Path:

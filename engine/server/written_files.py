@@ -36,6 +36,12 @@ class WrittenFiles:
         with contextlib.suppress(OSError):
             self.file(job).unlink(missing_ok=True)
 
+    def settle_all(self) -> None:
+        """Forget every list that is left: after what was begun has been undone, they are of jobs with an end."""
+        for file in self._directory.glob("*.writes"):
+            with contextlib.suppress(OSError):
+                file.unlink()
+
     def undo(self, job: str) -> None:
         """Remove what a job that did not end had written."""
         try:

@@ -88,7 +88,7 @@ def test_queue_history_and_numbers_survive_a_restart(base: Path) -> None:
 
 def test_a_job_that_runs_is_left_to_the_next_start_when_the_server_stops(base: Path) -> None:
     with ServerProcess(base) as server:
-        _, job = server.post("/prompt", {"prompt": prompt(a=("Steps", {"value": 3, "steps": 400, "pause": 0.01}))})
+        _, job = server.post("/prompt", {"prompt": prompt(a=("Steps", {"value": 3, "steps": 260, "pause": 0.01}))})
         while not server.get("/queue")["queue_running"]:
             time.sleep(0.01)
         began = time.monotonic()

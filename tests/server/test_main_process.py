@@ -247,6 +247,19 @@ def test_flags_that_cannot_be_meant_are_refused_with_what_to_do(flags: list[str]
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "user" / "queue").mkdir(parents=True)
+    (tmp_path / "user" / "queue" / "jobs.sqlite3").write_bytes(b"no database at all" * 100)
+    config = tmp_path / "bad.yaml"
+    config.write_text("[")
+    for flags, said in (
+        (["--user-directory", str(tmp_path / "user")], "the queue cannot be kept"),
+        (["--extra-model-paths-config", str(config)], "bad.yaml"),
+    ):
+        done = run_main("--port", "0", "--quick-test-for-ci", "--disable-all-custom-nodes", *flags)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
 def test_known_flags_are_taken_and_the_quick_test_ends(tmp_path: Path) -> None:
     script = (
         "import sys; from engine.cli import main; code = main(sys.argv[1:]);"
@@ -264,3 +277,23 @@ def test_known_flags_are_taken_and_the_quick_test_ends(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]", "the server loads what only nodes need"
     assert "without effect here: --highvram" in done.stderr
     assert (tmp_path / "user" / "queue" / "jobs.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_with_a_token_required_only_its_holder_gets_in(tmp_path: Path) -> None:
+    place = ["--user-directory", str(tmp_path)]
+    token = run_main("tokens", "add", "me", "--role", "view", *place).stdout.strip()
+    with ServerProcess(ROOT, "--require-token", "--disable-all-custom-nodes", *place, real=True) as started:
+
+        async def journey() -> None:
+            async with aiohttp.ClientSession() as session:
+                caller = Caller(session, started.url)
+                assert (await caller.raw("GET", "/queue"))[0] == 401
+                bearer = {"Authorization": f"Bearer {token}"}
+                assert (await caller.raw("GET", "/queue", headers=bearer))[0] == 200
+                body = {"prompt": text_to_image()}
+                assert (await caller.raw("POST", "/prompt", json=body, headers=bearer))[0] == 403, "it may only look"
+                foreign = {**bearer, "Origin": "https://elsewhere.example"}
+                assert (await caller.raw("GET", "/queue", headers=foreign))[0] == 403
+
+        asyncio.run(journey())
+        assert token not in started.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
 import sys
@@ -25,6 +26,8 @@ EXTENSION_KINDS: Final = {
     ".woff2": "font/woff2",
 }
 """What of a pack's folder for the editor is served, and as what."""
+
+PREVIEW_ENDINGS: Final = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")
 
 
 async def get_index(request: web.Request) -> web.StreamResponse:
@@ -171,6 +174,28 @@ async def get_experiment_models_in(request: web.Request) -> web.StreamResponse:
     return answer_json(await state.catalogue.ask(look))
 
 
+async def get_model_preview(request: web.Request) -> web.StreamResponse:
+    """Return the picture that lies beside a model file, as WebP."""
+    state = state_of(request)
+    folder, name = _model_folder(request), request.match_info["filename"]
+    if folder is None:
+        return web.Response(status=404)
+
+    def look() -> bytes | None:
+        from engine.media.serving import preview_of
+
+        path = state.folders.resolve(folder, name)
+        beside = (path.with_name(path.stem + ending) for ending in PREVIEW_ENDINGS)
+        found = next((one for one in beside if one.is_file() and not one.is_symlink()), None)
+        return None if found is None else preview_of(found, "webp", 90)
+
+    try:
+        data = await asyncio.to_thread(look)
+    except (PathError, MediaError):
+        data = None
+    return web.Response(status=404) if data is None else web.Response(body=data, content_type="image/webp")
+
+
 async def get_nothing(request: web.Request) -> web.StreamResponse:
     """Answer with an empty object: no pack brings any."""
     return answer_json({})
@@ -238,6 +263,10 @@ ROUTES: Final = (
     Route("GET", "/experiment/models", get_experiment_models, "Kinds of model files with their folders"),
     Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times",
           answers={404: "no such kind"}),
+    Route(
+        "GET", "/experiment/models/preview/{folder}/{path_index}/{filename:.+}", get_model_preview,
+        "The picture beside a model file", kind="image/webp", answers={404: "there is none"},
+    ),
     Route("GET", "/i18n", get_nothing, "Translations that packs bring"),
     Route("GET", "/global_subgraphs", get_nothing, "Subgraphs that packs bring"),
     Route("GET", "/node_replacements", get_nothing, "Node types that took the place of others"),

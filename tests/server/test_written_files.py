@@ -1,0 +1,40 @@
+"""What a killed job had written is removed, and nothing else ever is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from engine.server.written_files import WrittenFiles
+
+
+def line(path: Path, data: bytes) -> str:
+    return json.dumps({"path": str(path), "sha256": hashlib.sha256(data).hexdigest()}) + "\n"
+
+
+def test_only_files_with_the_listed_bytes_inside_the_folders_are_removed(tmp_path: Path) -> None:
+    output, queue = tmp_path / "output", tmp_path / "queue"
+    output.mkdir()
+    written = WrittenFiles(queue, [output])
+    for name in ("mine.png", "changed.png", "kept.png"):
+        (output / name).write_bytes(b"x")
+    (tmp_path / "outside.png").write_bytes(b"x")
+    (output / "link.png").symlink_to(tmp_path / "outside.png")
+    listed = [output / "mine.png", tmp_path / "outside.png", output / "link.png", output / ".." / "outside.png"]
+    text = "".join(line(path, b"x") for path in listed) + line(output / "changed.png", b"y")
+    written.file("job").write_text(text + line(output / "none.png", b"x") + '{"path": "cut sho')
+    written.undo("job")
+    assert sorted(path.name for path in output.iterdir()) == ["changed.png", "kept.png", "link.png"]
+    assert (tmp_path / "outside.png").exists() and not written.file("job").exists()
+    written.undo("job")  # there is nothing any more, and that is in order
+
+
+def test_the_list_of_a_job_lies_in_its_folder_whatever_the_id_is(tmp_path: Path) -> None:
+    written = WrittenFiles(tmp_path / "queue", [])
+    names = {written.file(id).name for id in ("../../x", "a/b", "", ".", "x" * 300, "job-1", "job-2")}
+    assert len(names) == 7 and "job-1.writes" in names
+    assert all(written.file(id).parent == tmp_path / "queue" for id in ("../../x", "a/b", "\0"))
+    written.file("old").write_text("")
+    written.settle_all()
+    assert list((tmp_path / "queue").iterdir()) == []
