@@ -33,6 +33,7 @@ import aiohttp
 
 from engine.execution.context import Context, Services
 from engine.graph.declare import Int, node
+from engine.graph.node_types import NodeResult
 from engine.graph.registry import EMPTY_REGISTRY, Registry, declared_in
 from engine.session import Session
 
@@ -70,6 +71,12 @@ def compute(*, value: Whole = WORK_S) -> Whole:
             other.kill()
             other.wait()
     return value
+
+
+@node("Talk", category="benchmark", output_node=True, cacheable=False)
+def talk(*, value: Whole = 100) -> NodeResult:
+    """Show a text of so many KiB."""
+    return NodeResult((), ui={"text": ["x" * (value << 10)]})
 
 
 @node("SleepHoldingTheLock", category="benchmark", output_node=True, cacheable=False)
@@ -263,8 +270,8 @@ async def measure_viewers(count: int, reports: int = 300) -> None:
         say("memory of the server for them", f"{grown:.0f} MiB")
 
 
-async def measure_deaf(jobs: int, reports: int = 20_000) -> None:
-    """Let a client that never reads watch jobs and steps, and see what the server holds."""
+async def measure_deaf(jobs: int = 800, reports: int = 20_000) -> None:
+    """Let a client that never reads watch steps and jobs that show 100 KiB each, and see what the server holds."""
     async with server() as running:
         await finished(running, await running.queue("Add", value=10**8))
         host, port = running.url.removeprefix("http://").split(":")
@@ -277,11 +284,21 @@ async def measure_deaf(jobs: int, reports: int = 20_000) -> None:
         )
         held = running.held_bytes()
         last = await running.queue("Steps", value=reports, pause_ms=0)
-        for value in range(jobs):
-            last = await running.queue("Add", value=value)
-        await finished(running, last)
+        for _ in range(jobs):
+            last = await running.queue("Talk", value=100)
+        most = 0
+        while last not in json.loads(await running.get(f"/history/{last}")):
+            most = max(most, running.held_bytes())
+            await asyncio.sleep(0.02)
+        counts = (await running.get("/metrics")).decode()
+        assert "safelight_sockets_let_go_total 1" in counts, counts
         grown = (running.held_bytes() - held) / 2**20
-        say(f"memory after one that never reads: {reports} steps and {jobs} jobs", f"{grown:.0f} MiB", "bounded")
+        text = f"{grown:.0f} MiB after, {(most - held) / 2**20:.0f} MiB at most; it was let go of"
+        say(
+            f"memory for one that never reads {reports} steps and {jobs * 100 / 1024:.0f} MiB of results",
+            text,
+            "bounded",
+        )
         deaf.close()
 
 
@@ -378,7 +395,7 @@ def main() -> None:
     measures = {
         "jobs": lambda: measure_jobs(chosen.jobs),
         "viewers": lambda: measure_viewers(chosen.viewers),
-        "deaf": lambda: measure_deaf(chosen.jobs),
+        "deaf": measure_deaf,
         "queue": measure_queue,
         "start": measure_start,
         "cancel": measure_cancel,

@@ -91,8 +91,11 @@ class ServerProcess:
         return re.findall(r".* ERROR (?!aiohttp\.server: Error handling request).*", self.text())
 
     def held_bytes(self) -> int:
-        """What memory the server's process holds (Linux)."""
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        """What memory the server's process holds; 0 where the system does not tell."""
+        told = Path(f"/proc/{self.process.pid}/statm")
+        if not told.exists():
+            return 0
+        fields = told.read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def get(self, path: str) -> Any:
