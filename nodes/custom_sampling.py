@@ -35,6 +35,24 @@ def random_noise(*, noise_seed: Seed = 0) -> Noise:
     return NoiseRecipe(noise_seed)
 
 
+@node("VariationNoise", display_name="Variation Noise", category="sampling/custom_sampling/noise")
+def variation_noise(
+    *,
+    noise_seed: Seed = 0,
+    variation_seed: Annotated[int, Int(0, 2**64 - 1)] = 0,
+    variation_strength: Annotated[float, Float(0.0, 1.0, step=0.01)] = 0.0,
+) -> Noise:
+    """Start from noise between two seeds: small strengths give pictures that resemble that of the first.
+
+    noise_seed: number that the noise is drawn from.
+    variation_seed: number that the other noise is drawn from.
+    variation_strength: 0 is the first noise, 1 the other.
+    """
+    from engine.families.custom_sampling import NoiseRecipe
+
+    return NoiseRecipe(noise_seed, variation_seed, variation_strength)
+
+
 @node("DisableNoise", category="sampling/custom_sampling/noise")
 def disable_noise() -> Noise:
     """Add no noise: the latents already have it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from engine.graph.declare import Choice, Float, FolderChoices, Image, Int, Mask, Text, node
@@ -43,6 +45,25 @@ def save_image(context: Any, *, images: Image, filename_prefix: Annotated[str, T
         %minute% %second% %date:yyyy-MM-dd% %batch_num%, and values of other nodes such as %KSampler.seed%.
     """
     return _save(context, images, "output", filename_prefix)
+
+
+@node("SaveImageWithParameters", display_name="Save Image (with Parameters)", category="image", output_node=True)
+def save_image_with_parameters(
+    context: Any,
+    *,
+    images: Image,
+    parameters: Annotated[str, Text(multiline=True)] = "",
+    filename_prefix: Annotated[str, Text()] = "image",
+    folder: Annotated[str, Choice(("output", "temp"))] = "output",
+) -> NodeResult:
+    """Save pictures as PNG with their workflow and, under "parameters", a text that other programs read settings from.
+
+    images: the pictures to save.
+    parameters: the text: the prompt, the negative prompt, and a line such as "Steps: 20, Sampler: Euler, Seed: 1".
+    filename_prefix: start of the file names, as of Save Image.
+    folder: output keeps the pictures, temp only shows them.
+    """
+    return _save(context, images, folder, filename_prefix, more={"parameters": parameters} if parameters else {})
 
 
 @node("PreviewImage", display_name="Preview Image", category="image", output_node=True)
@@ -117,13 +138,21 @@ def _cut_middle(image: Any, aspect: float) -> Any:
     return image[:, y : height - y, x : width - x]
 
 
-def _save(context: Any, images: Any, folder: str, prefix: str, compress_level: int = 4) -> NodeResult:
+def _save(
+    context: Any,
+    images: Any,
+    folder: str,
+    prefix: str,
+    compress_level: int = 4,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> NodeResult:
     from engine.graph.node_types import SavedFile
     from engine.media.images import encode_png
     from engine.media.metadata import recipe_for
     from engine.paths import next_output_names, write_new_file
 
-    texts = recipe_for(context.prompt, context.workflow, context.settings.metadata)
+    recipe = recipe_for(context.prompt, context.workflow, context.settings.metadata)
+    texts = {**more, **recipe} if context.settings.metadata != "none" else recipe
     height, width = images.shape[1:3]
     prefix = insert_values(prefix, context.prompt)
     names = next_output_names(context.folders, folder, prefix, len(images), suffix=".png", size=(width, height))

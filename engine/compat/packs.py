@@ -321,9 +321,9 @@ def _tell(pack: Pack) -> None:
             _log.error("pack %s did not load: %s", pack.name, pack.error)
             _log.info("%s", pack.trace)
         case PackState.CHANGED:
-            _log.error("pack %s was not loaded: %s", pack.name, _what_to_do(pack))
+            _log.error("pack %s changed since it was trusted and was not loaded; %s", pack.name, _to_approve(pack))
         case PackState.UNTRUSTED:
-            _log.warning("pack %s was not loaded: %s", pack.name, _what_to_do(pack))
+            _log.warning("pack %s is not trusted and was not loaded; %s", pack.name, _to_approve(pack))
         case PackState.DISABLED:
             _log.info("pack %s is disabled", pack.name)
 
@@ -334,10 +334,11 @@ def _what_to_do(pack: Pack) -> str:
     if pack.state is PackState.DISABLED:
         return f"pack {pack.name!r} seems to have it and is disabled; start with --whitelist-custom-nodes {pack.name}"
     changed = ", which changed since it was trusted," if pack.state is PackState.CHANGED else ""
-    return (
-        f"pack {pack.name!r}{changed} seems to have it; look at its files, "
-        f"then approve them: main.py packs trust {pack.name}"
-    )
+    return f"pack {pack.name!r}{changed} seems to have it; {_to_approve(pack)}"
+
+
+def _to_approve(pack: Pack) -> str:
+    return f"look at its files, then approve them: main.py packs trust {pack.name}"
 
 
 def _mentions(pack: Pack, id: str) -> bool:

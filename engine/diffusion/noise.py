@@ -11,6 +11,8 @@ from engine.errors import InputError
 
 SEED_RANGE = 2**64
 """Seeds are 0 .. 2**64 - 1; others wrap."""
+NEARLY_EQUAL = 0.9995
+"""Noises whose columns have a mean cosine above this are mixed in a straight line."""
 
 
 def prepare_noise(latent: Tensor, seed: int, batch_index: Sequence[int] | None = None) -> Tensor:
@@ -39,6 +41,30 @@ def noise_generator(seed: int) -> torch.Generator:
     the ecosystem, whose pictures depend on it.
     """
     return torch.Generator().manual_seed(seed % SEED_RANGE)
+
+
+def vary_noise(noise: Tensor, other: Tensor, strength: float) -> Tensor:
+    """Go from ``noise`` [B, C, H, W] towards ``other`` by ``strength`` (0..1), along a great circle.
+
+    Each item by itself. Angles are those between columns of each channel [H], as the ecosystem's variation seeds have
+    it; where they are nearly 0 on average, the way is straight. (Shoemake 1985, "Animating rotation with quaternion
+    curves", is the source of the formula.)
+    """
+    pairs = zip(noise, other, strict=True)
+    return torch.stack([_between(one, another, strength) for one, another in pairs])
+
+
+def _between(start: Tensor, end: Tensor, strength: float) -> Tensor:
+    """Return the point between two items [C, H, W]."""
+    unit_start = start / torch.linalg.vector_norm(start, dim=1, keepdim=True)
+    unit_end = end / torch.linalg.vector_norm(end, dim=1, keepdim=True)
+    cosine = (unit_start * unit_end).sum(dim=1, keepdim=True).clamp(-1.0, 1.0)
+    straight: Tensor = start + (end - start) * strength
+    if float(cosine.mean()) > NEARLY_EQUAL:
+        return straight
+    angle = cosine.acos()
+    curved = ((1.0 - strength) * angle).sin() / angle.sin() * start + (strength * angle).sin() / angle.sin() * end
+    return torch.where(angle.sin().abs() > 1e-6, curved, straight)  # columns of one pixel have no angle between them
 
 
 def _check_batch_index(batch_index: Sequence[int], batch: int) -> None:

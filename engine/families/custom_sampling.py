@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -21,7 +21,7 @@ from engine.diffusion.guidance_rules import nested_guidances, perpendicular_nega
 from engine.diffusion.journal import Journal
 from engine.diffusion.latents import Latent
 from engine.diffusion.model_calls import DiffusionModel
-from engine.diffusion.noise import prepare_noise
+from engine.diffusion.noise import prepare_noise, vary_noise
 from engine.diffusion.samplers import OnStep, StepInfo
 from engine.diffusion.sampling import SampleRequest, fit_channels, sample
 from engine.diffusion.schedules import denoise_sigmas
@@ -45,9 +45,21 @@ _THREE_SIDED: Final[Mapping[str, Callable[..., Tensor]]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NoiseRecipe:
-    """Say which noise to start from; ``seed`` None adds none."""
+    """Say which noise to start from; ``seed`` None adds none. ``variation_strength`` of the way goes to the noise of
+    ``variation_seed``."""
 
     seed: int | None
+    variation_seed: int = 0
+    variation_strength: float = 0.0
+
+    def drawn(self, samples: Tensor, batch_index: Sequence[int] | None) -> Tensor:
+        """Return the noise for latents [B, C, H, W], float32 on the CPU."""
+        if self.seed is None:
+            return torch.zeros_like(samples, dtype=torch.float32)
+        noise = prepare_noise(samples, self.seed, batch_index)
+        if not self.variation_strength:
+            return noise
+        return vary_noise(noise, prepare_noise(samples, self.variation_seed, batch_index), self.variation_strength)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,9 +136,7 @@ def sample_custom(
     model = given.guider.model
     family = family_of(model.family)
     samples = fit_channels(given.latent.samples, family.latent_format)
-    noise = torch.zeros_like(samples, dtype=torch.float32)
-    if given.noise.seed is not None:
-        noise = prepare_noise(samples, given.noise.seed, given.latent.batch_index)
+    noise = given.noise.drawn(samples, given.latent.batch_index)
     predicted: list[Tensor] = []
 
     def remember(info: StepInfo) -> None:
@@ -163,9 +173,7 @@ def add_noise(model: ModelRecipe, noise: NoiseRecipe, sigmas: Tensor, latent: La
         return latent
     family, sampling = family_of(model.family), sampling_of(model)
     samples = fit_channels(latent.samples, family.latent_format).float()
-    drawn = torch.zeros_like(samples)
-    if noise.seed is not None:
-        drawn = prepare_noise(samples, noise.seed, latent.batch_index)
+    drawn = noise.drawn(samples, latent.batch_index)
     scale = (sigmas[0] - sigmas[-1]).abs() if len(sigmas) > 1 else sigmas[0]
     if torch.count_nonzero(samples):
         samples = family.latent_format.process_in(samples)

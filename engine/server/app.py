@@ -16,6 +16,8 @@ from aiohttp import web
 
 from engine.errors import SafelightError
 from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users, workflows
+from engine.server.sdapi import facts_routes, making_routes
+from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
 from engine.server.state import STATE, Handler, Route, ServerState, answer_error
 
@@ -30,6 +32,8 @@ TABLES: Final = (
     users.ROUTES,
     operations.ROUTES,
     workflows.ROUTES,
+    making_routes.ROUTES,
+    facts_routes.ROUTES,
 )
 PREFIX: Final = "/api"
 
@@ -49,6 +53,7 @@ def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.
         client_max_size=state.options.max_upload_bytes,
     )
     app[STATE] = state
+    app[SHARED] = Shared(state.folders)
     for route in all_routes():
         app.router.add_route(route.method, route.path, route.handler)
         if route.twin and not route.path.startswith(f"{PREFIX}/"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 @functools.cache
 def version(package: str) -> str | None:
     """Return the installed version of a package, without importing it; None where it is not installed."""
+    import importlib.metadata  # reads slowly, and only some answers need it
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -115,6 +115,7 @@ POST /sdapi/v1/img2img
 POST /sdapi/v1/extra-single-image
 POST /sdapi/v1/extra-batch-images
 POST /sdapi/v1/png-info
+POST /sdapi/v1/interrogate
 POST /sdapi/v1/interrupt
 POST /sdapi/v1/skip
 """
@@ -126,6 +127,7 @@ POST /queue/resume
 POST /queue/reorder
 POST /sdapi/v1/options
 POST /sdapi/v1/refresh-checkpoints
+POST /sdapi/v1/refresh-embeddings
 POST /sdapi/v1/refresh-loras
 POST /sdapi/v1/refresh-vae
 POST /sdapi/v1/unload-checkpoint
