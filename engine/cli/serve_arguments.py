@@ -87,7 +87,7 @@ def add_serve(commands: Any, shared: argparse.ArgumentParser) -> None:
     serve.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
     serve.add_argument("--memory-bytes", metavar="BYTES", help="what weights may take of the device, like 6GiB")
     serve.add_argument("--max-ram", dest="max_ram_bytes", metavar="BYTES", help="what the worker may hold, like 8GiB")
-    serve.add_argument("--preview-method", choices=PREVIEW_METHODS, default="auto", help="pictures while sampling")
+    serve.add_argument("--preview-method", choices=PREVIEW_METHODS, default="default", help="pictures while sampling")
     serve.add_argument("--preview-size", type=int, default=512, metavar="PIXELS", help="their longer side")
     serve.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
     serve.add_argument("--disable-metadata", dest="metadata", action="store_const", const="none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -63,7 +64,7 @@ def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.
 async def say_what_failed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what a handler raised into an answer: ours say what is wrong, faults have a number that the log knows."""
     try:
-        return await handler(request)
+        return _in_one_form(await handler(request))
     except web.HTTPException:
         raise
     except SafelightError as error:
@@ -74,3 +75,10 @@ async def say_what_failed(request: web.Request, handler: Handler) -> web.StreamR
         number = uuid.uuid4().hex[:12]
         _log.exception("request %s %s failed (%s)", request.method, request.path.replace("\n", " "), number)
         return answer_error(500, "internal_error", "The server failed", f"the log has it under {number}", id=number)
+
+
+def _in_one_form(answer: web.StreamResponse) -> web.StreamResponse:
+    """Return ``answer``; one that says no without JSON says it in the form of all others."""
+    if answer.status < 400 or not isinstance(answer, web.Response) or answer.content_type == "application/json":
+        return answer
+    return answer_error(answer.status, f"E-HTTP-{answer.status}", answer.text or HTTPStatus(answer.status).phrase)

@@ -24,6 +24,7 @@ from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.hub import Hub
 from engine.server.job_rows import JobEnd, QueuedJob
+from engine.server.options import PREVIEW_METHODS, PreviewMethod
 from engine.server.prompts import Accepted
 from engine.server.store import Store
 from engine.server.story import Message, Story
@@ -45,6 +46,7 @@ class QueueFull(Exception):
 class _Running:
     job: QueuedJob
     story: Story
+    previews: str
     began: bool = False
 
 
@@ -62,6 +64,7 @@ class Desk:
         *,
         max_pending: int,
         history_size: int,
+        previews: PreviewMethod = "default",
     ) -> None:
         self.catalogue = catalogue
         self.store = store
@@ -71,6 +74,7 @@ class Desk:
         self._written = written
         self._max_pending = max_pending
         self._history_size = history_size
+        self._previews = previews
         self._order: list[tuple[tuple[float, int], str]] = []
         self._waiting: dict[str, QueuedJob] = {}
         self._accepting = 0
@@ -196,7 +200,9 @@ class Desk:
         prompt = json.loads(job.prompt)
         extra = json.loads(job.extra)
         workflow = (extra.get("extra_pnginfo") or {}).get("workflow") if isinstance(extra, dict) else None
-        running = _Running(job, Story(job.id, prompt, self.catalogue.lazy_inputs()))
+        asked = extra.get("preview_method") if isinstance(extra, dict) else None
+        previews = asked if asked in PREVIEW_METHODS and asked != "default" else self._previews
+        running = _Running(job, Story(job.id, prompt, self.catalogue.lazy_inputs()), previews)
         self._running = running
         self._idle.clear()
         self.store.note(rows.set_running(job.id, _now_ms()))
@@ -219,9 +225,10 @@ class Desk:
             return
         name = event["event"]
         if name == "preview":
-            if data is not None:
+            if data is not None and running.previews != "none":
                 facts = running.story.preview_facts(str(event["node_id"]))
-                self.hub.tell_preview(facts, event["format"], data, running.job.client)
+                plain_too = running.previews != "default"
+                self.hub.tell_preview(facts, event["format"], data, running.job.client, plain_too=plain_too)
             return
         if name == "log":
             self.console.add(event)

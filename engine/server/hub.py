@@ -83,8 +83,14 @@ class Hub:
         whole = {"type": type, "data": data} | ({} if n is None else {"n": n})
         self._give(client, json.dumps(whole), None)
 
-    def tell_preview(self, facts: Mapping[str, Any], format: str, picture: bytes, owner: str | None) -> None:
-        """Send a preview, with its facts to clients that understand them."""
+    def tell_preview(
+        self, facts: Mapping[str, Any], format: str, picture: bytes, owner: str | None, *, plain_too: bool
+    ) -> None:
+        """Send a preview, with its facts to clients that understand them.
+
+        A client that never said what it can do gets it only where ``plain_too``: some take every binary frame for a
+        result, and count on there being none of previews unless somebody asked for them.
+        """
         kind = IMAGE_KINDS.get(format)
         if kind is None:
             return
@@ -97,7 +103,7 @@ class Hub:
                 if rich is None:
                     rich = _rich_preview(facts, format, picture)
                 self._give(client, rich, "preview")
-            else:
+            elif plain_too or client.features:
                 plain = plain or struct.pack(">II", PREVIEW, kind) + picture
                 self._give(client, plain, "preview")
 

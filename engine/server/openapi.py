@@ -68,7 +68,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "description": (route.handler.__doc__ or "").strip(),
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.template}").strip("_"),
-        "responses": {str(code): _answer(code, text, route.kind) for code, text in sorted(answers.items())},
+        "responses": {str(code): _answer(code, text, route) for code, text in sorted(answers.items())},
     }
     if parameters:
         operation["parameters"] = parameters
@@ -78,11 +78,13 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _answer(code: int, text: str, kind: str) -> dict[str, Any]:
+def _answer(code: int, text: str, route: Route) -> dict[str, Any]:
+    kind = route.kind
     if code >= 400:
-        schema: Mapping[str, Any] = {"$ref": "#/components/schemas/Error"}
+        older = route.path.startswith("/sdapi/")  # its errors have the form that its own clients know
+        schema: Mapping[str, Any] = {"type": "object"} if older else {"$ref": "#/components/schemas/Error"}
         return {"description": text, "content": {"application/json": {"schema": schema}}}
-    return {"description": text} if code in (101, 204) else {"description": text, "content": {kind: {}}}
+    return {"description": text} if code in (101, 204) or not kind else {"description": text, "content": {kind: {}}}
 
 
 def page(routes: Iterable[Route]) -> str:

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-PreviewMethod = Literal["none", "auto", "latent2rgb", "taesd"]
-PREVIEW_METHODS: tuple[str, ...] = ("none", "auto", "latent2rgb", "taesd")
+PreviewMethod = Literal["default", "none", "auto", "latent2rgb", "taesd"]
+PREVIEW_METHODS: tuple[str, ...] = ("default", "none", "auto", "latent2rgb", "taesd")
 DEFAULT_PORT = 8188
 
 
@@ -19,7 +19,8 @@ class ServerOptions:
     beside the server's own, whose pages may read answers; ``host_names`` the names that it is asked under, beside those
     of this machine; with ``require_token`` only who holds a token gets in. ``max_pending`` bounds the queue,
     ``history_size`` what is remembered of jobs that ended. ``socket_bytes`` is what may wait for a WebSocket client
-    that does not read before it is let go of.
+    that does not read before it is let go of. ``preview_method`` "default" sends previews to clients that say what they
+    can do and to those whose job asks for them; any other but "none" sends them to all.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1",)
@@ -30,7 +31,7 @@ class ServerOptions:
     cors_origins: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()
     require_token: bool = False
-    preview_method: PreviewMethod = "auto"
+    preview_method: PreviewMethod = "default"
     preview_size: int = 512
     multi_user: bool = False
     auto_launch: bool = False

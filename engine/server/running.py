@@ -127,7 +127,7 @@ async def running(
         written = WrittenFiles(directory, [*folders.directories("output"), *folders.directories("temp")])
         desk = Desk(
             catalogue, store, hub, supervisor, console, written,
-            max_pending=options.max_pending, history_size=options.history_size,
+            max_pending=options.max_pending, history_size=options.history_size, previews=options.preview_method,
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
         state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files)

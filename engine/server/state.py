@@ -53,7 +53,7 @@ class Route:
 
     ``query`` maps names of query parameters to what they mean; ``body`` is the JSON schema of the request's body
     (``multipart`` where it is a form); ``answers`` maps status codes to what they mean; ``kind`` is the media type of
-    the answer. ``twin`` routes are also there below ``/api``.
+    the answer, "" where it is empty. ``twin`` routes are also there below ``/api``.
     """
 
     method: str

@@ -13,7 +13,7 @@ from engine.settings import read_settings
 
 if __name__ == "__main__":
     arguments = build_parser().parse_args(["serve", *sys.argv[1:]])
-    logging.basicConfig(level="INFO", stream=sys.stderr)
+    logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options = serve_options(arguments, ())
     parts = Parts(session="server_nodes:make_session", warm=False)
     sys.exit(serve(read_settings(settings_from(arguments)), options, listen(options), parts=parts))

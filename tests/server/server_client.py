@@ -86,6 +86,18 @@ class ServerProcess:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
+    def faults(self) -> list[str]:
+        """What the log has of faults; that a request was no HTTP at all is none."""
+        return re.findall(r".* ERROR (?!aiohttp\.server: Error handling request).*", self.text())
+
+    def held_bytes(self) -> int:
+        """What memory the server's process holds; 0 where the system does not tell."""
+        told = Path(f"/proc/{self.process.pid}/statm")
+        if not told.exists():
+            return 0
+        fields = told.read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return json.loads(answer.read() or b"null")

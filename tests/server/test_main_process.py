@@ -87,7 +87,7 @@ def test_a_plain_client_gets_its_picture(server: ServerProcess) -> None:
         async with aiohttp.ClientSession() as session:
             caller = Caller(session, server.url)
             async with caller.listen() as ears:
-                id = await caller.queue(text_to_image())
+                id = await caller.queue(text_to_image(), extra_data={"preview_method": "auto"})
                 told = await ears.until_end(id)
                 assert told[-2]["type"] == "execution_success" and ears.frames
                 outputs = (await caller.get(f"/history/{id}"))[id]["outputs"]

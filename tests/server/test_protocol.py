@@ -82,6 +82,27 @@ def test_progress_and_previews_come_in_the_form_that_a_client_understands(serve:
             await stranger.until("status", status={"exec_info": {"queue_remaining": 0}})
             assert set(stranger.types()) == {"status"} and not stranger.frames
 
+    serve(journey, preview_method="auto")
+
+
+def test_a_client_that_said_nothing_of_previews_gets_them_only_when_it_asks(serve: Any) -> None:
+    """Some clients take every binary frame for a result: `comfy-api-simplified` saves the first preview."""
+    graph = prompt(a=("Steps", {"value": 1, "steps": 3, "pause": 0.12}))
+
+    async def journey(caller: Caller) -> None:
+        async with caller.listen() as old, caller.listen() as new:
+            await new.socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": False}})
+            await new.until("feature_flags")
+            counts = []
+            for asked in ({}, {"preview_method": "default"}, {"preview_method": "auto"}, {"preview_method": "none"}):
+                id = await caller.queue(graph, extra_data=asked)
+                for ears in (old, new):
+                    await ears.until_end(id)
+                counts.append((bool(old.frames), bool(new.frames)))
+                old.frames.clear()
+                new.frames.clear()
+            assert counts == [(False, True), (False, True), (True, True), (False, False)]
+
     serve(journey)
 
 

@@ -261,7 +261,8 @@ ROUTES: Final = (
         kind="text/javascript", answers={404: "no such file"},
     ),
     Route("GET", "/experiment/models", get_experiment_models, "Kinds of model files with their folders"),
-    Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times"),
+    Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times",
+          answers={404: "no such kind"}),
     Route(
         "GET", "/experiment/models/preview/{folder}/{path_index}/{filename:.+}", get_model_preview,
         "The picture beside a model file", kind="image/webp", answers={404: "there is none"},
@@ -274,7 +275,7 @@ ROUTES: Final = (
     Route("GET", "/internal/logs", get_logs, "What nodes printed last"),
     Route("GET", "/internal/logs/raw", get_raw_logs, "What nodes printed last, line by line"),
     Route(
-        "PATCH", "/internal/logs/subscribe", patch_logs, "Ask for lines as they are printed",
+        "PATCH", "/internal/logs/subscribe", patch_logs, "Ask for lines as they are printed", kind="",
         body={"type": "object", "properties": {"clientId": {"type": "string"}, "enabled": {"type": "boolean"}}},
     ),
 )  # fmt: skip

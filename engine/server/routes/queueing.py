@@ -129,11 +129,22 @@ async def post_history(request: web.Request) -> web.StreamResponse:
     return web.Response(status=200)
 
 
+NODE: Final = {
+    "type": "object",
+    "required": ["class_type", "inputs"],
+    "properties": {"class_type": {"type": "string"}, "inputs": {"type": "object"}, "_meta": {"type": "object"}},
+}
 PROMPT_BODY: Final = {
     "type": "object",
     "required": ["prompt"],
     "properties": {
-        "prompt": {"type": "object", "description": "an API prompt (nodes by id), or an editor's workflow"},
+        "prompt": {
+            "description": "an API prompt (nodes by id), or an editor's workflow",
+            "anyOf": [
+                {"type": "object", "additionalProperties": NODE},
+                {"type": "object", "required": ["nodes"], "properties": {"nodes": {"type": "array"}}},
+            ],
+        },
         "client_id": {"type": "string", "description": "whose WebSocket hears of the job"},
         "prompt_id": {"type": "string", "description": "the job's id; one is made where none is given"},
         "number": {"type": "number", "description": "place in the queue, lower first"},
@@ -155,13 +166,13 @@ ROUTES: Final = (
         answers={**REFUSED, 429: "the queue is full; Retry-After says when to come again"},
     ),
     Route("GET", "/queue", get_queue, "The jobs that run and wait"),
-    Route("POST", "/queue", post_queue, "Take jobs off the queue", body=CLEAR_BODY),
+    Route("POST", "/queue", post_queue, "Take jobs off the queue", body=CLEAR_BODY, kind=""),
     Route(
-        "POST", "/interrupt", post_interrupt, "Stop the job that runs",
+        "POST", "/interrupt", post_interrupt, "Stop the job that runs", kind="",
         body={"type": "object", "properties": {"prompt_id": {"type": "string"}}},
     ),
     Route(
-        "POST", "/free", post_free, "Let go of weights and results",
+        "POST", "/free", post_free, "Let go of weights and results", kind="",
         body={
             "type": "object",
             "properties": {"unload_models": {"type": "boolean"}, "free_memory": {"type": "boolean"}},
@@ -172,5 +183,5 @@ ROUTES: Final = (
         query={"max_items": "how many, the newest", "offset": "from which on, counted from the oldest"},
     ),
     Route("GET", "/history/{prompt_id}", get_history_of, "One job's entry of the history"),
-    Route("POST", "/history", post_history, "Forget jobs that ended", body=CLEAR_BODY),
+    Route("POST", "/history", post_history, "Forget jobs that ended", body=CLEAR_BODY, kind=""),
 )  # fmt: skip

@@ -202,8 +202,8 @@ ROUTES: Final = (
     ),
     Route("GET", "/settings", get_settings, "The user's settings"),
     Route("GET", "/settings/{id}", get_setting, "One setting"),
-    Route("POST", "/settings", post_settings, "Change settings", body=ANY_OBJECT),
-    Route("POST", "/settings/{id}", post_setting, "Change one setting", body={}),
+    Route("POST", "/settings", post_settings, "Change settings", body=ANY_OBJECT, kind=""),
+    Route("POST", "/settings/{id}", post_setting, "Change one setting", body={}, kind=""),
     Route(
         "GET", "/userdata", get_userdata, "The user's files", answers={404: "no such directory"},
         query={
@@ -216,7 +216,7 @@ ROUTES: Final = (
         query={"path": "a directory"}, answers={404: "no such directory"},
     ),
     Route(
-        "GET", "/userdata/{file}", get_file, "A file of the user", kind="application/octet-stream",
+        "GET", "/userdata/{file}", get_file, "A file of the user", kind="*/*",
         answers={404: "no such file"},
     ),
     Route("POST", "/userdata/{file}", post_file, "Write a file of the user", body={}, query=FILE_QUERY,

@@ -28,6 +28,7 @@ from engine.server.state import ServerState
 
 LOOK_S: Final = 0.25
 """How often a waiting request looks whether its client and its jobs are still there."""
+PLAIN_PREVIEWS: Final = {"supports_preview_metadata": False}
 PREVIEW_HEAD: Final = 8
 RETRY: Final = "the queue is full: wait until some jobs are done, then try again"
 
@@ -102,7 +103,7 @@ class Generations:
         ``gone`` says whether the client left; what has not ended then is cancelled, unless it ``goes_on`` alone.
         """
         progress = Progress([], plan)
-        listener = Client(cast(web.WebSocketResponse, _Ear()), f"sdapi-{uuid.uuid4()}")
+        listener = Client(cast(web.WebSocketResponse, _Ear()), f"sdapi-{uuid.uuid4()}", features=PLAIN_PREVIEWS)
         self.waiting.append(progress)
         state.hub.clients.add(listener)
         try:
