@@ -169,8 +169,12 @@ class RunState:
         """Take a node off the agenda, tell what became of it, and drop what nobody needs any more."""
         self.report.reached(node_id, outcome)
         self.agenda.finish(node_id)
+        uses = self._uses
         for source in self._sources.pop(node_id):
-            self._release(source)
+            if uses[source] > 1:
+                uses[source] -= 1
+            else:
+                self._release(source)
         if node_id in self._lazy:
             for source in self._lazy.pop(node_id):
                 self._release(source)
@@ -213,9 +217,12 @@ class RunState:
         for parameter in declared:
             if parameter.default is not MISSING and parameter.name not in node.inputs:
                 inputs[parameter.name] = parameter.default
+        results, twins = self.results, self._twins
         for name, value in node.inputs.items():
             if type(value) is Link:
-                if name in absent:
+                if not passed:  # as most nodes are: every link brings its value
+                    inputs[name] = results[twins.get(value.node, value.node)].values[value.slot]
+                elif name in absent:
                     inputs[name] = None
                 elif name in passed and node_type.by_name[name].raw_link:
                     inputs[name] = value
@@ -230,6 +237,7 @@ class RunState:
     def origin(self, node: Node, inputs: Mapping[str, Any], absent: frozenset[str] = frozenset()) -> str:
         """Return the key of what the node is about to compute, made from the content of its inputs."""
         tokens: dict[str, str] = {}
+        results, twins = self.results, self._twins
         for name, value in node.inputs.items():
             if type(value) is not Link or name in absent:
                 continue
@@ -239,7 +247,7 @@ class RunState:
                     return once()
                 tokens[name] = f"@{key}:{value.slot};"
             else:
-                tokens[name] = self.source(value).token(value.slot)
+                tokens[name] = results[twins.get(value.node, value.node)].token(value.slot)
         return self.fingerprints.trace_key(node, inputs, tokens) or once()
 
     def unasked(self, node_id: str, asked: Iterable[str] = ()) -> frozenset[str]:
