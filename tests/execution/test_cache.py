@@ -103,7 +103,7 @@ def test_result_whose_files_are_gone_is_a_miss(tmp_path: Path) -> None:
 def test_what_a_result_holds_cannot_be_changed() -> None:
     """The record itself is frozen to the type checker, which is told so; what it holds is frozen for everybody."""
     assert hot_record.__dataclass_transform__["frozen_default"]  # type: ignore[attr-defined]
-    made = result_of(1)
+    made = Result((1,), "key")
     assert type(made.values) is tuple
     with pytest.raises(TypeError):
         made.ui["text"] = "other"  # type: ignore[index]
