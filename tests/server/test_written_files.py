@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 from pathlib import Path
 
+import pytest
+
+from engine.errors import OutputError
+from engine.jobs.write_list import listing_writes
 from engine.server.written_files import WrittenFiles
 
 
@@ -24,10 +30,18 @@ def test_only_files_with_the_listed_bytes_inside_the_folders_are_removed(tmp_pat
     listed = [output / "mine.png", tmp_path / "outside.png", output / "link.png", output / ".." / "outside.png"]
     text = "".join(line(path, b"x") for path in listed) + line(output / "changed.png", b"y")
     written.file("job").write_text(text + line(output / "none.png", b"x") + '{"path": "cut sho')
-    written.undo("job")
+    (output / "older.png").write_bytes(b"x")
+    os.utime(output / "older.png", (1, 1))
+    listing = written.file("begun")
+    written.begin("begun")
+    with listing.open("a") as file:
+        file.write(line(output / "older.png", b"x"))
+    written.undo(["job", "begun", "unknown"])
+    assert (output / "older.png").exists() and not listing.exists()
+    (output / "older.png").unlink()
     assert sorted(path.name for path in output.iterdir()) == ["changed.png", "kept.png", "link.png"]
     assert (tmp_path / "outside.png").exists() and not written.file("job").exists()
-    written.undo("job")  # there is nothing any more, and that is in order
+    written.undo(["job"])  # there is nothing any more, and that is in order
 
 
 def test_the_list_of_a_job_lies_in_its_folder_whatever_the_id_is(tmp_path: Path) -> None:
@@ -38,3 +52,21 @@ def test_the_list_of_a_job_lies_in_its_folder_whatever_the_id_is(tmp_path: Path)
     written.file("old").write_text("")
     written.settle_all()
     assert list((tmp_path / "queue").iterdir()) == []
+
+
+def test_a_worker_that_lives_on_is_waited_for_and_one_that_comes_late_writes_nothing(tmp_path: Path) -> None:
+    written = WrittenFiles(tmp_path / "queue", [tmp_path])
+    written.begin("job")
+    late = tmp_path / "late.png"
+    undone = threading.Thread(target=written.undo, args=(["job"],))
+    with listing_writes(str(written.file("job"))) as announce:
+        assert announce is not None
+        undone.start()
+        undone.join(0.1)
+        assert undone.is_alive(), "the list was undone while a worker could still write"
+        announce(late, hashlib.sha256(b"x").hexdigest())
+        late.write_bytes(b"x")
+    undone.join(5)
+    assert not undone.is_alive() and not late.exists()
+    with pytest.raises(OutputError, match="taken back"), listing_writes(str(written.file("job"))):
+        raise AssertionError("a job without a list must not begin")
