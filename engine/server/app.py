@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import SafelightError
-from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users, workflows
+from engine.server.routes import batches, catalogue, files, jobs, live, operations, queueing, users, workflows
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -27,6 +27,7 @@ TABLES: Final = (
     queueing.ROUTES,
     live.ROUTES,
     jobs.ROUTES,
+    batches.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
     users.ROUTES,

@@ -295,16 +295,24 @@ def count_by_state(db: sqlite3.Connection) -> Mapping[str, int]:
 
 
 def list_jobs(
-    states: Sequence[str], workflow: str | None, by_duration: bool, ascending: bool, most: int, offset: int
+    states: Sequence[str],
+    equal: Mapping[str, str | None],
+    *,
+    by_duration: bool,
+    ascending: bool,
+    most: int,
+    offset: int,
 ) -> Callable[[sqlite3.Connection], tuple[list[dict[str, Any]], int]]:
-    """Return the operation that lists jobs (of some states, of a workflow) and counts all that there are of them."""
+    """Return the operation that lists jobs and counts all that there are of them: those of ``states``, if
+    any are named, whose columns are ``equal`` to what is given."""
     where, values = ["1"], list[Any]()
     if states:
         where.append(f"state IN ({', '.join('?' * len(states))})")
         values += states
-    if workflow is not None:
-        where.append("workflow_id = ?")
-        values.append(workflow)
+    for column, value in equal.items():
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
     chosen = " AND ".join(where)
     order = "coalesce(ended - started, 0)" if by_duration else "created"
     direction = "ASC" if ascending else "DESC"

@@ -34,6 +34,7 @@ from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_con
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
 from engine.server.user_files import UserFiles
+from engine.server.webhooks import Webhooks
 from engine.server.written_files import WrittenFiles
 from engine.settings import Settings
 
@@ -130,8 +131,17 @@ async def running(
             max_pending=options.max_pending, history_size=options.history_size, previews=options.preview_method,
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
-        state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files)
-        yield state, make_app(state, middlewares)
+        webhooks = Webhooks(store, options.webhook_hosts)
+        desk.webhooks_due = webhooks.wake
+        state = ServerState(
+            options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files, webhooks
+        )
+        telling = loop.create_task(webhooks.run())
+        try:
+            yield state, make_app(state, middlewares)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
 
 def _open_store(directory: Path, loop: asyncio.AbstractEventLoop) -> Store:

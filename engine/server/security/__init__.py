@@ -1,6 +1,6 @@
 """Keep out who does not belong: hosts, pages, tokens, bodies, headers, errors. See docs/security.md."""
 
-from engine.server.security.access import identity_of
+from engine.server.security.access import identity_of, owner_of
 from engine.server.security.bodies import read_bytes, read_json
 from engine.server.security.guard import Guard
 from engine.server.security.launch import make_guard, say_how_to_get_in
@@ -26,6 +26,7 @@ __all__ = [
     "identity_of",
     "make_guard",
     "make_policy",
+    "owner_of",
     "read_bytes",
     "read_form",
     "read_json",
