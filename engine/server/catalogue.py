@@ -101,6 +101,10 @@ class Catalogue:
         except SafelightError:
             return ()
 
+    def has_packs(self) -> bool:
+        """Say whether there are folders that packs may be in."""
+        return any(root.is_dir() for root in self.session.folders.pack_roots)
+
     def _webs(self) -> dict[str, Path]:
         """Return the folders that packs bring for the editor, by pack; only of packs that loaded."""
         packs = self.session.all_packs()
