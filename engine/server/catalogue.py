@@ -26,6 +26,7 @@ from engine.graph.validate import output_nodes
 from engine.paths import path_below
 from engine.server.batches import filled
 from engine.server.object_info import describe
+from engine.server.pack_trial import PackTrial
 from engine.server.prompts import Accepted, Refusal, judge, refusal, refusal_of
 from engine.session import Session
 
@@ -40,6 +41,8 @@ class Catalogue:
         self.session = session
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "catalogue")
         self._entries: dict[str, tuple[NodeType, tuple[Any, ...], str]] = {}
+        self._trial = PackTrial(session)
+        self._tried = False
         self._lazy: tuple[Registry, Mapping[str, frozenset[str]]] | None = None
 
     @property
@@ -48,11 +51,22 @@ class Catalogue:
         return self.session.folders
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
-        """Call ``question`` in the catalogue's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, question, *arguments)
+        """Call ``question`` in the catalogue's thread, once packs that were never tried are known to be harmless."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question, *arguments)
+
+    def _answer(self, question: Callable[..., T], *arguments: Any) -> T:
+        if not self._tried:
+            self._tried = True
+            self._trial.run()
+        return question(*arguments)
+
+    async def tried(self) -> None:
+        """Wait until packs may be imported."""
+        await self.ask(lambda: None)
 
     def close(self) -> None:
         """End the thread."""
+        self._trial.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def warm(self) -> None:

@@ -86,22 +86,29 @@ async def _serve(
         for one in sockets:
             await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
         _announce(options, sockets, guard)
-        state.desk.pump()
         if not options.quick_test:  # whoever came first is answered before anything large is loaded
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FIRST_ANSWERS_S)
-        if parts.eager and not stop.is_set():
-            state.supervisor.start()
-        warming = loop.run_in_executor(None, state.catalogue.warm)
+        getting_ready = loop.create_task(_get_ready(state, eager=parts.eager and not stop.is_set()))
         if options.quick_test:
-            await warming
+            await getting_ready
         else:
             await stop.wait()
+            getting_ready.cancel()
         _log.info("stopping")
         await state.desk.close(GRACE_S)
         await state.hub.close()
         await runner.cleanup()
     return 0
+
+
+async def _get_ready(state: ServerState, *, eager: bool) -> None:
+    """Load what the first job needs, then begin with the jobs that an earlier server left."""
+    await state.catalogue.tried()
+    if eager and not state.desk.closing:
+        state.supervisor.start()
+    await state.catalogue.ask(state.catalogue.warm)
+    state.desk.pump()
 
 
 @contextlib.asynccontextmanager

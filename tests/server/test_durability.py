@@ -61,6 +61,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(base: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_at_two_hundred_moments_nothing_is_lost_or_done_twice(base: Path) -> None:
     kill_again_and_again(base, 200, seed=2)
 

@@ -211,3 +211,34 @@ def test_s01_s51_tokens_roles_and_trust_hold_for_routes_of_packs(tmp_path: Path)
         assert ask(server, item, b"{}", **JSON, Authorization=f"Bearer {runs}")[0] == 201
     with start(tmp_path) as server:  # the pack was not approved
         assert ask(server, "/stub/hello")[0] == 404
+
+
+def test_s52_a_pack_that_ends_the_interpreter_does_not_end_the_server(tmp_path: Path) -> None:
+    packs = tmp_path / "extra" / "custom_nodes"
+    bodies = {
+        "ends": "import os; os._exit(0)",
+        "crashes": "import ctypes; ctypes.string_at(0)",
+        "exits": "import sys; sys.exit(3)",
+        "raises": "raise ValueError('no')",
+    }
+    for name, text in bodies.items():
+        (packs / name).mkdir(parents=True)
+        (packs / name / "__init__.py").write_text(text)
+    for start_again in (False, True):
+        with start(tmp_path, "--trust-packs") as server:
+            status, text, _ = ask(server, "/object_info")
+            assert status == 200 and "SaveImage" in text
+            assert ask(server, "/stub/hello")[0] == 200, "the packs beside them load"
+            log = server.text()
+            assert "pack ends did not load: it ended the program that imported it (exit code 0)" in log
+            assert "pack crashes did not load: it crashed the program that imported it (SIGSEGV)" in log
+            assert "pack exits did not load" in log and "pack raises did not load" in log
+            assert ("on trial" in log) is not start_again
+            graph = {
+                "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
+            }
+            graph["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+            _, job = server.post("/prompt", {"prompt": graph})
+            server.wait_idle()
+            assert server.get(f"/history/{job['prompt_id']}")[job["prompt_id"]]["status"]["status_str"] == "success"
+            assert server.stop() == 0
