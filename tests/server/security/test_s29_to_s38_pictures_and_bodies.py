@@ -364,6 +364,8 @@ def test_s37_stored_files_are_never_active(server: Server, suffix: str) -> None:
         assert not any(word in kind for word in ACTIVE)
         if data.startswith(PIXEL):
             assert (kind, place.split(";")[0]) == ("image/png", "inline")
+        elif data[4:8] == b"ftyp":
+            assert (kind, place.split(";")[0]) == ("video/mp4", "inline")
         elif not data.startswith(b"GIF8"):
             assert (kind, place.split(";")[0]) == ("application/octet-stream", "attachment")
         assert answer.body == data
