@@ -27,6 +27,7 @@ from engine.server.app import Middleware, make_app
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.desk import Desk
+from engine.server.first_page import FirstPage
 from engine.server.hub import Hub
 from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
@@ -60,9 +61,10 @@ def serve(
     options: ServerOptions,
     sockets: Sequence[socket.socket],
     parts: Parts | None = None,
+    first_page: FirstPage | None = None,
 ) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code."""
-    return asyncio.run(_serve(settings, options, sockets, parts or Parts()))
+    """Serve until SIGINT or SIGTERM; return the exit code. ``first_page`` answers on the sockets until then."""
+    return asyncio.run(_serve(settings, options, sockets, parts or Parts(), first_page))
 
 
 async def _serve(
@@ -70,6 +72,7 @@ async def _serve(
     options: ServerOptions,
     sockets: Sequence[socket.socket],
     parts: Parts,
+    first_page: FirstPage | None,
 ) -> int:
     guard = _make_guard(settings, options)
     context = tls_context(options.tls_key, options.tls_certificate)
@@ -83,8 +86,13 @@ async def _serve(
         await state.desk.restore()  # before the first answer, which may be how long the queue is
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
         await runner.setup()
+        held = [] if first_page is None else await asyncio.to_thread(first_page.hand_over)
         for one in sockets:
             await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
+        for connection in held:
+            assert runner.server is not None
+            with contextlib.suppress(OSError):
+                await loop.connect_accepted_socket(runner.server, connection)
         _announce(options, sockets, guard)
         if not options.quick_test:  # whoever came first is answered before anything large is loaded
             with contextlib.suppress(TimeoutError):

@@ -134,6 +134,8 @@ class Store:
                 self._connection.execute("ROLLBACK")
             answers = [(answer, None, error) for _, answer, _ in asked if answer is not None]
         for answer, result, failed in answers:
+            if not answer.set_running_or_notify_cancel():
+                continue  # whoever asked does not wait any more
             if failed is not None:
                 answer.set_exception(failed)
             else:
