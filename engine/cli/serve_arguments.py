@@ -118,6 +118,7 @@ def _add_network(serve: argparse.ArgumentParser) -> None:
         help="hosts on private addresses (name or name:port) that webhooks may be posted to",
     )  # fmt: skip
     group.add_argument("--require-token", action="store_true", help="only who holds a token gets in, from here too")
+    group.add_argument("--log-format", choices=("text", "json"), default="text", help="lines of text, or of JSON")
     group.add_argument("--auto-launch", action="store_true", help="open the page in a browser")
     group.add_argument("--multi-user", action="store_true", help="keep settings and files by user")
     group.add_argument("--quick-test-for-ci", dest="quick_test", action="store_true", help="start, read nodes, stop")

@@ -17,6 +17,11 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def serve(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     """Serve until told to stop, and return the exit code."""
     logging.basicConfig(level=arguments.log_level, format=LOG_FORMAT, stream=sys.stderr, force=True)
+    if arguments.log_format == "json":
+        from engine.server.json_log import JsonLines
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonLines())
     options = serve_options(arguments, argv)
     settings = read_settings(settings_from(arguments))
     if getattr(arguments, "ignored", None):

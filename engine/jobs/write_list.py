@@ -1,47 +1,70 @@
-"""The list of files that a job is about to write, kept by its worker while the job runs.
+"""The list of files that a job is about to write, kept by its worker from the first of them until the job ends.
 
-Whoever starts the job makes the list, empty. The worker holds a shared lock on it for as long as the job runs, so that
-whoever undoes a job that was left can wait until nothing is written any more; a list that was taken away meanwhile
-ends the job before it writes.
+Each list belongs to an epoch, the life of one server, which stands in its name and in the file ``epoch`` beside it. The
+worker locks a list when it makes it, and then looks whether its epoch is still the present one. So a server that first
+begins its own epoch and then waits for the locks of all lists that it finds can be sure that nothing is written any
+more by the workers of the one before.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from engine.errors import OutputError
 
 Announce = Callable[[Path, str], None]
+EPOCH: Final = "epoch"
 
 
 @contextlib.contextmanager
 def listing_writes(path: str | None) -> Iterator[Announce | None]:
     """Offer what adds a line to the list at ``path`` before a file gets its name; None where nobody keeps one.
 
-    Raises `OutputError` when the list is not there any more.
+    It raises `OutputError` when the server that gave the job is not the present one any more.
     """
     if path is None:
         yield None
         return
+    began = time.time()
+    made: list[IO[str]] = []
+
+    def announce(written: Path, sha256: str) -> None:
+        if not made:
+            made.append(_make(Path(path), began))
+        made[0].write(json.dumps({"path": str(written.absolute()), "sha256": sha256}) + "\n")
+        made[0].flush()
+
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
-    except FileNotFoundError:
-        raise _taken_back() from None
-    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-        lock(file, exclusive=False, wait=True)
-        if os.fstat(descriptor).st_nlink == 0:
-            raise _taken_back()
-
-        def announce(written: Path, sha256: str) -> None:
-            file.write(json.dumps({"path": str(written.absolute()), "sha256": sha256}) + "\n")
-            file.flush()
-
         yield announce
+    finally:
+        for file in made:
+            file.close()
+
+
+def _make(path: Path, began: float) -> IO[str]:
+    """Make a list and lock it. Raises `OutputError` when its epoch is over."""
+    file = path.open("a", encoding="utf-8")
+    lock(file, exclusive=False, wait=True)
+    if present_epoch(path.parent) != path.name.split(".")[-2]:
+        file.close()
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise OutputError("the job was taken back before it wrote anything", hint="another server runs it")
+    file.write(json.dumps({"began": began}) + "\n")
+    return file
+
+
+def present_epoch(directory: Path) -> str | None:
+    """Return the name of the present epoch; None where none has begun."""
+    try:
+        return (directory / EPOCH).read_text(encoding="ascii").strip()
+    except OSError:
+        return None
 
 
 def lock(file: IO[Any], *, exclusive: bool, wait: bool) -> bool:
@@ -58,7 +81,3 @@ def lock(file: IO[Any], *, exclusive: bool, wait: bool) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _taken_back() -> OutputError:
-    return OutputError("the job was taken back before it began", hint="another server runs it")

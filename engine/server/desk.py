@@ -34,6 +34,7 @@ MAX_TRIES: Final = 25
 """So often a job is begun again after the server itself was killed while it ran."""
 
 _log = logging.getLogger("safelight.server")
+_nodes_log = logging.getLogger("safelight.nodes")
 
 
 class QueueFull(Exception):
@@ -191,7 +192,6 @@ class Desk:
         self._running = running
         self._idle.clear()
         self.store.note(rows.set_running(job.id, _now_ms()))
-        self._written.begin(job.id)
         request = JobRequest(
             job.id,
             job.prompt.encode(),
@@ -218,6 +218,8 @@ class Desk:
             return
         if name == "log":
             self.console.add(event)
+            level = logging.getLevelNamesMapping().get(str(event.get("level")), logging.DEBUG)
+            _nodes_log.log(level, "%s", event["text"], extra={"job": running.job.id, "node": event.get("node_id")})
             return
         if name == "message":
             owner = event["sid"] or running.job.client
@@ -241,6 +243,7 @@ class Desk:
     def _begin(self, running: _Running) -> None:
         if not running.began:
             running.began = True
+            _log.info("job %s begins", running.job.id, extra={"job": running.job.id})
             self.tell_status()
             for message in running.story.begin():
                 self._publish(running.job, message)
@@ -262,9 +265,10 @@ class Desk:
             if await self.store.keep(rows.finish(job.id, end, self._history_size)):
                 self.webhooks_due()
         except Exception:  # noqa: BLE001 (a full disk must not stop the queue; the client is told all the same)
-            _log.exception("the end of job %s could not be kept", job.id)
+            _log.exception("the end of job %s could not be kept", job.id, extra={"job": job.id})
         self._written.settle(job.id)
         self.finished[state] = self.finished.get(state, 0) + 1
+        _log.info("job %s: %s", job.id, state, extra={"job": job.id})
         self._publish(job, message)
         self._publish(job, Message("executing", {"node": None, "prompt_id": job.id}))
         self._ending = None
