@@ -243,7 +243,7 @@ class Desk:
     def _begin(self, running: _Running) -> None:
         if not running.began:
             running.began = True
-            _log.info("job %s begins", running.job.id, extra={"job": running.job.id})
+            _log.debug("job %s begins", running.job.id, extra={"job": running.job.id})
             self.tell_status()
             for message in running.story.begin():
                 self._publish(running.job, message)
