@@ -190,3 +190,17 @@ function fits(widgets: readonly Widget[], list: readonly Json[]): boolean {
   const controls = list.filter((value) => typeof value === "string" && CONTROL_MODES.includes(value)).length;
   return widgets.length === list.length || widgets.length === list.length - controls;
 }
+
+/** Takes from the front of a list what belongs to these widgets; places missing at the end get their defaults. */
+export function takeValues(widgets: readonly Widget[], list: readonly Json[]): { named: Map<string, Json>; rest: readonly Json[] } {
+  const { names, rest } = takePlaces(widgets, list);
+  const named = new Map<string, Json>();
+  for (const [place, name] of names.entries()) {
+    const value = list[place];
+    if (name !== null && !isEditorValue(name) && value !== undefined && value !== null) named.set(name, value);
+  }
+  for (const widget of widgets) {
+    if (widget.sent && widget.default !== undefined && !named.has(widget.name)) named.set(widget.name, widget.default);
+  }
+  return { named, rest: list.slice(list.length - rest) };
+}
