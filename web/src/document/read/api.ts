@@ -74,6 +74,6 @@ function readNode(id: NodeId, entry: JsonObject, spec: NodeSpec | undefined, lea
     inputs,
     outputs: [...base.outputs, ...more],
     ...(typeof title === "string" && title !== spec?.title && title !== type && { title }),
-    ...(others.length > 0 && { extra: { api: Object.fromEntries(others) } }),
+    extra: { api: Object.fromEntries(others) },
   };
 }
