@@ -5,7 +5,7 @@ import { unwrap } from "../nativeForm";
 import { newNode, NODE_WIDTH } from "../nodes";
 import { ROOT, type Graph, type GraphNode, type Json, type JsonObject, type Link, type NodeId, type NodeSpec, type Slot, type Specs, type Workflow } from "../types";
 
-export function looksLikeApi(data: Json): data is JsonObject {
+export function looksLikeApi(data: Json): boolean {
   return isObject(data) && Object.values(data).some((entry) => isObject(entry) && Object.hasOwn(entry, "class_type"));
 }
 
