@@ -37,6 +37,12 @@ function interfaces(): JsonObject {
 }
 
 /** Node types and prompts of the examples, from the engine (`tests/graph/test_editor_agrees.py` keeps them up to date). */
-const fixture = JSON.parse(readFileSync(join(import.meta.dirname, "fixtures/examples.json"), "utf-8")) as { specs: JsonObject; prompts: Record<string, JsonObject> };
+const fixture = JSON.parse(readFileSync(join(import.meta.dirname, "fixtures/examples.json"), "utf-8")) as {
+  specs: JsonObject;
+  prompts: Record<string, JsonObject>;
+  drawings: { workflow: JsonObject; prompt: JsonObject }[];
+};
 export const exampleSpecs: Specs = readSpecs(fixture.specs);
 export const examplePrompts = fixture.prompts;
+/** Texts with choices in them, and what the engine drew. */
+export const drawings = fixture.drawings;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { toPrompt } from "../../src/document/prompt";
 import { readEditor } from "../../src/document/read/editor";
 import { saveText } from "../../src/document/open";
-import { examplePrompts, examples, exampleSpecs, pairs, specs } from "./corpus";
+import { drawings, examplePrompts, examples, exampleSpecs, pairs, specs } from "./corpus";
 import { large } from "./samples";
 
 function plainPrompt(prompt: object): Record<string, unknown> {
@@ -23,6 +23,10 @@ describe.each(examples)("the example $name", ({ name, workflow }) => {
   it("is saved in the native form as the engine reads it", async () => {
     await expect(saveText(readEditor(workflow, exampleSpecs), exampleSpecs, "native")).toMatchFileSnapshot(`fixtures/native/${name}`);
   });
+});
+
+it.each(drawings)("choices in texts are drawn as the engine draws them (%#)", ({ workflow, prompt }) => {
+  expect(toPrompt(readEditor(workflow, exampleSpecs), exampleSpecs)).toEqual(prompt);
 });
 
 it("takes little time for 4,000 nodes", () => {

@@ -2,6 +2,7 @@
 import { withEntry } from "../json";
 import { nestedWidgets, declaredWidgets, isEditorValue, type Widget } from "../widgets";
 import type { GraphNode, Json, NodeSpec, Specs, Workflow } from "../types";
+import { resolved, seedsOf } from "./dynamicText";
 import { groupMember } from "./groupNodes";
 import { definitionsOf, expand, type Scope } from "./scopes";
 import { Tracer, VIRTUAL_TYPES } from "./trace";
@@ -31,7 +32,20 @@ export function toPrompt(workflow: Workflow, specs: Specs): Prompt {
     if (node.mode !== "always" || VIRTUAL_TYPES.has(node.type)) continue;
     made.set(scope.prefix + node.id, promptNode(scope, node, specs, tracer, widgets));
   }
+  if (workflow.extra?.form !== "api") resolveTexts(made, specs);
   return withoutDangling(made);
+}
+
+/** Texts with choices and comments in them become what is to be sent; those of API prompts are resolved already. */
+function resolveTexts(nodes: ReadonlyMap<string, PromptNode>, specs: Specs): void {
+  let seeds: string | undefined;
+  for (const [id, node] of nodes) {
+    for (const input of specs.get(node.class_type)?.inputs ?? []) {
+      const text = input.options.dynamicPrompts === true ? node.inputs[input.name] : undefined;
+      if (typeof text !== "string") continue;
+      (node.inputs as Record<string, Json>)[input.name] = resolved(id, input.name, text, (seeds ??= seedsOf(nodes.values())));
+    }
+  }
 }
 
 function promptNode(scope: Scope, placed: GraphNode, specs: Specs, tracer: Tracer, known: Map<string, readonly Widget[]>): PromptNode {
