@@ -53,7 +53,7 @@ def fixture() -> dict[str, Any]:
 TEXTS = [
     "a {red|green|blue} cat // or dog",
     "{a|{b|c}|d} {e} \\{f\\} g|h } {i /* {j|k} */ \n// l\nm",
-    "it's \"{1|2|3|4|5|6|7|8|9}\" \\ \t\u00a0\u200b\u2028é {☃|😀|\U000e0001}",
+    'it\'s "{1|2|3|4|5|6|7|8|9}" \\ \t\u00a0\u200b\u2028é {☃|😀|\U000e0001}',
     "".join(f"{{{number}|x{number}|y}}" for number in range(700)),
     "/* open {a|b}",
 ]
