@@ -3,6 +3,7 @@ import { isObject } from "./json";
 import { Bytes, decoded, Malformed } from "./media/bytes";
 import { flacTexts, id3Texts, oggTexts, safetensorsTexts } from "./media/audio";
 import { avifTexts, mp4Texts, webmTexts } from "./media/boxes";
+import { glbTexts, svgTexts } from "./media/scenes";
 import { jpegTexts, webpTexts } from "./media/exif";
 import { pngTexts } from "./media/png";
 import { looksNative } from "./nativeForm";
@@ -56,6 +57,8 @@ async function textsOf(file: Bytes): Promise<ReadonlyMap<string, string>> {
   if (file.startsWith("fLaC")) return flacTexts(file);
   if (file.startsWith("OggS")) return oggTexts(file);
   if (file.startsWith("ID3")) return id3Texts(file);
+  if (file.startsWith("glTF")) return glbTexts(file);
+  if (file.startsWith("<")) return svgTexts(file);
   if (file.length > 10 && file.u8(8) === 0x7b) return safetensorsTexts(file);
   return new Map();
 }

@@ -3,11 +3,11 @@ import { isObject, member } from "./json";
 import { jsonErrorAt } from "./jsonErrors";
 import { looksNative, nativeText } from "./nativeForm";
 import { DocumentError } from "./problems";
-import { toPrompt } from "./prompt";
 import { looksLikeApi, readApi } from "./read/api";
 import { looksLikeEditor, readEditor } from "./read/editor";
 import { readNative } from "./read/native";
 import { ROOT, type Json, type JsonObject, type Specs, type Workflow } from "./types";
+import { writeApi } from "./write/api";
 import { writeEditor } from "./write/editor";
 import { writeNative } from "./write/native";
 
@@ -76,7 +76,7 @@ function syntaxError(text: string): DocumentError {
 /** The text of the file, in the document's form or the one asked for. */
 export function saveText(workflow: Workflow, specs: Specs, form: Form = formOf(workflow)): string {
   if (form === "native") return nativeText(writeNative(workflow));
-  if (form === "api") return `${JSON.stringify(toPrompt(workflow, specs), null, 2)}\n`;
+  if (form === "api") return `${JSON.stringify(writeApi(workflow, specs), null, 2)}\n`;
   return JSON.stringify(writeEditor(inForm(workflow, form), specs), null, 2);
 }
 

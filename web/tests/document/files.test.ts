@@ -64,10 +64,18 @@ const made: Record<string, Uint8Array<ArrayBuffer>> = {
   ),
   "sound.flac": joined("fLaC", big(2), "ab", big((0x84 << 24) | comments(`prompt=${PROMPT}`, `WORKFLOW=${WORKFLOW}`).length), comments(`prompt=${PROMPT}`, `WORKFLOW=${WORKFLOW}`)),
   "latent.safetensors": joined(...safetensors()),
+  "mesh.glb": joined(...glb()),
+  "drawing.svg": joined(`<?xml version="1.0"?><svg><metadata><![CDATA[${JSON.stringify({ prompt, workflow })}]]></metadata></svg>`),
   "plain.png": stored("plain.png"),
   "exif.webp": stored("exif.webp"),
   "exif.avif": stored("exif.avif"),
 };
+
+function glb(): [string, number[], string] {
+  const json = JSON.stringify({ asset: { version: "2.0", extras: { prompt: PROMPT, workflow } } });
+  const size = joined(json).length;
+  return ["glTF", [...little(2), ...little(size + 20), ...little(size), ...little(0x4e4f534a)], json];
+}
 
 function safetensors(): [number[], string] {
   const header = JSON.stringify({ x: { dtype: "F32", shape: [0], data_offsets: [0, 0] }, __metadata__: { prompt: PROMPT, workflow: WORKFLOW } });

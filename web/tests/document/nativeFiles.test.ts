@@ -37,6 +37,7 @@ describe.each(pairs)("the prompt of $name", ({ api }) => {
   it("opens, laid out, and is sent as it was", () => {
     const workflow = readWorkflow(api!, specs);
     expect(plainPrompt(toPrompt(workflow, specs))).toEqual(plainPrompt(api!));
+    expect(JSON.parse(saveText(workflow, specs))).toEqual(api);
     const boxes = [...workflow.graphs.get(ROOT)!.nodes.values()].map((node) => `${node.x} ${node.y}`);
     expect(new Set(boxes).size).toBe(boxes.length);
   });

@@ -73,7 +73,7 @@ function readNode(id: NodeId, entry: JsonObject, spec: NodeSpec | undefined, lea
     values,
     inputs,
     outputs: [...base.outputs, ...more],
-    ...(typeof title === "string" && title !== spec?.title && title !== type && { title }),
+    ...(typeof title === "string" && title !== (spec?.title ?? type) && { title }),
     extra: { api: Object.fromEntries(others) },
   };
 }
