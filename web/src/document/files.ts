@@ -52,7 +52,8 @@ async function textsOf(file: Bytes): Promise<ReadonlyMap<string, string>> {
   if (file.startsWith("\x89PNG\r\n\x1a\n")) return pngTexts(file);
   if (file.startsWith("RIFF") && file.startsWith("WEBP", 8)) return webpTexts(file);
   if (file.startsWith("\xff\xd8")) return jpegTexts(file);
-  if (file.startsWith("ftyp", 4)) return ["avif", "avis", "mif1", "heic"].includes(file.name(8)) ? avifTexts(file) : mp4Texts(file);
+  if (file.startsWith("ftyp", 4))
+    return ["avif", "avis", "mif1", "heic"].includes(file.name(8)) ? avifTexts(file) : mp4Texts(file);
   if (file.startsWith("\x1a\x45\xdf\xa3")) return webmTexts(file);
   if (file.startsWith("fLaC")) return flacTexts(file);
   if (file.startsWith("OggS")) return oggTexts(file);
@@ -67,13 +68,20 @@ function looksLikeJson(file: Bytes): boolean {
   let at = file.startsWith("\xef\xbb\xbf") ? 3 : 0;
   while (at < Math.min(file.length, 4096) && [0x20, 0x09, 0x0a, 0x0d].includes(file.u8(at))) at += 1;
   // A safetensors header of 91 or 123 bytes starts with such a byte too, but then with zeros.
-  return at < file.length && (file.u8(at) === 0x7b || file.u8(at) === 0x5b) && !(file.length > 8 && file.u8(at + 1 < file.length ? at + 1 : at) === 0);
+  return (
+    at < file.length &&
+    (file.u8(at) === 0x7b || file.u8(at) === 0x5b) &&
+    !(file.length > 8 && file.u8(at + 1 < file.length ? at + 1 : at) === 0)
+  );
 }
 
 function fromJson(data: Json): FileContents {
   if (isObject(data) && (looksNative(data) || looksLikeEditor(data))) return { workflow: data };
   if (isObject(data) && (isObject(data.workflow) || isObject(data.prompt)) && !looksLikeApi(data)) {
-    return { ...(isObject(data.workflow) && { workflow: data.workflow }), ...(isObject(data.prompt) && { prompt: data.prompt }) };
+    return {
+      ...(isObject(data.workflow) && { workflow: data.workflow }),
+      ...(isObject(data.prompt) && { prompt: data.prompt }),
+    };
   }
   if (isObject(data) && looksLikeApi(data)) return { prompt: data };
   throw new DocumentError("the file is JSON, but no workflow");

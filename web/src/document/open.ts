@@ -35,12 +35,18 @@ export function readWorkflow(data: Json, specs: Specs): Workflow {
   if (isObject(data) && looksLikeEditor(data)) return readEditor(data, specs);
   for (const key of ["workflow", "prompt"]) {
     const inner = member(data, key);
-    if (isObject(inner) && !Object.hasOwn(inner, "class_type") && (looksNative(inner) || looksLikeEditor(inner) || looksLikeApi(inner))) {
+    if (
+      isObject(inner) &&
+      !Object.hasOwn(inner, "class_type") &&
+      (looksNative(inner) || looksLikeEditor(inner) || looksLikeApi(inner))
+    ) {
       return readWorkflow(inner, specs);
     }
   }
   if (isObject(data) && looksLikeApi(data)) return readApi(data, specs);
-  throw new DocumentError(isObject(data) ? "the file is JSON, but no workflow" : "the file holds a single value, not a workflow");
+  throw new DocumentError(
+    isObject(data) ? "the file is JSON, but no workflow" : "the file holds a single value, not a workflow",
+  );
 }
 
 /** Reads a file's text. Raises `DocumentError`, with line and column for text that is no JSON. */

@@ -22,7 +22,9 @@ export function seedsOf(nodes: Iterable<{ readonly inputs: { readonly [name: str
 export function resolved(id: string, name: string, text: string, seeds: string): string {
   if (!/[{/\\]/.test(text)) return text;
   let choose: ((options: readonly string[]) => string) | undefined;
-  return resolveText(text, (options) => (choose ??= chooser(`(${quoted(id)}, ${quoted(name)}, ${quoted(text)}, ${seeds})`))(options));
+  return resolveText(text, (options) =>
+    (choose ??= chooser(`(${quoted(id)}, ${quoted(name)}, ${quoted(text)}, ${seeds})`))(options),
+  );
 }
 
 /**

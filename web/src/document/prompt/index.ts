@@ -43,12 +43,23 @@ function resolveTexts(nodes: ReadonlyMap<string, PromptNode>, specs: Specs): voi
     for (const input of specs.get(node.class_type)?.inputs ?? []) {
       const text = input.options.dynamicPrompts === true ? node.inputs[input.name] : undefined;
       if (typeof text !== "string") continue;
-      (node.inputs as Record<string, Json>)[input.name] = resolved(id, input.name, text, (seeds ??= seedsOf(nodes.values())));
+      (node.inputs as Record<string, Json>)[input.name] = resolved(
+        id,
+        input.name,
+        text,
+        (seeds ??= seedsOf(nodes.values())),
+      );
     }
   }
 }
 
-function promptNode(scope: Scope, placed: GraphNode, specs: Specs, tracer: Tracer, known: Map<string, readonly Widget[]>): PromptNode {
+function promptNode(
+  scope: Scope,
+  placed: GraphNode,
+  specs: Specs,
+  tracer: Tracer,
+  known: Map<string, readonly Widget[]>,
+): PromptNode {
   const spec = specs.get(placed.type);
   const node = scope.graph.extra?.group === true ? groupMember(placed, specs) : placed;
   const inputs = sentValues(node, spec, known);
@@ -67,7 +78,11 @@ function promptNode(scope: Scope, placed: GraphNode, specs: Specs, tracer: Trace
 }
 
 /** The values of a node's widgets by input name: those of its type first, then what else the node holds. */
-function sentValues(node: GraphNode, spec: NodeSpec | undefined, known: Map<string, readonly Widget[]>): Record<string, Json> {
+function sentValues(
+  node: GraphNode,
+  spec: NodeSpec | undefined,
+  known: Map<string, readonly Widget[]>,
+): Record<string, Json> {
   const inputs: Record<string, Json> = {};
   const values = node.values;
   const exact = node.extra?.api !== undefined;
@@ -76,7 +91,8 @@ function sentValues(node: GraphNode, spec: NodeSpec | undefined, known: Map<stri
     for (let widget = pending.pop(); widget !== undefined; widget = pending.pop()) {
       const own = Object.hasOwn(values, widget.name) ? values[widget.name] : undefined;
       const value = own === undefined || own === null ? widget.default : own;
-      if (widget.input !== undefined && widget.input.type !== "COMBO") pending.push(...nestedWidgets(widget.input, value).reverse());
+      if (widget.input !== undefined && widget.input.type !== "COMBO")
+        pending.push(...nestedWidgets(widget.input, value).reverse());
       if (widget.sent && value !== undefined) withEntry(inputs, widget.name, wrapped(value));
     }
   }

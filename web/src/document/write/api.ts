@@ -12,7 +12,8 @@ export function writeApi(workflow: Workflow, specs: Specs): JsonObject {
     const { _meta, ...plain } = entry;
     const { _meta: before, ...others } = objectOf(came);
     // An entry that named no title gets none, unless it has been given one.
-    const meta = before === undefined && node!.title === undefined ? {} : { _meta: { ...objectOf(before), title: _meta.title } };
+    const meta =
+      before === undefined && node!.title === undefined ? {} : { _meta: { ...objectOf(before), title: _meta.title } };
     return [id, { ...plain, ...others, ...meta } as Json];
   });
   return Object.fromEntries(entries);
