@@ -1,4 +1,5 @@
 /** What a dropped file carries: a workflow, a prompt, or settings as plain text. Nothing is sent anywhere. */
+import { exactNumbers, withExact } from "./exact";
 import { isObject } from "./json";
 import { Bytes, decoded, Malformed } from "./media/bytes";
 import { flacTexts, id3Texts, oggTexts, safetensorsTexts } from "./media/audio";
@@ -20,6 +21,8 @@ export interface FileContents {
   readonly prompt?: JsonObject;
   /** Settings as other programs write them, one text. */
   readonly parameters?: string;
+  /** How numbers were written that are too large to be exact. */
+  readonly exact?: JsonObject;
 }
 
 const JSON_LIMIT = 256 << 20;
@@ -27,7 +30,10 @@ const JSON_LIMIT = 256 << 20;
 /** Reads what a file carries. Raises `DocumentError` for JSON with an error in it; other files may carry nothing. */
 export async function readFile(data: ArrayBuffer): Promise<FileContents> {
   const file = new Bytes(new Uint8Array(data));
-  if (looksLikeJson(file)) return fromJson(parseJson(decoded(file.slice(0, Math.min(file.length, JSON_LIMIT)))));
+  if (looksLikeJson(file)) {
+    const text = decoded(file.slice(0, Math.min(file.length, JSON_LIMIT)));
+    return { ...fromJson(parseJson(text)), ...exactly(text) };
+  }
   let texts: ReadonlyMap<string, string>;
   try {
     texts = await textsOf(file);
@@ -41,9 +47,9 @@ export async function readFile(data: ArrayBuffer): Promise<FileContents> {
 
 /** Opens a dropped file: its workflow, or else its prompt laid out. Raises `DocumentError` when it carries neither. */
 export async function openFile(data: ArrayBuffer, specs: Specs): Promise<Workflow> {
-  const { workflow, prompt, parameters } = await readFile(data);
+  const { workflow, prompt, parameters, exact } = await readFile(data);
   const found = workflow ?? prompt;
-  if (found !== undefined) return readWorkflow(found, specs);
+  if (found !== undefined) return withExact(readWorkflow(found, specs), exact);
   const hint = parameters !== undefined ? "; its settings are kept as plain text, which names no nodes" : "";
   throw new DocumentError(`the file carries no workflow${hint}`);
 }
@@ -97,7 +103,13 @@ function fromTexts(texts: ReadonlyMap<string, string>): FileContents {
     ...(workflow !== undefined && (looksNative(workflow) || looksLikeEditor(workflow)) && { workflow }),
     ...(prompt !== undefined && looksLikeApi(prompt) && { prompt }),
     ...(parameters !== undefined && { parameters }),
+    ...exactly([...texts.values()].join("\n")),
   };
+}
+
+function exactly(text: string): { exact?: JsonObject } {
+  const exact = exactNumbers(text);
+  return exact === undefined ? {} : { exact };
 }
 
 function inner(data: JsonObject | undefined, key: string): JsonObject | undefined {

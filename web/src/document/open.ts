@@ -1,4 +1,5 @@
 /** Opening and saving: text to workflow and back, in the form that it came in. */
+import { exactNumbers, exactText, restored, withExact } from "./exact";
 import { isObject, member } from "./json";
 import { jsonErrorAt } from "./jsonErrors";
 import { looksNative, nativeText } from "./nativeForm";
@@ -51,7 +52,7 @@ export function readWorkflow(data: Json, specs: Specs): Workflow {
 
 /** Reads a file's text. Raises `DocumentError`, with line and column for text that is no JSON. */
 export function openText(text: string, specs: Specs): Workflow {
-  return readWorkflow(parseJson(text), specs);
+  return withExact(readWorkflow(parseJson(text), specs), exactNumbers(text));
 }
 
 export function parseJson(text: string): Json {
@@ -81,9 +82,9 @@ function syntaxError(text: string): DocumentError {
 
 /** The text of the file, in the document's form or the one asked for. */
 export function saveText(workflow: Workflow, specs: Specs, form: Form = formOf(workflow)): string {
-  if (form === "native") return nativeText(writeNative(workflow));
-  if (form === "api") return `${JSON.stringify(writeApi(workflow, specs), null, 2)}\n`;
-  return JSON.stringify(writeEditor(inForm(workflow, form), specs), null, 2);
+  if (form === "native") return restored(workflow, nativeText(writeNative(workflow)));
+  if (form === "api") return `${exactText(workflow, writeApi(workflow, specs), 2)}\n`;
+  return exactText(workflow, writeEditor(inForm(workflow, form), specs), 2);
 }
 
 /** The document as it goes along with a prompt into pictures. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { exactNumbers, exactText } from "../../src/document/exact";
 import { layout } from "../../src/document/layout";
 import { nativeText } from "../../src/document/nativeForm";
 import { openText, readWorkflow, saveText } from "../../src/document/open";
@@ -72,6 +73,27 @@ describe("native documents", () => {
 
   it("of a newer version are refused", () => {
     expect(() => readWorkflow({ safelight: 2, nodes: {} }, specs)).toThrow("version 2");
+  });
+});
+
+describe("numbers that are too large for JavaScript", () => {
+  const text =
+    '{"1": {"class_type": "A", "inputs": {"seed": 18446744073709551615, "other": 12345678901234567890, "t": "9007199254740993"}}}';
+
+  it("are saved and sent as they came", () => {
+    const workflow = openText(text, specs);
+    expect(exactText(workflow, toPrompt(workflow, specs))).toContain('"seed":18446744073709551615');
+    for (const form of ["native", "0.4", "api"] as const) {
+      const saved = saveText(workflow, specs, form);
+      expect(saved).toContain("18446744073709551615");
+      expect(saved).toContain("12345678901234567890");
+      expect(saveText(openText(saved, specs), specs)).toBe(saved);
+    }
+  });
+
+  it("are left alone where two have the same nearest one", () => {
+    expect(exactNumbers("[9007199254740993, 9007199254740992, 5]")).toBeUndefined();
+    expect(exactNumbers("[9007199254740993, 9007199254740993]")).toEqual({ "9007199254740992": "9007199254740993" });
   });
 });
 
