@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { toPrompt } from "../../src/document/prompt";
+import { toPrompt, type PromptNode } from "../../src/document/prompt";
 import { readEditor } from "../../src/document/read/editor";
 import { saveText } from "../../src/document/open";
 import { drawings, examplePrompts, examples, exampleSpecs, pairs, specs } from "./corpus";
@@ -13,7 +13,11 @@ function plainPrompt(prompt: object): Record<string, unknown> {
 
 describe.skipIf(pairs.length === 0)("workflows whose prompt is known", () => {
   it.each(pairs)("$name becomes what a browser makes of it", ({ workflow, api }) => {
-    expect(plainPrompt(toPrompt(readEditor(workflow, specs), specs))).toEqual(plainPrompt(api!));
+    const made = plainPrompt(toPrompt(readEditor(workflow, specs), specs));
+    expect(made).toEqual(plainPrompt(api!));
+    const order = (prompt: object) =>
+      Object.entries(prompt).map(([id, node]) => [id, Object.keys((node as PromptNode).inputs)]);
+    expect(order(made)).toEqual(order(api!));
   });
 });
 

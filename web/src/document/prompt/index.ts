@@ -66,7 +66,9 @@ function promptNode(
   for (const [name, value] of scope.overrides.get(node.id) ?? []) {
     if (Object.hasOwn(inputs, name)) inputs[name] = wrapped(value);
   }
-  for (const link of scope.index.of(node.id).in) {
+  // In the order of the slots, whatever was linked first: the same workflow is the same text.
+  const incoming = scope.index.of(node.id).in.toSorted((one, other) => one.input - other.input);
+  for (const link of incoming) {
     const slot = node.inputs[link.input];
     if (slot === undefined || slot.name === "") continue;
     const fed = tracer.source(scope, link, slot.type);
