@@ -2,7 +2,7 @@ import {
   INPUTS, OUTPUTS, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
 } from "../document/types";
 import type { Box } from "./camera";
-import { layoutNode, type NodeLayout } from "./layout";
+import { layoutNode, valuesShape, type NodeLayout } from "./layout";
 import { LINK_SELECTED, LinkTable } from "./linkTable";
 import type { NodeRun, NodeStatus } from "./runView";
 import type { Selected } from "./selection";
@@ -141,7 +141,7 @@ export class Scene {
     this.records[i] = node;
     this.x[i] = node.x;
     this.y[i] = node.y;
-    if (old !== undefined && sameShape(old, node)) return old.x !== node.x || old.y !== node.y;
+    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node)))) return old.x !== node.x || old.y !== node.y;
     this.shape(i, node);
     return true;
   }
