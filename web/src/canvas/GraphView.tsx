@@ -52,6 +52,7 @@ export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid">
 export function GraphView(props: GraphViewProps) {
   const { document, graphId, specs, run, selection, services = NO_SERVICES, minimap = true, showLinks = true, ref } = props;
   const host = useRef<HTMLDivElement>(null);
+  const grid = useRef<HTMLDivElement>(null);
   const bottom = useRef<HTMLCanvasElement>(null);
   const top = useRef<HTMLCanvasElement>(null);
   const world = useRef<HTMLDivElement>(null);
@@ -62,8 +63,8 @@ export function GraphView(props: GraphViewProps) {
   latest.current = { ...props, readOnly: props.readOnly === true, snapToGrid: props.snapToGrid === true };
 
   useLayoutEffect(() => {
-    if (host.current === null || bottom.current === null || top.current === null || world.current === null) return undefined;
-    const parts = { host: host.current, bottom: bottom.current, top: top.current, world: world.current, map: map.current, mapFrame: mapFrame.current };
+    if (host.current === null || grid.current === null || bottom.current === null || top.current === null || world.current === null) return undefined;
+    const parts = { host: host.current, grid: grid.current, bottom: bottom.current, top: top.current, world: world.current, map: map.current, mapFrame: mapFrame.current };
     const made = new Stage(parts, document, graphId, specs, selection, run);
     const actions = (): Actions => latest.current;
     const pointer = new Pointer(made, actions);
@@ -89,6 +90,7 @@ export function GraphView(props: GraphViewProps) {
   return (
     <div ref={host} className="graph" role="application" tabIndex={0} aria-label={say("canvas.graph", "Graph")} aria-roledescription={say("canvas.role", "node graph")}
       aria-activedescendant={view === undefined ? undefined : "graph-focus"}>
+      <div ref={grid} className="graph-grid" />
       <canvas ref={bottom} className="graph-bottom" aria-hidden="true" />
       <div ref={world} className="graph-world">
         {view !== undefined && (

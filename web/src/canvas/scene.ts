@@ -73,9 +73,12 @@ export class Scene {
     this.groups = [...graph.groups.values()];
   }
 
-  /** Takes over what a command changed; costs as much as the change, not as the graph. */
-  update(change: Change): void {
-    if (change.graph !== this.graphId) return;
+  /**
+   * Takes over what a command changed; costs as much as the change, not as the graph.
+   * Says whether anything looks different on the canvas: the value of a widget does not.
+   */
+  update(change: Change): boolean {
+    if (change.graph !== this.graphId) return false;
     const graph = this.graph;
     for (const id of change.links) if (!graph.links.has(id)) this.links.remove(id);
     const moved: NodeId[] = [];
@@ -90,6 +93,7 @@ export class Scene {
       if (link !== undefined) this.putLink(link);
     }
     if (change.groups.size > 0 || this.groups.length !== graph.groups.size) this.groups = [...graph.groups.values()];
+    return change.structure || moved.length + change.links.size + change.groups.size > 0;
   }
 
   private reserve(size: number): void {
