@@ -1,6 +1,6 @@
 import type { Group, GroupId, Link, LinkId, NodeId } from "../document/types";
 import type { Point } from "./camera";
-import { TITLE } from "./layout";
+import { isSmall, TITLE } from "./layout";
 import { LINK_HIDDEN } from "./linkTable";
 import { SELECTED, type Scene } from "./scene";
 
@@ -73,10 +73,11 @@ function nodePart(scene: Scene, i: number, px: number, py: number): Target {
   const id = scene.ids[i] as NodeId;
   const right = (scene.x[i] ?? 0) + (scene.w[i] ?? 0);
   const bottom = (scene.y[i] ?? 0) + (scene.h[i] ?? 0);
-  const collapsed = scene.records[i]?.collapsed === true;
-  if (!collapsed && px > right - CORNER && py > bottom - CORNER) return { kind: "resize", id };
+  const node = scene.records[i];
+  const small = node === undefined || isSmall(node);
+  if (!small && px > right - CORNER && py > bottom - CORNER) return { kind: "resize", id };
   if (py > (scene.y[i] ?? 0) + TITLE) return { kind: "body", id };
-  return { kind: px < (scene.x[i] ?? 0) + 28 ? "collapse" : "title", id };
+  return { kind: px < (scene.x[i] ?? 0) + 28 && node?.type !== "Reroute" ? "collapse" : "title", id };
 }
 
 function bendAt(scene: Scene, px: number, py: number, within: number): Target | undefined {

@@ -12,6 +12,7 @@ export const MIN_WIDTH = 160;
 const MULTILINE = 96;
 const PICTURE_INPUT = 168;
 const COLLAPSED_WIDTH = 180;
+const REROUTE_WIDTH = 104;
 
 export type WidgetKind =
   "number" | "slider" | "toggle" | "combo" | "text" | "multiline" | "color" | "seed" | "image" | "file" | "raw";
@@ -83,12 +84,17 @@ export function valuesShape(spec: NodeSpec | undefined): boolean {
   return spec === undefined || spec.inputs.some((input) => input.type.startsWith(DYNAMIC_CHOICE));
 }
 
+/** A node of which only the title bar is shown, its ports at both ends. */
+export function isSmall(node: GraphNode): boolean {
+  return node.collapsed === true || node.type === "Reroute";
+}
+
 function collapsedLayout(node: GraphNode): NodeLayout {
   return {
     inputY: new Float32Array(node.inputs.length).fill(TITLE / 2),
     outputY: new Float32Array(node.outputs.length).fill(TITLE / 2),
     widgets: [],
-    width: Math.min(node.width, COLLAPSED_WIDTH),
+    width: node.type === "Reroute" ? REROUTE_WIDTH : Math.min(node.width, COLLAPSED_WIDTH),
     height: TITLE,
     contentHeight: TITLE,
     socketRows: 0,
@@ -97,7 +103,7 @@ function collapsedLayout(node: GraphNode): NodeLayout {
 
 /** Lays out one node. Spare height goes to its multiline texts, as the reader of a long prompt expects. */
 export function layoutNode(node: GraphNode, spec: NodeSpec | undefined): NodeLayout {
-  if (node.collapsed === true) return collapsedLayout(node);
+  if (isSmall(node)) return collapsedLayout(node);
   const specs = widgetSpecs(node, spec);
   const inputY = new Float32Array(node.inputs.length);
   const outputY = new Float32Array(node.outputs.length);
