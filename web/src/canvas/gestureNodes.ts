@@ -106,7 +106,7 @@ export function resizeNode({ stage, actions, start }: GestureContext, id: NodeId
       if (!begun) document.begin(say("canvas.resize", "Resize node"));
       begun = true;
       const fit = actions.snapToGrid !== event.shiftKey ? snapped : Math.round;
-      const least = stage.scene.layouts[i]?.contentHeight ?? TITLE;
+      const least = stage.scene.layouts[i]?.leastHeight ?? TITLE;
       document.apply({
         do: "updateNode", graph, id,
         set: { width: Math.max(MIN_WIDTH, fit(width + at.x - start.x)), height: Math.max(least, fit(height + at.y - start.y)) },

@@ -2,7 +2,6 @@ import { memo, useCallback } from "react";
 import { INPUTS, OUTPUTS, type NodeId } from "../../document/types";
 import { WidgetRowView } from "../../widgets/WidgetRow";
 import { useGeneration, useLinked, useNode, useRun, useSelected, useUi, useView } from "../context";
-import { say } from "../text";
 import { Ports } from "./Ports";
 import { Pictures } from "./Pictures";
 import { Below } from "./Below";
@@ -42,10 +41,9 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-border={border ? "" : undefined}
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}
     >
-      <TitleBar node={node} title={title} run={run} />
+      <TitleBar node={node} title={title} run={run} unknown={unknown} />
       {node.collapsed !== true && (
         <>
-          {unknown && <span className="node-unknown-type">{say("canvas.unknown", "Unknown type")}</span>}
           {layout.widgets.map((row) => (
             <WidgetRowView
               key={row.spec.name}

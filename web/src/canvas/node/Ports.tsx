@@ -26,7 +26,7 @@ export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsPro
       {bare.map((row) => (
         <Port
           key={`w${row.spec.name}`} side="input" index={-1 - layout.widgets.indexOf(row)} slot={{ name: row.spec.name, type: row.spec.type, widget: row.spec.name }}
-          y={row.y + 15} linked={false} tab={tab} named={false}
+          y={row.portY} linked={false} tab={tab} named={false}
         />
       ))}
     </>
