@@ -122,8 +122,8 @@ function paintStates({ context, camera, scene, palette }: Picture, seen: number)
       context.fill();
     }
     if (!running && !failed && (flag & (SELECTED | UNKNOWN)) === 0) continue;
-    context.lineWidth = (running || failed || flag & SELECTED ? 2 : 1.25) * line;
-    context.strokeStyle = palette.get(running || failed ? "accent" : flag & SELECTED ? "focus" : "text-quiet");
+    context.lineWidth = (failed || flag & SELECTED ? 2 : 1.25) * line;
+    context.strokeStyle = palette.get(flag & SELECTED ? "focus" : running || failed ? "accent" : "text-quiet");
     if (flag & UNKNOWN && !(flag & SELECTED)) context.setLineDash([6 * line, 4 * line]);
     context.beginPath();
     if (camera.zoom >= TITLES_FROM) context.roundRect(x[i] ?? 0, y[i] ?? 0, w[i] ?? 0, h[i] ?? 0, RADIUS);

@@ -140,6 +140,9 @@ await undo();
 await drag(await port("5", "input1"), await port("5", "input2"));
 same("a link moves to another input", (await links()).filter((one) => one.includes(">5.")).sort(), ["1.0>5.0", "2.0>5.2", "4.0>5.3"]);
 await undo();
+await drag(await port("2", "output0"), await port("3", "output0"), ["Shift"]);
+same("Shift moves all wires of an output to another", (await links()).filter((one) => one.includes(">5.1")), ["3.0>5.1"]);
+await undo();
 await calls();
 await drag(await port("5", "output0"), await screen(1100, 700));
 same("a link dropped on nothing asks for a node", (await calls()).map((one) => [one[0], one[3]]), [["search", { node: "5", side: "output", index: 0 }]]);
@@ -180,6 +183,20 @@ await page.locator('[data-node="5"] .combo').first().click();
 await page.keyboard.type("euler");
 await page.keyboard.press("Enter");
 same("a combo is searched and chosen by keys", (await node("5")).values.sampler_name, "euler");
+await page.evaluate(() => window.page.document.goTo(0));
+
+await page.locator('[data-node="3"] textarea').click();
+await page.keyboard.type("a embedding:b");
+await page.locator(".completions [role=option]").first().waitFor();
+await page.keyboard.press("Enter");
+await settle(100);
+same("completion puts the word in place", (await node("3")).values.text, "a embedding:best");
+await page.evaluate(() => window.page.document.goTo(0));
+const dice = page.locator('[data-node="5"] [data-kind="seed"] .small');
+await dice.first().click();
+same("the dice gives another seed", (await node("5")).values.seed !== 1, true);
+await dice.nth(1).click();
+same("what becomes of the seed is kept beside it", (await node("5")).values["seed:control"], "increment");
 await page.evaluate(() => window.page.document.goTo(0));
 
 // Title.
@@ -302,6 +319,24 @@ for (const theme of ["dark", "light"]) {
   await settle();
   await page.screenshot({ path: join(values.shots, `canvas-${theme}-fit.png`) });
 }
+
+// A list of many, and pictures.
+const many = { ...objectInfo, CheckpointLoaderSimple: { ...objectInfo.CheckpointLoaderSimple, input: { required: { ckpt_name: [Array.from({ length: 3000 }, (_, n) => `model-${n}.safetensors`)] } } } };
+await page.evaluate(([workflow, info]) => window.page.open(workflow, info), [example, many]);
+await settle();
+await page.locator('[data-node="1"] .combo').click();
+same("a long list holds the rows in view alone", (await page.locator("[role=option]").count()) < 40, true);
+await page.keyboard.press("PageDown");
+await page.keyboard.type("2999");
+await page.keyboard.press("Enter");
+same("and its last one is found", (await node("1")).values.ckpt_name, "model-2999.safetensors");
+const inpaint = JSON.parse(readFileSync(fileURLToPath(new URL("../../../workflows/inpaint.json", import.meta.url)), "utf8"));
+await open(JSON.stringify(inpaint));
+const loader = String(inpaint.nodes.find((one) => one.type === "LoadImage").id);
+await page.locator(`[data-node="${loader}"] input[type=file]`).setInputFiles({ name: "cat.png", mimeType: "image/png", buffer: Buffer.from("x") });
+await settle(100);
+same("an uploaded picture becomes the value", (await node(loader)).values.image, "up/cat.png");
+same("an unknown type shows its values and takes none", await page.locator(".node[data-unknown] .raw").count() > 0 && (await page.locator(".node[data-unknown] .widget :is(input, textarea, select)").count()) === 0, true);
 
 same("the page reports no errors", errors, []);
 await close();
