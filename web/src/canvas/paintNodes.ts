@@ -141,7 +141,7 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
   const { x, y, w, flags } = scene;
   // Titles grow a little against the graph when far, so that they can still be read at 22 %.
   const size = Math.min(22, Math.max(13, 7.5 / camera.zoom));
-  const widest = size * 0.56;
+  const widest = size * 0.62;
   context.font = `600 ${size}px ${palette.font}`;
   context.textBaseline = "middle";
   context.fillStyle = palette.get("text");
