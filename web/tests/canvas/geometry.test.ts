@@ -6,6 +6,7 @@ import { hit, neighbour, nodesIn, portPoint } from "../../src/canvas/hit";
 import { layoutNode, PAD, ROW, TITLE } from "../../src/canvas/layout";
 import { LinkTable } from "../../src/canvas/linkTable";
 import { Mounts } from "../../src/canvas/mounts";
+import { inkOn } from "../../src/canvas/palette";
 import { Scene } from "../../src/canvas/scene";
 import { SpecSource } from "../../src/canvas/specs";
 import { readSpecs } from "../../src/document/specs";
@@ -210,6 +211,12 @@ describe("copies and deletion", () => {
     expect(document.graph("").links.size).toBe(0);
     document.undo();
     expect(document.graph("").links.size).toBe(2);
+  });
+});
+
+describe("ink", () => {
+  it("is read on any colour of a file", () => {
+    expect([inkOn("#432"), inkOn("#ffffaa"), inkOn("#222222"), inkOn("pale_blue")]).toEqual(["#ffffff", "#111111", "#ffffff", "#ffffff"]);
   });
 });
 
