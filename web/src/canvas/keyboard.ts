@@ -248,7 +248,9 @@ export class Keyboard {
     stage.ui.set({ entered: id });
     let tries = 40;
     const attempt = (): void => {
-      const first = stage.mounts.element(id)?.querySelector<HTMLElement>("[data-interactive] :is(input, textarea, button), [data-port]");
+      const element = stage.mounts.element(id);
+      // The ports come before the widgets: Shift+Tab reaches them.
+      const first = element?.querySelector<HTMLElement>("[data-interactive] :is(input, textarea, button)") ?? element?.querySelector<HTMLElement>("[data-port]");
       if (first !== null && first !== undefined) {
         first.focus({ preventScroll: true });
         stage.mounts.hold(id, false);
