@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import SafelightError
-from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users, workflows
+from engine.server.routes import catalogue, editor, files, jobs, live, operations, queueing, users, workflows
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -32,6 +32,7 @@ TABLES: Final = (
     users.ROUTES,
     operations.ROUTES,
     workflows.ROUTES,
+    editor.ROUTES,
     making_routes.ROUTES,
     facts_routes.ROUTES,
 )

@@ -14,7 +14,8 @@ from engine.server.security.tokens import Role
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
-    "object-src 'none'"
+    "object-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self' blob:; "
+    "worker-src 'self' blob:; frame-src 'self'"
 )
 SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
     {
