@@ -52,6 +52,12 @@ export class RunState {
     this.problems(errors);
   }
 
+  /** A job of before the page was loaded anew. */
+  recall(promptId: string, nodes: readonly NodeId[]): void {
+    this.#jobs.add(promptId);
+    this.#all = nodes;
+  }
+
   problems(errors: NodeErrors): void {
     for (const [id, entry] of Object.entries(errors)) {
       const problems: NodeProblem[] = entry.errors.map((error) => ({

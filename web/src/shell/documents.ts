@@ -1,0 +1,72 @@
+/** The one place where the shell meets the document's readers and writers. */
+import { controlName } from "../document/widgets";
+import { readEditor } from "../document/read/editor";
+import { readSpecs } from "../document/specs";
+import { writeEditor } from "../document/write/editor";
+import { ROOT, type Command, type Json, type JsonObject, type NodeId, type Specs, type Workflow } from "../document/types";
+import { ask } from "../client/http";
+import { t } from "../i18n";
+import { specs } from "./workspace";
+
+export interface Opened {
+  readonly workflow: Workflow;
+  /** What the reader had to say about the file. */
+  readonly notes: readonly string[];
+}
+
+export async function loadSpecs(): Promise<void> {
+  specs.set(readSpecs(await ask<Json>("GET /object_info")));
+}
+
+export function emptyWorkflow(): Workflow {
+  const root = { id: ROOT, name: "", nodes: new Map(), links: new Map(), groups: new Map(), inputs: [], outputs: [] };
+  return { graphs: new Map([[ROOT, root]]), form: [] };
+}
+
+export async function openBlob(blob: Blob, name: string): Promise<Opened> {
+  const text = await blob.text();
+  let data: JsonObject;
+  try {
+    data = JSON.parse(text) as JsonObject;
+  } catch (error) {
+    throw new Error(t("open.json", "{name} is not valid JSON: {why}", { name, why: (error as Error).message }));
+  }
+  return { workflow: readEditor(data, specs.get() ?? new Map()), notes: [] };
+}
+
+/** The workflow as a file's content. */
+export const fileOf = (workflow: Workflow, known: Specs): JsonObject => writeEditor(workflow, known);
+export const textOf = (workflow: Workflow, known: Specs): string => JSON.stringify(fileOf(workflow, known), null, 2);
+
+export type Prompt = Readonly<Record<NodeId, JsonObject>>;
+export const promptOf = (workflow: Workflow, known: Specs): Prompt => writeEditor(workflow, known) as Prompt;
+
+/** What becomes of seeds and the like after a run, as their controls say. */
+export function afterRun(workflow: Workflow, known: Specs): readonly Command[] {
+  const commands: Command[] = [];
+  for (const graph of workflow.graphs.values()) {
+    for (const node of graph.nodes.values()) {
+      for (const input of known.get(node.type)?.inputs ?? []) {
+        const how = node.values[controlName(input.name)];
+        if (typeof how !== "string" || how === "fixed") continue;
+        const value = nextValue(how, node.values[input.name], input.choices, input.min ?? 0, input.max ?? 2 ** 53 - 1);
+        if (value !== undefined) commands.push({ do: "setValue", graph: graph.id, id: node.id, input: input.name, value });
+      }
+    }
+  }
+  return commands;
+}
+
+function nextValue(how: string, value: Json | undefined, choices: readonly Json[] | undefined, min: number, max: number): Json | undefined {
+  if (choices !== undefined) {
+    const at = choices.findIndex((one) => one === value);
+    if (how === "randomize") return choices[Math.floor(Math.random() * choices.length)];
+    const next = at + (how === "decrement" ? -1 : 1);
+    return how === "increment-wrap" ? choices[next % choices.length] : choices[Math.max(0, Math.min(choices.length - 1, next))];
+  }
+  if (typeof value !== "number") return undefined;
+  // Beyond 2^53 a number in this language is no longer exact; a seed stays where all programs agree on it.
+  const most = Math.min(max, Number.MAX_SAFE_INTEGER);
+  if (how === "randomize") return Math.floor(min + Math.random() * (most - min));
+  return Math.max(min, Math.min(most, value + (how === "decrement" ? -1 : 1)));
+}

@@ -1,0 +1,12 @@
+import { Store } from "../client/store";
+import type { NodeId } from "../document/types";
+
+/** What can be asked of the graph on screen. */
+export interface GraphHandle {
+  fit(): void;
+  zoomBy(factor: number): void;
+  centreOn(node: NodeId): void;
+  /** A point of the screen in graph units. */
+  toGraph(x: number, y: number): { readonly x: number; readonly y: number };
+}
+export const graphHandle = new Store<GraphHandle | undefined>(undefined);

@@ -1,0 +1,156 @@
+/** Keeping work: the journal of every open workflow in the browser, saving to the server, and what is restored. */
+import { ServerError } from "../client/http";
+import { readWorkflow, writeWorkflow } from "../client/files";
+import { Store } from "../client/store";
+import type { Command, HistoryStep } from "../document/types";
+import { t } from "../i18n";
+import { openBlob, textOf } from "./documents";
+import { addStep, dropJournal, putBase, readJournal } from "./journal";
+import { preference } from "./preferences";
+import { say, sayError } from "./toasts";
+import { active, dropTab, isUnsaved, openTab, specs, tabs, type Tab } from "./workspace";
+
+const FLUSH_MS = 60;
+const AUTOSAVE_MS = 3000;
+const LONGEST_LOG = 400;
+
+interface Log {
+  position: number;
+  last: HistoryStep | undefined;
+  revision: number;
+  count: number;
+  flush: ReturnType<typeof setTimeout> | undefined;
+  save: ReturnType<typeof setTimeout> | undefined;
+}
+const logs = new Map<string, Log>();
+export const savedAt = new Store<number>(0);
+
+/** Begin to keep a tab: whatever is done in it from now on is in the journal. */
+export async function keep(tab: Tab): Promise<void> {
+  const log: Log = { position: tab.document.position, last: undefined, revision: tab.document.revision, count: 0, flush: undefined, save: undefined };
+  logs.set(tab.key, log);
+  tab.document.subscribe(() => {
+    log.flush ??= setTimeout(() => void flush(tab, log), FLUSH_MS);
+    clearTimeout(log.save);
+    log.save = setTimeout(() => void autosave(tab), AUTOSAVE_MS);
+  });
+  for (const store of [tab.path, tab.view, tab.name]) store.subscribe(() => void rebase(tab).catch(() => undefined));
+  await rebase(tab).catch(() => undefined); // a browser that keeps nothing (a private window) still edits
+}
+
+async function rebase(tab: Tab): Promise<void> {
+  const known = specs.get();
+  const log = logs.get(tab.key);
+  if (known === undefined || log === undefined) return;
+  log.position = tab.document.position;
+  log.last = tab.document.history[log.position - 1];
+  log.revision = tab.document.revision;
+  log.count = 0;
+  await putBase({
+    key: tab.key,
+    name: tab.name.get(),
+    path: tab.path.get(),
+    text: textOf(tab.document.workflow, known),
+    saved: !isUnsaved(tab),
+    view: tab.view.get(),
+    at: tabs.get().indexOf(tab),
+  });
+}
+
+/** Write what was done since the last time. A gesture that still goes on is written when it has ended. */
+async function flush(tab: Tab, log: Log): Promise<void> {
+  log.flush = undefined;
+  const { history, position, revision } = tab.document;
+  if (revision === log.revision) return;
+  const done: Command[] = [];
+  if (position < log.position) for (let at = log.position; at > position; at--) pushIf(done, history[at - 1]?.inverse);
+  else if (position > log.position) for (let at = log.position; at < position; at++) pushIf(done, history[at]?.forward);
+  else if (history[position - 1] !== log.last) pushIf(done, history[position - 1]?.forward);
+  if (done.length === 0) {
+    log.flush = setTimeout(() => void flush(tab, log), FLUSH_MS * 4);
+    return;
+  }
+  log.position = position;
+  log.last = history[position - 1];
+  log.revision = revision;
+  try {
+    if (log.count + done.length > LONGEST_LOG) return await rebase(tab);
+    for (const command of done) await addStep(tab.key, log.count++, JSON.stringify(command));
+  } catch {
+    // Without a journal there is still the server.
+  }
+}
+
+function pushIf(list: Command[], command: Command | undefined): void {
+  if (command !== undefined) list.push(command);
+}
+
+async function autosave(tab: Tab): Promise<void> {
+  if (tab.path.get() === null || !isUnsaved(tab) || !preference("autosave").get()) return;
+  try {
+    await save(tab);
+  } catch (error) {
+    sayError(error);
+  }
+}
+
+/** Save a tab to the server under `path` (its own without one). Refuses to write over another file. */
+export async function save(tab: Tab, path = tab.path.get()): Promise<boolean> {
+  const known = specs.get();
+  if (path === null || known === undefined) return false;
+  const position = tab.document.position;
+  try {
+    await writeWorkflow(path, textOf(tab.document.workflow, known), path === tab.path.get());
+  } catch (error) {
+    if (error instanceof ServerError && error.status === 409) {
+      say(t("save.exists", "There is a workflow of that name already; choose another"), "problem");
+      return false;
+    }
+    throw error;
+  }
+  tab.saved.set(position);
+  tab.name.set(path.replace(/^.*\//, "").replace(/\.json$/, ""));
+  tab.path.set(path);
+  savedAt.set(Date.now());
+  await rebase(tab).catch(() => undefined);
+  return true;
+}
+
+export async function openSaved(path: string): Promise<void> {
+  const open = tabs.get().find((tab) => tab.path.get() === path);
+  if (open) return active.set(open);
+  const name = path.replace(/^.*\//, "").replace(/\.json$/, "");
+  const { workflow } = await openBlob(await readWorkflow(path), path);
+  await keep(openTab(workflow, { name, path, view: workflow.form.length > 0 ? "form" : "graph" }));
+}
+
+export function closeTab(tab: Tab): void {
+  const text = specs.get() ? textOf(tab.document.workflow, specs.get()!) : "";
+  const facts = { name: tab.name.get(), path: tab.path.get(), view: tab.view.get(), saved: !isUnsaved(tab) };
+  logs.delete(tab.key);
+  void dropJournal(tab.key).catch(() => undefined);
+  dropTab(tab);
+  if (facts.saved || text === "") return;
+  say(t("tab.closed", "{name} was closed with changes that are in no file", { name: facts.name }), "note", "", {
+    label: t("tab.reopen", "Open again"),
+    run: () => void openBlob(new Blob([text]), facts.name).then(({ workflow }) => keep(openTab(workflow, facts))),
+  });
+}
+
+/** Open again what was open when the page was left or fell. Says how many came back. */
+export async function restore(): Promise<number> {
+  let count = 0;
+  for (const entry of await readJournal().catch(() => [])) {
+    try {
+      const { workflow } = await openBlob(new Blob([entry.text]), entry.name);
+      const unsaved = entry.commands.length > 0 || !entry.saved;
+      const tab = openTab(workflow, { ...entry, saved: !unsaved });
+      for (const command of entry.commands) tab.document.apply(JSON.parse(command) as Command, t("step.restored", "Restored"));
+      await keep(tab);
+      count += 1;
+    } catch (error) {
+      sayError(error);
+    }
+  }
+  return count;
+}

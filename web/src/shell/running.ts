@@ -1,0 +1,81 @@
+import { ask, ServerError } from "../client/http";
+import { interrupt, refreshQueue } from "../client/queue";
+import { LiveSocket } from "../client/socket";
+import { t } from "../i18n";
+import type { Command, NodeId } from "../document/types";
+import { afterRun, fileOf, promptOf } from "./documents";
+import { say } from "./toasts";
+import { active, specs, tabs, type Tab } from "./workspace";
+
+interface Accepted {
+  readonly prompt_id: string;
+  readonly node_errors: ServerError["nodeErrors"];
+}
+
+export const socket = new LiveSocket(
+  (told) => {
+    if (told.type === "status" || told.type.startsWith("execution_")) refreshQueue();
+    for (const tab of tabs.get()) tab.run.hear(told);
+  },
+  (preview) => tabs.get().forEach((tab) => tab.run.see(preview)),
+);
+
+export interface HowToRun {
+  readonly count?: number;
+  readonly front?: boolean;
+  /** Only these outputs (ids of the API prompt) and what they need. */
+  readonly only?: readonly NodeId[];
+}
+
+/** Queue the workflow of a tab, so many times; seeds and the like move on after each. */
+export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
+  const known = specs.get();
+  if (known === undefined) return;
+  tab.run.clearProblems();
+  for (let at = 0; at < (how.count ?? 1); at++) {
+    const prompt = promptOf(tab.document.workflow, known);
+    if (Object.keys(prompt).length === 0) {
+      say(t("run.empty", "There is nothing to run yet: add a node that puts something out"), "problem");
+      return;
+    }
+    const body = {
+      prompt,
+      client_id: socket.clientId,
+      prompt_id: crypto.randomUUID(),
+      extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get() },
+      ...(how.front ? { front: true } : {}),
+      ...(how.only ? { partial_execution_targets: how.only } : {}),
+    };
+    try {
+      const accepted = await ask<Accepted>("POST /prompt", { body: body as never });
+      tab.run.queued(accepted.prompt_id, Object.keys(prompt), accepted.node_errors);
+      remember(tab, accepted.prompt_id);
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.status === 0) throw error;
+      tab.run.problems(error.nodeErrors);
+      say(error.message, "problem", error.details);
+      return;
+    }
+    const moved = afterRun(tab.document.workflow, known);
+    if (moved.length > 0) tab.document.apply({ do: "several", commands: moved } satisfies Command, t("step.seed", "Next seed"));
+  }
+  refreshQueue();
+}
+
+/** Which jobs belong to which workflow, so that a reload of the page still shows their progress in the nodes. */
+function remember(tab: Tab, job: string): void {
+  const kept = JSON.parse(sessionStorage.getItem("jobs") ?? "[]") as [string, string][];
+  sessionStorage.setItem("jobs", JSON.stringify([...kept.slice(-40), [job, tab.key]]));
+}
+
+export function recallJobs(tab: Tab): void {
+  const known = specs.get();
+  const nodes = known ? Object.keys(promptOf(tab.document.workflow, known)) : [];
+  const kept = JSON.parse(sessionStorage.getItem("jobs") ?? "[]") as [string, string][];
+  for (const [job, key] of kept) if (key === tab.key) tab.run.recall(job, nodes);
+}
+
+export async function cancelRun(): Promise<void> {
+  const id = active.get()?.run.summary.get().promptId;
+  await interrupt(id);
+}

@@ -1,0 +1,71 @@
+import { createSelection, type Selection } from "../canvas/selection";
+import { RunState } from "../client/runs";
+import { Store } from "../client/store";
+import { createDocument } from "../document/store";
+import { ROOT, type Document, type GraphId, type NodeId, type Specs, type Workflow } from "../document/types";
+
+export type View = "form" | "graph";
+/** Where in the subgraphs the graph on screen is: the subgraph nodes entered, outermost first. */
+export interface Place {
+  readonly graph: GraphId;
+  readonly nodes: readonly { readonly id: NodeId; readonly graph: GraphId; readonly name: string }[];
+}
+export const TOP: Place = { graph: ROOT, nodes: [] };
+
+/** One open workflow. */
+export interface Tab {
+  readonly key: string;
+  readonly document: Document;
+  readonly run: RunState;
+  readonly selection: Selection;
+  readonly name: Store<string>;
+  /** The file on the server, below the user's workflows; null for one that was never saved. */
+  readonly path: Store<string | null>;
+  /** The document's position in its history when it was last saved; -1 when it never was as it is. */
+  readonly saved: Store<number>;
+  readonly view: Store<View>;
+  readonly place: Store<Place>;
+}
+
+export const tabs = new Store<readonly Tab[]>([]);
+export const active = new Store<Tab | undefined>(undefined);
+export const specs = new Store<Specs | undefined>(undefined);
+
+export interface TabFacts {
+  readonly name: string;
+  readonly path?: string | null;
+  readonly view?: View;
+  readonly saved?: boolean;
+  readonly key?: string;
+}
+
+export function openTab(workflow: Workflow, facts: TabFacts): Tab {
+  const tab: Tab = {
+    key: facts.key ?? crypto.randomUUID(),
+    document: createDocument(workflow),
+    run: new RunState(),
+    selection: createSelection(),
+    name: new Store(facts.name),
+    path: new Store<string | null>(facts.path ?? null),
+    saved: new Store((facts.saved ?? true) ? 0 : -1),
+    view: new Store<View>(facts.view ?? "graph"),
+    place: new Store(TOP),
+  };
+  tabs.update((all) => [...all, tab]);
+  active.set(tab);
+  return tab;
+}
+
+export function dropTab(tab: Tab): void {
+  const all = tabs.get();
+  const at = all.indexOf(tab);
+  const rest = all.filter((one) => one !== tab);
+  tabs.set(rest);
+  if (active.get() === tab) active.set(rest[Math.min(at, rest.length - 1)]);
+}
+
+/** Whether a tab has what is in no file. */
+export const isUnsaved = (tab: Tab): boolean => tab.document.position !== tab.saved.get();
+
+/** Ids in the API prompt of the graph on screen begin with this. */
+export const prefixOf = (place: Place): string => place.nodes.map((node) => `${node.id}:`).join("");
