@@ -17,5 +17,16 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 900,
+    // Few files: what the first screen needs in two, each panel and the graph in one of its own.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "react", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
+            { name: "shell", test: /src[\\/](client|i18n[\\/]index|document|shell[\\/](?!panels|GraphScreen|finders))/ },
+          ],
+        },
+      },
+    },
   },
 });

@@ -6,14 +6,15 @@ import "./styles/shell.css";
 import "./styles/panels.css";
 import "./styles/form.css";
 import { preferredLanguage, useLanguage } from "./i18n";
+import { registerAll } from "./shell/actions";
 import { followTheme } from "./shell/preferences";
+import { Start } from "./shell/Start";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no element #root");
 followTheme();
 await useLanguage(preferredLanguage());
-// Titles of commands are read when they are registered, so the language comes first.
-const { Start } = await import("./shell/Start");
+registerAll(); // reads the titles of commands, so the language comes first
 createRoot(root).render(
   <StrictMode>
     <Start />

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useEffect, useState } from "react";
 import { useStore } from "../client/store";
 import { t } from "../i18n";
-import { overlay, registerAll } from "./actions";
+import { overlay } from "./actions";
 import { handleKey } from "./commands";
 import { FormView } from "./FormView";
 import { Icon } from "./icons";
@@ -23,8 +23,6 @@ const CommandPalette = lazy(() => finders().then((one) => ({ default: one.Comman
 const NodeSearch = lazy(() => finders().then((one) => ({ default: one.NodeSearch })));
 const FindInGraph = lazy(() => finders().then((one) => ({ default: one.FindInGraph })));
 const SaveAs = lazy(() => finders().then((one) => ({ default: one.SaveAs })));
-
-registerAll();
 
 export function App({ ready }: { readonly ready: boolean }) {
   const tab = useStore(active);

@@ -26,8 +26,8 @@ export function Field({ document, graph, shown, prominent }: Props) {
   };
   return (
     <div className="fieldrow">
-      {kind !== "switch" && <label htmlFor={id}>{label}{kind === "number" && <span className="quiet small">{range(input)}</span>}</label>}
-      {kind === "text" && <textarea id={id} className={`field ${prominent ? "main" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
+      {kind !== "switch" && <label htmlFor={id}>{label}</label>}
+      {kind === "text" && <textarea id={id} className={`field ${prominent ? "tall" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
       {kind === "line" && <input id={id} className="field" value={String(value ?? "")} onChange={(event) => set(event.target.value)} />}
       {kind === "number" && <NumberField id={id} input={input} value={Number(value)} set={set} />}
       {kind === "seed" && <SeedField id={id} document={document} graph={graph} shown={shown} value={Number(value)} set={set} />}
@@ -43,10 +43,6 @@ export function Field({ document, graph, shown, prominent }: Props) {
   );
 }
 
-function range(input: InputSpec): string {
-  return input.min !== undefined && input.max !== undefined && input.max < 1e6 ? `${input.min}–${input.max}` : "";
-}
-
 function NumberField({ id, input, value, set }: { readonly id: string; readonly input: InputSpec; readonly value: number; readonly set: (value: Json) => void }) {
   const most = input.name === "steps" ? 60 : input.name === "cfg" ? 20 : input.max;
   const slides = most !== undefined && input.min !== undefined && most - input.min <= 4096 && !/width|height/.test(input.name);
@@ -57,7 +53,7 @@ function NumberField({ id, input, value, set }: { readonly id: string; readonly 
   return (
     <div className="row">
       {slides && (
-        <input type="range" aria-labelledby={undefined} aria-label={input.name} min={input.min} max={most} step={input.step ?? 1} value={Math.min(value, most)} onChange={(event) => take(event.target.value)} />
+        <input type="range" aria-label={input.name} min={input.min} max={most} step={input.step ?? 1} value={Math.min(value, most)} onChange={(event) => take(event.target.value)} />
       )}
       <input id={id} className="field number" style={slides ? { width: 84 } : undefined} type="number" min={input.min} max={input.max} step={input.step ?? (input.type === "INT" ? 1 : 0.1)} value={value} onChange={(event) => take(event.target.value)} />
     </div>

@@ -28,7 +28,7 @@ export function TopBar() {
       </button>
       <span className="grow" />
       {tab && <ViewSwitch tab={tab} />}
-      <RunBox tab={tab} />
+      {tab && <GraphRun tab={tab} />}
     </header>
   );
 }
@@ -80,7 +80,12 @@ function ViewSwitch({ tab }: { readonly tab: Tab }) {
   );
 }
 
-export function RunBox({ tab }: { readonly tab: Tab | undefined }) {
+/** The form has a button of its own: one red thing on the screen. */
+function GraphRun({ tab }: { readonly tab: Tab }) {
+  return useStore(tab.view) === "graph" ? <RunBox /> : null;
+}
+
+function RunBox() {
   const count = useStore(batchCount);
   const [text, setText] = useState(String(count));
   const { running, waiting } = useStore(queue);
@@ -112,7 +117,7 @@ export function RunBox({ tab }: { readonly tab: Tab | undefined }) {
           <Icon name="stop" />
         </button>
       )}
-      <button className="button run" disabled={!tab} title={t("run.queue", "Run") + keyHint("run.queue")} onClick={() => runCommand("run.queue")}>
+      <button className="button run" title={t("run.queue", "Run") + keyHint("run.queue")} onClick={() => runCommand("run.queue")}>
         <Icon name="play" /> {t("run", "Run")}
       </button>
     </div>

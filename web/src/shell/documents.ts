@@ -1,9 +1,10 @@
 /** The one place where the shell meets the document's readers and writers. */
 import { controlName } from "../document/widgets";
 import { readEditor } from "../document/read/editor";
+import { toPrompt, type Prompt } from "../document/prompt";
 import { readSpecs } from "../document/specs";
 import { writeEditor } from "../document/write/editor";
-import { ROOT, type Command, type Json, type JsonObject, type NodeId, type Specs, type Workflow } from "../document/types";
+import { ROOT, type Command, type Json, type JsonObject, type Specs, type Workflow } from "../document/types";
 import { ask } from "../client/http";
 import { t } from "../i18n";
 import { specs } from "./workspace";
@@ -38,8 +39,7 @@ export async function openBlob(blob: Blob, name: string): Promise<Opened> {
 export const fileOf = (workflow: Workflow, known: Specs): JsonObject => writeEditor(workflow, known);
 export const textOf = (workflow: Workflow, known: Specs): string => JSON.stringify(fileOf(workflow, known), null, 2);
 
-export type Prompt = Readonly<Record<NodeId, JsonObject>>;
-export const promptOf = (workflow: Workflow, known: Specs): Prompt => writeEditor(workflow, known) as Prompt;
+export const promptOf = (workflow: Workflow, known: Specs): Prompt => toPrompt(workflow, known);
 
 /** What becomes of seeds and the like after a run, as their controls say. */
 export function afterRun(workflow: Workflow, known: Specs): readonly Command[] {

@@ -1,3 +1,4 @@
+import { t } from "../i18n";
 import { ROOT, type FormField, type GraphNode, type InputSpec, type NodeSpec, type Specs, type Workflow } from "../document/types";
 
 export interface ShownField {
@@ -35,6 +36,8 @@ function guessed(workflow: Workflow, specs: Specs): readonly FormField[] {
     if (node.mode !== "always") continue;
     for (const input of specs.get(node.type)?.inputs ?? []) {
       if (!input.widget || input.group === "hidden") continue;
+      // All of the noise is no choice: it is only one where a picture is changed.
+      if (input.name === "denoise" && (node.values.denoise ?? 1) === 1) continue;
       const name = input.multiline ? "text" : input.name;
       const rank = WORTH.indexOf(name);
       if (rank >= 0) found.push({ rank, field: { node: node.id, input: input.name } });
@@ -50,15 +53,36 @@ function isLinked(workflow: Workflow, node: GraphNode, name: string): boolean {
   return false;
 }
 
-const WORDS: Readonly<Record<string, string>> = {
-  text: "Prompt", seed: "Seed", noise_seed: "Seed", steps: "Steps", cfg: "Guidance", denoise: "Strength of change",
-  width: "Width", height: "Height", ckpt_name: "Model", image: "Picture", strength: "Strength",
-};
+function wordOf(name: string): string {
+  switch (name) {
+    case "seed":
+    case "noise_seed":
+      return t("word.seed", "Seed");
+    case "steps":
+      return t("word.steps", "Steps");
+    case "cfg":
+      return t("word.cfg", "Guidance");
+    case "denoise":
+      return t("word.denoise", "Strength of change");
+    case "width":
+      return t("word.width", "Width");
+    case "height":
+      return t("word.height", "Height");
+    case "ckpt_name":
+      return t("word.ckpt_name", "Model");
+    case "image":
+      return t("word.image", "Picture");
+    case "strength":
+      return t("word.strength", "Strength");
+    default:
+      return name.replaceAll("_", " ");
+  }
+}
 
 function labelOf(node: GraphNode, spec: NodeSpec, input: InputSpec, chosen: readonly FormField[]): string {
   // A text's node is named by what the text is for; other inputs name themselves unless several nodes have them.
   if (input.multiline) return node.title ?? spec.title;
-  const word = WORDS[input.name] ?? input.name.replaceAll("_", " ");
+  const word = wordOf(input.name);
   const several = chosen.filter((field) => field.input === input.name).length > 1;
   return several ? `${node.title ?? spec.title}: ${word}` : word;
 }
