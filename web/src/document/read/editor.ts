@@ -64,12 +64,12 @@ function readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): 
   const definitions = data.definitions;
   const file: JsonObject = {
     ...data,
-    ...(data.nodes !== undefined && { nodes: [] }),
-    ...(data.links !== undefined && { links: [] }),
-    ...(data.groups !== undefined && { groups: [] }),
+    ...(Array.isArray(data.nodes) && { nodes: [] }),
+    ...(Array.isArray(data.links) && { links: [] }),
+    ...(Array.isArray(data.groups) && { groups: [] }),
     ...(id !== ROOT && Array.isArray(data.inputs) && { inputs: [] }),
     ...(id !== ROOT && Array.isArray(data.outputs) && { outputs: [] }),
-    ...(isObject(definitions) && { definitions: { ...definitions, subgraphs: emptied(definitions.subgraphs) } }),
+    ...(isObject(definitions) && Object.hasOwn(definitions, "subgraphs") && { definitions: { ...definitions, subgraphs: emptied(definitions.subgraphs) } }),
   };
   return {
     id,
@@ -94,6 +94,7 @@ function readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): 
 /** The list of definitions without those that are graphs of their own now. */
 function emptied(subgraphs: Json | undefined): Json {
   if (isObject(subgraphs)) return {};
+  if (!Array.isArray(subgraphs)) return subgraphs ?? null;
   return listOf(subgraphs).filter((one) => typeof member(one, "id") !== "string" || member(one, "id") === ROOT);
 }
 
@@ -144,7 +145,10 @@ function readLinks(
     if (row.used || !hasOutput(nodes, ports, row)) return;
     row.used = true;
     const entry = row.entry;
-    found.set(row.id, { id: row.id, from: row.from, output: row.output, to, input, type: row.type, extra: { file: isObject(entry) ? entry : { row: entry } } });
+    const file: JsonObject = isObject(entry) ? entry : { row: entry };
+    const astray = row.to !== to || row.input !== input;
+    const extra: JsonObject = astray ? { file, was: [to, input] } : { file };
+    found.set(row.id, { id: row.id, from: row.from, output: row.output, to, input, type: row.type, extra });
   };
   // The slot says which link feeds it; what the table says of the target may be out of date.
   for (const node of nodes.values()) {
@@ -182,13 +186,19 @@ function readRow(entry: Json, at: number, borders: { inputs: string; outputs: st
     id,
     at,
     entry,
-    from: from === borders.inputs ? INPUTS : from,
+    from: borderOr(from, borders.inputs, INPUTS),
     output: row[2] as number,
-    to: to === borders.outputs ? OUTPUTS : to,
+    to: to === undefined ? undefined : borderOr(to, borders.outputs, OUTPUTS),
     input: Number.isInteger(row[4]) ? (row[4] as number) : -1,
     type: typeOf(row[5]),
     used: false,
   };
+}
+
+/** Our id of a border for the file's; a file that calls its border otherwise means no border by ours. */
+function borderOr(id: string, border: string, ours: NodeId): NodeId {
+  if (id === border) return ours;
+  return id === ours ? "" : id;
 }
 
 function hasOutput(nodes: Map<NodeId, GraphNode>, ports: { inputs: readonly Slot[] }, row: Table): boolean {

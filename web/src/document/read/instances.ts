@@ -61,10 +61,7 @@ export function readInstanceValues(node: GraphNode, definition: Graph): GraphNod
   }
   if (!isObject(saved)) return node;
   const values: Record<string, Json> = {};
-  for (const [name, value] of Object.entries(saved)) withEntry(values, name, value);
-  for (const [inner, widget] of proxiesOf(node)) {
-    const value = saved[widget];
-    if (inner !== "-1" && value !== undefined) withEntry(values, proxyName(inner, widget), value);
-  }
+  const shown = new Map(proxiesOf(node).map(([inner, widget]) => [widget, proxyName(inner, widget)]));
+  for (const [name, value] of Object.entries(saved)) withEntry(values, shown.get(name) ?? name, value);
   return { ...node, values };
 }

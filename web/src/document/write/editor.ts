@@ -23,7 +23,7 @@ function writeGraph(workflow: Workflow, graph: Graph, specs: Specs, schema1: boo
   const nodes = [...graph.nodes.values()].map((node) => writeNode(workflow, node, specs, slots(node)));
   put(out, "nodes", withLeft(nodes, leftOf(graph, "leftNodes")));
   const asObjects = linksAsObjects(graph, schema1);
-  const borders = { inputs: member(out.inputNode, "id") ?? -10, outputs: member(out.outputNode, "id") ?? -20 };
+  const borders = { inputs: borderId(out.inputNode, INPUTS), outputs: borderId(out.outputNode, OUTPUTS) };
   const links = [...graph.links.values()].map((link) => writeLink(link, asObjects, borders));
   put(out, "links", withLeft(links, leftOf(graph, "leftLinks")));
   put(out, "groups", withLeft(writeGroups(graph), leftOf(graph, "leftGroups")));
@@ -32,6 +32,11 @@ function writeGraph(workflow: Workflow, graph: Graph, specs: Specs, schema1: boo
   writeCounters(out, graph);
   writeDefinitions(out, workflow, graph, specs);
   return out;
+}
+
+function borderId(entry: Json | undefined, ours: string): Json {
+  const id = member(entry, "id");
+  return id !== undefined && idOf(id) !== undefined ? id : Number(ours);
 }
 
 function fresh(graph: Graph, schema1: boolean): JsonObject {
@@ -84,9 +89,9 @@ function writeLink(link: Link, asObject: boolean, borders: { inputs: Json; outpu
   if (row !== undefined || (file === undefined && !asObject)) {
     const old = listOf(row);
     const now: Json[] = [fileId(link.id), from, link.output, to, link.input, link.type];
-    // Links into a slot that says so keep what the table said of their target, unless they were moved.
-    const same = old.length >= 5 && idOf(old[0]) === link.id && sameEnd(old[1], from) && old[2] === link.output && sameEnd(old[3], to);
-    return same && (old[4] === link.input || link.extra?.moved === undefined) && old[4] === link.input ? row! : [...now, ...old.slice(6)];
+    const target = sameJson(link.extra?.was, [link.to, link.input]) || (sameEnd(old[3], to) && old[4] === link.input);
+    const same = old.length >= 5 && idOf(old[0]) === link.id && sameEnd(old[1], from) && old[2] === link.output && target;
+    return same ? row! : [...now, ...old.slice(6)];
   }
   const out: Fields = { ...(file ?? {}) };
   const put = (key: string, value: Json, same: boolean) => {
@@ -95,8 +100,9 @@ function writeLink(link: Link, asObject: boolean, borders: { inputs: Json; outpu
   put("id", fileId(link.id), idOf(out.id) === link.id);
   put("origin_id", from, sameEnd(out.origin_id, from));
   put("origin_slot", link.output, out.origin_slot === link.output);
-  put("target_id", to, sameEnd(out.target_id, to));
-  put("target_slot", link.input, out.target_slot === link.input);
+  const astray = sameJson(link.extra?.was, [link.to, link.input]);
+  put("target_id", to, astray || sameEnd(out.target_id, to));
+  put("target_slot", link.input, astray || out.target_slot === link.input);
   put("type", link.type, out.type !== undefined && (typeof out.type !== "string" || out.type === link.type));
   if (last !== undefined && idOf(out.parentId) !== last) out.parentId = fileId(last);
   else if (last === undefined && file === undefined) delete out.parentId;
@@ -119,13 +125,13 @@ function slotWriter(index: ReturnType<typeof linkIndex>) {
       else before.push(link.id);
     }
     return {
-      inputs: needed(node.inputs, (place) => feeding.has(place)).map((slot, place) => writeInput(slot, feeding.get(place) ?? null)),
-      outputs: needed(node.outputs, (place) => leaving.has(place)).map((slot, place) => writeOutput(slot, leaving.get(place) ?? [], place)),
+      inputs: needed(node.inputs, (place) => feeding.has(place) && node.inputs[place]!.extra?.was !== feeding.get(place)).map((slot, place) => writeInput(slot, feeding.get(place) ?? null)),
+      outputs: needed(node.outputs, (place) => leaving.has(place) && !sameList(node.outputs[place]!, leaving.get(place)!, undefined)).map((slot, place) => writeOutput(slot, leaving.get(place) ?? [], place)),
     };
   };
 }
 
-/** Slots that the file did not have are only written when something hangs on them or on one after them. */
+/** Slots that the file did not have are only written when something new hangs on them or on one after them. */
 function needed(slots: readonly Slot[], linked: (place: number) => boolean): readonly Slot[] {
   let count = slots.length;
   while (count > 0 && slots[count - 1]!.extra?.padded === true && !linked(count - 1)) count -= 1;
@@ -136,7 +142,7 @@ function writeSlot(slot: Slot): Fields | Json {
   const file = slot.extra?.file;
   if (file !== undefined && !isObject(file)) return file;
   const out: Fields = { ...file };
-  if (file === undefined || (out.name ?? "") !== slot.name) out.name = slot.name;
+  if (file === undefined || (typeof out.name === "string" ? out.name : "") !== slot.name) out.name = slot.name;
   if (file === undefined || (typeof out.type === "string" ? out.type !== slot.type : !Array.isArray(out.type) && slot.type !== "*")) out.type = slot.type;
   if (slot.label !== undefined ? out.label !== slot.label : typeof out.label === "string") {
     if (slot.label === undefined) delete out.label;
@@ -232,7 +238,7 @@ function writeDefinitions(out: Fields, workflow: Workflow, graph: Graph, specs: 
   const definitions = out.definitions;
   if (written.length === 0 && !isObject(definitions)) return;
   const before = member(definitions, "subgraphs");
-  if (written.length === 0 && before === undefined) return;
+  if (written.length === 0 && !isObject(before)) return;
   const subgraphs: Json = isObject(before) ? Object.fromEntries(written.map((one) => [String(one.id), one])) : [...listOf(before), ...written];
   out.definitions = { ...objectOf(definitions), subgraphs };
 }

@@ -101,8 +101,10 @@ function inPlace(node: GraphNode, list: readonly Json[], places: readonly (strin
 
 function writeMapping(node: GraphNode, saved: JsonObject): Json {
   const out: Fields = { ...saved };
+  const widgets = new Map(proxiesOf(node).map(([inner, widget]) => [proxyName(inner, widget), widget]));
   for (const [name, value] of Object.entries(node.values)) {
-    if (!sameJson(out[name], value)) out[name] = value;
+    const key = widgets.get(name) ?? name;
+    if (!sameJson(out[key], value)) out[key] = value;
   }
   return out;
 }
