@@ -1,6 +1,7 @@
 /** Every command of the editor with its keys, which are those that people of this ecosystem have in their fingers. */
 import { clearWaiting, pauseQueue, queue } from "../client/queue";
 import { Store } from "../client/store";
+import { copy, duplicate, paste } from "./clipboard";
 import { t } from "../i18n";
 import { ROOT } from "../document/types";
 import type { FromPort } from "./adding";
@@ -71,6 +72,11 @@ export function registerAll(): void {
     { id: "edit.undo", title: t("undo", "Undo"), keys: ["Ctrl+Z"], enabled: hasTab, run: () => void tab().document.undo() },
     { id: "edit.redo", title: t("redo", "Redo"), keys: ["Ctrl+Y", "Ctrl+Shift+Z"], enabled: hasTab, run: () => void tab().document.redo() },
     { id: "edit.delete", title: t("delete", "Delete what is selected"), keys: ["Delete", "Backspace"], enabled: nodes.hasSelection, run: nodes.removeSelected },
+    { id: "edit.copy", title: t("copy", "Copy"), keys: ["Ctrl+C"], enabled: () => nodes.hasNodes() && String(getSelection()) === "", run: copy },
+    { id: "edit.cut", title: t("cut", "Cut"), keys: ["Ctrl+X"], enabled: nodes.hasNodes, run: () => copy().then(nodes.removeSelected) },
+    { id: "edit.paste", title: t("paste", "Paste"), keys: ["Ctrl+V"], enabled: onGraph, run: () => paste(false) },
+    { id: "edit.pasteLinked", title: t("paste.linked", "Paste with the links into it"), keys: ["Ctrl+Shift+V"], enabled: onGraph, run: () => paste(true) },
+    { id: "edit.duplicate", title: t("duplicate.nodes", "Duplicate the nodes"), enabled: nodes.hasNodes, run: duplicate },
     { id: "edit.selectAll", title: t("selectAll", "Select all"), keys: ["Ctrl+A"], enabled: onGraph, run: nodes.selectAll },
     { id: "edit.clear", title: t("clear", "Clear the workflow"), keys: ["Ctrl+Backspace"], enabled: onGraph, run: () => { nodes.selectAll(); nodes.removeSelected(); } },
     { id: "node.add", title: t("node.add", "Add a node…"), keys: ["Shift+A"], enabled: onGraph, run: () => overlay.set({ search: { x: window.innerWidth / 2 - 260, y: 120 } }) },

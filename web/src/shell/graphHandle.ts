@@ -3,9 +3,12 @@ import type { NodeId } from "../document/types";
 
 /** What can be asked of the graph on screen. */
 export interface GraphHandle {
-  fit(): void;
+  /** Show the whole graph, or some nodes. */
+  fit(ids?: Iterable<NodeId>): void;
   zoomBy(factor: number): void;
   centreOn(node: NodeId): void;
+  /** Begin to edit a node's title. */
+  rename(node: NodeId): void;
   /** A point of the screen in graph units. */
   toGraph(x: number, y: number): { readonly x: number; readonly y: number };
 }
