@@ -43,7 +43,7 @@ export function fileId(id: string): Json {
 }
 
 /** An object without a prototype's surprises: "__proto__" is a key like any other. */
-export function withEntry<T>(into: Record<string, T>, key: string, value: T): void {
+export function withEntry<T>(into: Record<string, T>, key: string, value: NoInfer<T>): void {
   if (key === "__proto__") Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true });
   else into[key] = value;
 }

@@ -49,6 +49,8 @@ export class Tracer {
 
   /** What a wire brings to an input of type `wanted`. What was found along a way is kept, so that a graph takes linear time. */
   source(scope: Scope, link: Link, wanted: string): Fed {
+    const origin = scope.graph.nodes.get(link.from);
+    if (origin !== undefined && this.isPlain(origin)) return { kind: "link", node: scope.prefix + origin.id, slot: link.output };
     const walked: { scope: Scope; link: Link; seen: Map<string, Fed> }[] = [];
     let lastBypass = -1;
     let step: Step = { scope, link, bypassed: false };
@@ -75,6 +77,18 @@ export class Tracer {
     const beyond = fed.kind === "value" && fed.pushed ? NOTHING : fed;
     for (const [place, { seen }] of walked.entries()) seen.set(wanted, place <= lastBypass ? beyond : fed);
     return walked[0]?.seen.get(wanted) ?? fed;
+  }
+
+  private readonly virtual = new Map<string, boolean>();
+
+  /** Whether a node simply runs: then a link to it needs no following. */
+  private isPlain(node: GraphNode): boolean {
+    let virtual = this.virtual.get(node.type);
+    if (virtual === undefined) {
+      virtual = VIRTUAL_TYPES.has(node.type) || this.definitions(node.type) !== undefined;
+      this.virtual.set(node.type, virtual);
+    }
+    return !virtual && node.mode === "always";
   }
 
   private memory(scope: Scope, link: Link): Map<string, Fed> {

@@ -2,7 +2,10 @@
 import { fileOf, flagOf, modeOf, pairOf, titleAbove, typeOf } from "../fileRecords";
 import { idOf, isObject, listOf, member, withEntry } from "../json";
 import type { GraphNode, Json, JsonObject, NodeSpec, Slot } from "../types";
-import { isSentEntry, placesOf, savedWidgets } from "../widgets";
+import { controlName, filterName, isSentEntry, placeName, placesOf, savedWidgets } from "../widgets";
+
+/** A primitive node stands for the widget that it is wired to. */
+const PRIMITIVE_PLACES = ["value", controlName("value"), filterName("value")];
 
 export const DEFAULT_WIDTH = 210;
 
@@ -74,7 +77,7 @@ function missing(name: string, type: string): Slot {
 }
 
 function fromList(node: GraphNode, spec: NodeSpec | undefined, list: readonly Json[]): Pick<GraphNode, "values" | "extra"> {
-  const places = placesOf(spec, node.inputs, list);
+  const places = node.type === "PrimitiveNode" ? list.map((_, place) => PRIMITIVE_PLACES[place] ?? placeName(place)) : placesOf(spec, node.inputs, list);
   return { values: valuesAt(places, list), extra: { ...node.extra, ...(places.length > 0 && { places }) } };
 }
 

@@ -10,8 +10,9 @@ type Fields = Record<string, Json>;
 
 export function writeNode(workflow: Workflow, node: GraphNode, specs: Specs, slots: { inputs: Json[]; outputs: Json[] }): Json {
   const file = fileOf(node);
-  const out: Fields = file === undefined ? fresh(node) : { ...file };
-  if (file !== undefined) writeView(out, node, file);
+  // An entry that came by way of a native document holds only what that has no place for.
+  const out: Fields = file === undefined || file.id === undefined ? { ...fresh(node), ...file } : { ...file };
+  if (file?.id !== undefined) writeView(out, node, file);
   for (const key of ["inputs", "outputs"] as const) {
     if (slots[key].length > 0 || Array.isArray(out[key])) out[key] = slots[key];
   }
