@@ -60,7 +60,7 @@ export function Finder({ label, find, choose, close, look, filters, place }: Pro
     Enter: () => found[here] && choose(found[here].id, query),
   };
   // Kept on the screen wherever it was asked for.
-  const style = place && { left: Math.max(8, Math.min(place.x, window.innerWidth - 536)), top: Math.max(8, Math.min(place.y, window.innerHeight - 420)), position: "fixed" as const };
+  const style = place && { left: Math.max(8, Math.min(place.x, window.innerWidth - 536)), top: Math.max(8, Math.min(place.y, window.innerHeight - Math.min(460, window.innerHeight * 0.7) - 40)), position: "fixed" as const };
 
   return (
     <div className={`floating finder ${place ? "" : "top"}`} style={style} ref={box} role="dialog" aria-label={label}>

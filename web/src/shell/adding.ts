@@ -1,8 +1,9 @@
 /** Adding nodes: from the search, the library, a model file or the end of a link. */
 import { t } from "../i18n";
-import { ROOT, type Command, type Graph, type GraphNode, type InputSpec, type Json, type Link, type NodeSpec } from "../document/types";
+import { newNode, nextLinkId, nextNodeId } from "../document/nodes";
+import { compatible } from "../document/typeRules";
+import { ROOT, type Command, type Graph, type GraphNode, type Json, type Link, type NodeSpec } from "../document/types";
 import { graphHandle } from "./graphHandle";
-import { freeId } from "./nodeCommands";
 import { countUse } from "./preferences";
 import { active, specs } from "./workspace";
 
@@ -14,42 +15,13 @@ export interface FromPort {
   readonly type: string;
 }
 
-const WIDTH = 240;
-const WIDE = 360;
-
-/** A fresh node of a type with its defaults. */
-export function nodeOf(spec: NodeSpec, id: string, x: number, y: number): GraphNode {
-  const shown = spec.inputs.filter((input) => input.group !== "hidden");
-  const values: Record<string, Json> = {};
-  for (const input of shown) if (input.widget) values[input.name] = input.default ?? input.choices?.[0] ?? (input.type === "STRING" ? "" : 0);
-  const wide = shown.some((input) => input.multiline);
-  return {
-    id,
-    type: spec.type,
-    mode: "always",
-    values,
-    inputs: shown.map((input) => ({ name: input.name, type: input.type, ...(input.widget ? { widget: input.name } : {}) })),
-    outputs: spec.outputs.map((output) => ({ name: output.name, type: output.type })),
-    x: Math.round(x),
-    y: Math.round(y),
-    width: wide ? WIDE : WIDTH,
-    height: null,
-  };
-}
-
-export const fits = (from: string, to: string): boolean => {
-  if (from === "*" || to === "*") return true;
-  const takes = new Set(to.split(","));
-  return from.split(",").some((type) => takes.has(type));
-};
-
-/** The slot of a node type that a dragged link would go to; undefined where none fits. */
+/** The input or output (by its place in the type's list) that a dragged link would go to; undefined where none fits. */
 export function slotFor(spec: NodeSpec, port: FromPort): number | undefined {
-  const inputs = spec.inputs.filter((input) => input.group !== "hidden");
-  const exact = (type: string): boolean => type === port.type;
-  const types = port.side === "out" ? inputs.map((input: InputSpec) => input.type) : spec.outputs.map((output) => output.type);
-  let at = types.findIndex(exact);
-  if (at < 0) at = types.findIndex((type) => (port.side === "out" ? fits(port.type, type) : fits(type, port.type)));
+  const types = port.side === "out" ? spec.inputs.map((input) => (input.group === "hidden" ? "" : input.type)) : spec.outputs.map((output) => output.type);
+  const fits = (type: string): boolean => type !== "" && (port.side === "out" ? compatible(port.type, type) : compatible(type, port.type));
+  // The same type before one that merely takes it, a socket before a widget.
+  const exact = types.findIndex((type, at) => type === port.type && (port.side === "in" || spec.inputs[at]?.widget !== true));
+  const at = exact >= 0 ? exact : types.findIndex(fits);
   return at < 0 ? undefined : at;
 }
 
@@ -62,21 +34,30 @@ export function addNode(type: string, at?: { readonly x: number; readonly y: num
   const graph = tab.document.graph(graphId);
   const middle = graphHandle.get()?.toGraph(window.innerWidth / 2, window.innerHeight / 2) ?? { x: 0, y: 0 };
   const place = at ?? freePlace(graph, middle);
-  const made = nodeOf(spec, freeId(graph.nodes.keys()), place.x, place.y);
-  const node = { ...made, values: { ...made.values, ...values } };
-  const commands: Command[] = [{ do: "addNodes", graph: graphId, nodes: [node] }, ...linkTo(graph, node, spec, port)];
+  const made = newNode(spec, nextNodeId(graph), Math.round(place.x), Math.round(place.y));
+  const { node, slot } = withSlot({ ...made, values: { ...made.values, ...values } }, spec, port);
+  const commands: Command[] = [{ do: "addNodes", graph: graphId, nodes: [node] }, ...linkTo(graph, node, slot, port)];
   tab.document.apply({ do: "several", commands }, t("step.add", "Add {name}", { name: spec.title }));
   tab.selection.set({ nodes: new Set([node.id]) });
   countUse(type);
 }
 
-function linkTo(graph: Graph, node: GraphNode, spec: NodeSpec, port: FromPort | undefined): readonly Command[] {
-  const slot = port && slotFor(spec, port);
+/** The slot of a new node that the link goes to; a widget that has none yet gets one. */
+function withSlot(node: GraphNode, spec: NodeSpec, port: FromPort | undefined): { node: GraphNode; slot: number | undefined } {
+  const at = port && slotFor(spec, port);
+  if (port === undefined || at === undefined || port.side === "in") return { node, slot: at };
+  const input = spec.inputs[at]!;
+  const slot = node.inputs.findIndex((one) => one.name === input.name);
+  if (slot >= 0) return { node, slot };
+  return { node: { ...node, inputs: [...node.inputs, { name: input.name, type: input.type, widget: input.name }] }, slot: node.inputs.length };
+}
+
+function linkTo(graph: Graph, node: GraphNode, slot: number | undefined, port: FromPort | undefined): readonly Command[] {
   if (port === undefined || slot === undefined) return [];
   const link: Link =
     port.side === "out"
-      ? { id: freeId(graph.links.keys()), from: port.node, output: port.slot, to: node.id, input: slot, type: port.type }
-      : { id: freeId(graph.links.keys()), from: node.id, output: slot, to: port.node, input: port.slot, type: port.type };
+      ? { id: nextLinkId(graph), from: port.node, output: port.slot, to: node.id, input: slot, type: port.type }
+      : { id: nextLinkId(graph), from: node.id, output: slot, to: port.node, input: port.slot, type: port.type };
   const before = [...graph.links.values()].filter((one) => one.to === link.to && one.input === link.input).map((one) => one.id);
   const cut: readonly Command[] = before.length > 0 ? [{ do: "removeLinks", graph: graph.id, ids: before }] : [];
   return [...cut, { do: "addLinks", graph: graph.id, links: [link] }];

@@ -1,13 +1,13 @@
 /** The one place where the shell meets the document's readers and writers. */
-import { controlName } from "../document/widgets";
-import { readEditor } from "../document/read/editor";
+import { ask } from "../client/http";
+import { openText, saveText, workflowJson } from "../document/open";
 import { toPrompt, type Prompt } from "../document/prompt";
 import { readSpecs } from "../document/specs";
-import { writeEditor } from "../document/write/editor";
-import { ROOT, type Command, type Json, type JsonObject, type Specs, type Workflow } from "../document/types";
-import { ask } from "../client/http";
-import { t } from "../i18n";
+import type { Command, Json, JsonObject, Specs, Workflow } from "../document/types";
+import { controlName } from "../document/widgets";
 import { specs } from "./workspace";
+
+export { emptyWorkflow } from "../document/open";
 
 export interface Opened {
   readonly workflow: Workflow;
@@ -19,26 +19,15 @@ export async function loadSpecs(): Promise<void> {
   specs.set(readSpecs(await ask<Json>("GET /object_info")));
 }
 
-export function emptyWorkflow(): Workflow {
-  const root = { id: ROOT, name: "", nodes: new Map(), links: new Map(), groups: new Map(), inputs: [], outputs: [] };
-  return { graphs: new Map([[ROOT, root]]), form: [] };
-}
-
-export async function openBlob(blob: Blob, name: string): Promise<Opened> {
-  const text = await blob.text();
-  let data: JsonObject;
-  try {
-    data = JSON.parse(text) as JsonObject;
-  } catch (error) {
-    throw new Error(t("open.json", "{name} is not valid JSON: {why}", { name, why: (error as Error).message }));
-  }
-  return { workflow: readEditor(data, specs.get() ?? new Map()), notes: [] };
+/** Read a workflow from any file that holds one. Raises an error that says what is wrong with it. */
+export async function openBlob(blob: Blob, _name: string): Promise<Opened> {
+  return { workflow: openText(await blob.text(), specs.get() ?? new Map()), notes: [] };
 }
 
 /** The workflow as a file's content. */
-export const fileOf = (workflow: Workflow, known: Specs): JsonObject => writeEditor(workflow, known);
-export const textOf = (workflow: Workflow, known: Specs): string => JSON.stringify(fileOf(workflow, known), null, 2);
-
+export const textOf = (workflow: Workflow, known: Specs): string => saveText(workflow, known);
+/** The workflow as it goes into pictures. */
+export const fileOf = (workflow: Workflow, known: Specs): JsonObject => workflowJson(workflow, known);
 export const promptOf = (workflow: Workflow, known: Specs): Prompt => toPrompt(workflow, known);
 
 /** What becomes of seeds and the like after a run, as their controls say. */

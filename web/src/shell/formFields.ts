@@ -32,8 +32,9 @@ export function formFields(workflow: Workflow, specs: Specs): readonly ShownFiel
 
 function guessed(workflow: Workflow, specs: Specs): readonly FormField[] {
   const found: { readonly rank: number; readonly field: FormField }[] = [];
+  const needed = neededNodes(workflow, specs);
   for (const node of workflow.graphs.get(ROOT)?.nodes.values() ?? []) {
-    if (node.mode !== "always") continue;
+    if (node.mode !== "always" || !needed.has(node.id)) continue;
     for (const input of specs.get(node.type)?.inputs ?? []) {
       if (!input.widget || input.group === "hidden") continue;
       // All of the noise is no choice: it is only one where a picture is changed.
@@ -44,6 +45,19 @@ function guessed(workflow: Workflow, specs: Specs): readonly FormField[] {
     }
   }
   return found.sort((a, b) => a.rank - b.rank).map((one) => one.field);
+}
+
+/** Nodes that something which is put out depends on. */
+function neededNodes(workflow: Workflow, specs: Specs): ReadonlySet<string> {
+  const root = workflow.graphs.get(ROOT);
+  const before = new Map<string, string[]>();
+  for (const link of root?.links.values() ?? []) before.set(link.to, [...(before.get(link.to) ?? []), link.from]);
+  const pending = [...(root?.nodes.values() ?? [])].filter((node) => specs.get(node.type)?.isOutput).map((node) => node.id);
+  const needed = new Set(pending);
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    for (const from of before.get(id) ?? []) if (!needed.has(from)) pending.push(from), needed.add(from);
+  }
+  return needed;
 }
 
 function isLinked(workflow: Workflow, node: GraphNode, name: string): boolean {

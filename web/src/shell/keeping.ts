@@ -8,7 +8,7 @@ import { openBlob, textOf } from "./documents";
 import { addStep, dropJournal, putBase, readJournal } from "./journal";
 import { preference } from "./preferences";
 import { say, sayError } from "./toasts";
-import { active, dropTab, isUnsaved, openTab, specs, tabs, type Tab } from "./workspace";
+import { active, dropTab, here, isUnsaved, openTab, specs, tabs, type Tab } from "./workspace";
 
 const FLUSH_MS = 60;
 const AUTOSAVE_MS = 3000;
@@ -98,7 +98,7 @@ async function autosave(tab: Tab): Promise<void> {
 export async function save(tab: Tab, path = tab.path.get()): Promise<boolean> {
   const known = specs.get();
   if (path === null || known === undefined) return false;
-  const position = tab.document.position;
+  const at = here(tab.document);
   try {
     await writeWorkflow(path, textOf(tab.document.workflow, known), path === tab.path.get());
   } catch (error) {
@@ -108,7 +108,7 @@ export async function save(tab: Tab, path = tab.path.get()): Promise<boolean> {
     }
     throw error;
   }
-  tab.saved.set(position);
+  tab.saved.set(at);
   tab.name.set(path.replace(/^.*\//, "").replace(/\.json$/, ""));
   tab.path.set(path);
   savedAt.set(Date.now());

@@ -2,7 +2,7 @@ import { createSelection, type Selection } from "../canvas/selection";
 import { RunState } from "../client/runs";
 import { Store } from "../client/store";
 import { createDocument } from "../document/store";
-import { ROOT, type Document, type GraphId, type NodeId, type Specs, type Workflow } from "../document/types";
+import { ROOT, type Document, type GraphId, type HistoryStep, type NodeId, type Specs, type Workflow } from "../document/types";
 
 export type View = "form" | "graph";
 /** Where in the subgraphs the graph on screen is: the subgraph nodes entered, outermost first. */
@@ -11,6 +11,13 @@ export interface Place {
   readonly nodes: readonly { readonly id: NodeId; readonly graph: GraphId; readonly name: string }[];
 }
 export const TOP: Place = { graph: ROOT, nodes: [] };
+
+/** A point of a history. The step tells it from one at the same place: typing goes on within a step. */
+export interface SavedAt {
+  readonly position: number;
+  readonly step: HistoryStep | undefined;
+}
+export const here = (document: Document): SavedAt => ({ position: document.position, step: document.history[document.position - 1] });
 
 /** One open workflow. */
 export interface Tab {
@@ -21,8 +28,8 @@ export interface Tab {
   readonly name: Store<string>;
   /** The file on the server, below the user's workflows; null for one that was never saved. */
   readonly path: Store<string | null>;
-  /** The document's position in its history when it was last saved; -1 when it never was as it is. */
-  readonly saved: Store<number>;
+  /** Where in its history the document was when it was last saved; undefined when it never was as it is. */
+  readonly saved: Store<SavedAt | undefined>;
   readonly view: Store<View>;
   readonly place: Store<Place>;
 }
@@ -47,7 +54,7 @@ export function openTab(workflow: Workflow, facts: TabFacts): Tab {
     selection: createSelection(),
     name: new Store(facts.name),
     path: new Store<string | null>(facts.path ?? null),
-    saved: new Store((facts.saved ?? true) ? 0 : -1),
+    saved: new Store<SavedAt | undefined>((facts.saved ?? true) ? { position: 0, step: undefined } : undefined),
     view: new Store<View>(facts.view ?? "graph"),
     place: new Store(TOP),
   };
@@ -65,7 +72,11 @@ export function dropTab(tab: Tab): void {
 }
 
 /** Whether a tab has what is in no file. */
-export const isUnsaved = (tab: Tab): boolean => tab.document.position !== tab.saved.get();
+export function isUnsaved(tab: Tab): boolean {
+  const saved = tab.saved.get();
+  const now = here(tab.document);
+  return saved?.position !== now.position || saved.step !== now.step;
+}
 
 /** Ids in the API prompt of the graph on screen begin with this. */
 export const prefixOf = (place: Place): string => place.nodes.map((node) => `${node.id}:`).join("");
