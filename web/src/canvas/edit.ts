@@ -1,8 +1,9 @@
 import {
   INPUTS, OUTPUTS, type Command, type Document, type Graph, type GraphId, type GraphNode, type Link, type LinkId, type NodeId, type Slot,
 } from "../document/types";
+import { compatible } from "../document/typeRules";
 import type { PortRef } from "./hit";
-import { above, below, fits } from "./rules";
+import { above, below } from "./rules";
 import type { Scene } from "./scene";
 import { say } from "./text";
 
@@ -44,7 +45,7 @@ export function verdict(scene: Scene, a: PortRef, b: PortRef): Verdict {
   const source = slotOf(scene, from);
   const target = slotOf(scene, to);
   if (source === undefined || target === undefined) return no(say("canvas.noPort", "This port is gone"));
-  if (!fits(source.type, target.type)) {
+  if (!compatible(source.type, target.type)) {
     return no(say("canvas.otherType", "{from} does not fit {to}", { from: source.type, to: target.type }));
   }
   if (below(scene.document, scene.graphId, to.node).has(from.node)) {
@@ -107,11 +108,11 @@ export function partners(scene: Scene, from: PortRef): PortRef[] {
     const node = scene.records[i] as GraphNode;
     if (banned.has(node.id)) continue;
     (side === "input" ? node.inputs : node.outputs).forEach((slot, index) => {
-      if (side === "input" ? fits(source.type, slot.type) : fits(slot.type, source.type)) found.push({ node: node.id, side, index });
+      if (side === "input" ? compatible(source.type, slot.type) : compatible(slot.type, source.type)) found.push({ node: node.id, side, index });
     });
     if (side === "output") continue;
     scene.layouts[i]?.widgets.forEach((row, n) => {
-      if (row.slot < 0 && row.kind !== "raw" && source.type !== "*" && fits(source.type, row.spec.type)) found.push({ node: node.id, side, index: -1 - n });
+      if (row.slot < 0 && row.kind !== "raw" && source.type !== "*" && compatible(source.type, row.spec.type)) found.push({ node: node.id, side, index: -1 - n });
     });
   }
   return found;

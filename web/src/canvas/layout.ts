@@ -1,4 +1,6 @@
+import { DYNAMIC_CHOICE, effectiveInputs } from "../document/specs";
 import type { GraphNode, InputSpec, NodeSpec } from "../document/types";
+import { hasControl } from "../document/widgets";
 
 /** Measures of a node in graph units; the style sheet and the canvas both follow them. */
 export const TITLE = 32;
@@ -35,8 +37,6 @@ export interface NodeLayout {
   readonly socketRows: number;
 }
 
-const CONTROL = "control_after_generate";
-
 /** Chooses the widget for an input from its type and its options. */
 export function widgetKind(spec: InputSpec): WidgetKind {
   const options = spec.options;
@@ -44,7 +44,7 @@ export function widgetKind(spec: InputSpec): WidgetKind {
   if (spec.choices !== undefined) return "combo";
   switch (spec.type) {
     case "INT":
-      if (options[CONTROL] !== undefined && options[CONTROL] !== false) return "seed";
+      if (hasControl(spec)) return "seed";
       return options["display"] === "slider" ? "slider" : options["display"] === "color" ? "color" : "number";
     case "FLOAT":
       return options["display"] === "slider" ? "slider" : "number";
@@ -69,8 +69,18 @@ function heightOf(kind: WidgetKind): number {
 
 /** Lists the inputs of a node that are widgets, in the order of its type; those of an unknown type are its raw values. */
 export function widgetSpecs(node: GraphNode, spec: NodeSpec | undefined): readonly InputSpec[] {
-  if (spec !== undefined) return spec.inputs.filter((input) => input.widget && input.group !== "hidden" && input.name !== CONTROL);
-  return Object.keys(node.values).map((name) => ({ name, type: "", group: "required", widget: true, options: {} }) as const);
+  if (spec === undefined) {
+    const names = Object.keys(node.values).filter((name) => !name.endsWith(":control"));
+    return names.map((name) => ({ name, type: "", group: "required", widget: true, options: {} }) as const);
+  }
+  const sockets = new Set(node.inputs.flatMap((slot) => (slot.widget === undefined ? [slot.name] : [])));
+  const inputs = effectiveInputs(spec.inputs, node.values, () => false);
+  return inputs.filter((input) => input.widget && input.group !== "hidden" && !sockets.has(input.name));
+}
+
+/** True when the values of a node decide which inputs it has. */
+export function valuesShape(spec: NodeSpec | undefined): boolean {
+  return spec === undefined || spec.inputs.some((input) => input.type.startsWith(DYNAMIC_CHOICE));
 }
 
 function collapsedLayout(node: GraphNode): NodeLayout {

@@ -5,11 +5,13 @@ import { SELECTED, STATUS, type Scene } from "./scene";
 export const MAP_WIDTH = 200;
 export const MAP_HEIGHT = 132;
 const MARGIN = 8;
+const REST_MS = 250;
 const IDLE_LIMIT_MS = 500;
 
 /** The whole graph in a corner: drawn when the document changed and there is time, the view's frame only moved. */
 export class Minimap {
   private scheduled = 0;
+  private resting: ReturnType<typeof setTimeout> | undefined;
   private scale = 1;
   private left = 0;
   private top = 0;
@@ -31,16 +33,17 @@ export class Minimap {
     context.scale(ratio, ratio);
   }
 
-  /** Asks for a redraw in an idle moment. */
+  /** Asks for a redraw in an idle moment; while changes keep coming it waits, so that a drag pays for none. */
   changed(): void {
-    if (this.scheduled !== 0) return;
-    this.scheduled = requestIdleCallback(() => {
-      this.scheduled = 0;
-      this.draw();
-    }, { timeout: IDLE_LIMIT_MS });
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      cancelIdleCallback(this.scheduled);
+      this.scheduled = requestIdleCallback(() => this.draw(), { timeout: IDLE_LIMIT_MS });
+    }, REST_MS);
   }
 
   stop(): void {
+    clearTimeout(this.resting);
     cancelIdleCallback(this.scheduled);
   }
 

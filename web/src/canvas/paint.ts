@@ -7,9 +7,6 @@ import type { Palette } from "./palette";
 import type { Scene } from "./scene";
 import type { Thumbnails } from "./thumbnails";
 
-const GRID_STEP = 20;
-const GRID_GAP = 30;
-
 /** What one picture of the bottom canvas is made from. */
 export interface Picture {
   readonly context: CanvasRenderingContext2D;
@@ -23,32 +20,17 @@ export interface Picture {
   readonly showLinks: boolean;
 }
 
-/** Draws the bottom canvas: grid, groups, links, and the nodes that are not in the DOM. */
+/** Draws the bottom canvas: groups, links, and the nodes that are not in the DOM. */
 export function paint(picture: Picture): void {
-  const { context, camera, ratio, palette } = picture;
+  const { context, camera, ratio } = picture;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.globalAlpha = 1;
-  context.fillStyle = palette.get("surface-0");
-  context.fillRect(0, 0, camera.width, camera.height);
-  paintGrid(picture);
+  context.clearRect(0, 0, camera.width, camera.height);
   const scale = camera.zoom * ratio;
   context.setTransform(scale, 0, 0, scale, -camera.x * scale, -camera.y * scale);
   paintGroups(picture);
   if (picture.showLinks) paintLinks(picture);
   paintNodes(picture);
-}
-
-function paintGrid({ context, camera, palette }: Picture): void {
-  let step = GRID_STEP * camera.zoom;
-  if (camera.zoom < 0.1) return;
-  while (step < GRID_GAP) step *= 2;
-  const size = camera.zoom > 0.6 ? 1.5 : 1;
-  context.fillStyle = palette.get("surface-3");
-  const x0 = (((-camera.x * camera.zoom) % step) + step) % step;
-  const y0 = (((-camera.y * camera.zoom) % step) + step) % step;
-  for (let y = y0; y < camera.height; y += step) {
-    for (let x = x0; x < camera.width; x += step) context.fillRect(x, y, size, size);
-  }
 }
 
 function paintGroups({ context, camera, scene, palette }: Picture): void {
@@ -96,7 +78,7 @@ export function seen(camera: Camera, left: number, top: number, right: number, b
 }
 
 /** One path and one stroke a type; whatever is out of view is left out by its box. */
-function paintLinks({ context, camera, scene, palette, linking }: Picture): void {
+function paintLinks({ context, camera, scene, palette, linking, ratio }: Picture): void {
   const { links } = scene;
   const order = links.byType();
   const left = camera.x;
@@ -104,8 +86,8 @@ function paintLinks({ context, camera, scene, palette, linking }: Picture): void
   const right = left + camera.width / camera.zoom;
   const bottom = top + camera.height / camera.zoom;
   const straight = camera.zoom < STRAIGHT_BELOW;
-  // Below a pixel a link is thinner to the eye by being fainter: hairlines are much cheaper to fill.
-  context.lineWidth = straight ? 1 / camera.zoom : Math.max(2.25, 1.1 / camera.zoom);
+  // A line of at most one pixel is a hairline, which costs a fraction of a stroked outline.
+  context.lineWidth = Math.max(2.25, 1 / (camera.zoom * ratio));
   context.lineCap = "butt";
   context.globalAlpha = linking ? 0.2 : straight ? 0.45 : 0.85;
   let open = -1;

@@ -68,17 +68,17 @@ function paintBodies({ context, camera, scene, palette }: Picture, seen: number)
   context.lineWidth = 1 / camera.zoom;
   context.strokeStyle = palette.get("border");
   context.fillStyle = body;
+  let filled = body;
   for (let n = 0; n < seen; n++) {
     const i = visible[n] ?? 0;
     const own = scene.records[i]?.color;
     const alpha = alphaOf(flags[i] ?? 0);
     if (context.globalAlpha !== alpha) context.globalAlpha = alpha;
     if (!round) {
-      context.fillStyle = headers ? body : (own ?? body);
+      // Setting a style costs more than the rectangle: only when it is another.
+      const fill = headers ? body : (own ?? body);
+      if (fill !== filled) context.fillStyle = filled = fill;
       context.fillRect(x[i] ?? 0, y[i] ?? 0, w[i] ?? 0, h[i] ?? 0);
-      if (!headers) continue;
-      context.fillStyle = own ?? header;
-      context.fillRect(x[i] ?? 0, y[i] ?? 0, w[i] ?? 0, TITLE);
       continue;
     }
     context.beginPath();
@@ -90,6 +90,17 @@ function paintBodies({ context, camera, scene, palette }: Picture, seen: number)
     context.roundRect(x[i] ?? 0, y[i] ?? 0, w[i] ?? 0, TITLE, [RADIUS, RADIUS, 0, 0]);
     context.fillStyle = own ?? header;
     context.fill();
+  }
+  if (headers && !round) {
+    context.fillStyle = filled = header;
+    for (let n = 0; n < seen; n++) {
+      const i = visible[n] ?? 0;
+      const alpha = alphaOf(flags[i] ?? 0);
+      if (context.globalAlpha !== alpha) context.globalAlpha = alpha;
+      const fill = scene.records[i]?.color ?? header;
+      if (fill !== filled) context.fillStyle = filled = fill;
+      context.fillRect(x[i] ?? 0, y[i] ?? 0, w[i] ?? 0, TITLE);
+    }
   }
   context.globalAlpha = 1;
 }

@@ -1,12 +1,5 @@
 import type { Document, GraphId, NodeId } from "../document/types";
 
-/** Says whether a value of one type may go where another is asked for. */
-export function fits(from: string, to: string): boolean {
-  if (from === "*" || to === "*" || from === to) return true;
-  const wanted = new Set(to.split(",").map((type) => type.trim()));
-  return from.split(",").some((type) => wanted.has(type.trim()));
-}
-
 /** Every node that the given one feeds, itself included. */
 export function below(document: Document, graph: GraphId, start: NodeId): Set<NodeId> {
   const found = new Set([start]);

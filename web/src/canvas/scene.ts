@@ -2,7 +2,7 @@ import {
   INPUTS, OUTPUTS, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
 } from "../document/types";
 import type { Box } from "./camera";
-import { layoutNode, type NodeLayout } from "./layout";
+import { layoutNode, valuesShape, type NodeLayout } from "./layout";
 import { LINK_SELECTED, LinkTable } from "./linkTable";
 import type { NodeRun, NodeStatus } from "./runView";
 import type { Selected } from "./selection";
@@ -73,9 +73,12 @@ export class Scene {
     this.groups = [...graph.groups.values()];
   }
 
-  /** Takes over what a command changed; costs as much as the change, not as the graph. */
-  update(change: Change): void {
-    if (change.graph !== this.graphId) return;
+  /**
+   * Takes over what a command changed; costs as much as the change, not as the graph.
+   * Says whether anything looks different on the canvas: the value of a widget does not.
+   */
+  update(change: Change): boolean {
+    if (change.graph !== this.graphId) return false;
     const graph = this.graph;
     for (const id of change.links) if (!graph.links.has(id)) this.links.remove(id);
     const moved: NodeId[] = [];
@@ -90,6 +93,7 @@ export class Scene {
       if (link !== undefined) this.putLink(link);
     }
     if (change.groups.size > 0 || this.groups.length !== graph.groups.size) this.groups = [...graph.groups.values()];
+    return change.structure || moved.length + change.links.size + change.groups.size > 0;
   }
 
   private reserve(size: number): void {
@@ -141,7 +145,7 @@ export class Scene {
     this.records[i] = node;
     this.x[i] = node.x;
     this.y[i] = node.y;
-    if (old !== undefined && sameShape(old, node)) return old.x !== node.x || old.y !== node.y;
+    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node)))) return old.x !== node.x || old.y !== node.y;
     this.shape(i, node);
     return true;
   }

@@ -1,5 +1,6 @@
 import type { Change, Document, GraphId, NodeId, Specs } from "../document/types";
 import { Camera, NEAR_FROM } from "./camera";
+import { Grid } from "./grid";
 import { Minimap } from "./minimap";
 import { Mounts } from "./mounts";
 import { paint } from "./paint";
@@ -14,6 +15,7 @@ import { createUi } from "./ui";
 
 export interface StageParts {
   readonly host: HTMLElement;
+  readonly grid: HTMLElement;
   readonly bottom: HTMLCanvasElement;
   readonly top: HTMLCanvasElement;
   readonly world: HTMLElement;
@@ -36,6 +38,7 @@ export class Stage {
   /** True while a link is dragged: other links step back. */
   linking = false;
   showLinks = true;
+  private readonly grid: Grid;
   private readonly minimap: Minimap | undefined;
   private readonly context: CanvasRenderingContext2D;
   private readonly ends: (() => void)[] = [];
@@ -53,10 +56,11 @@ export class Stage {
     readonly selection: Selection,
     readonly run: RunView,
   ) {
-    const context = parts.bottom.getContext("2d", { alpha: false });
+    const context = parts.bottom.getContext("2d");
     const above = parts.top.getContext("2d");
     if (context === null || above === null) throw new Error("this browser gives no 2D canvas");
     this.context = context;
+    this.grid = new Grid(parts.grid);
     this.camera = new Camera(() => this.moved());
     this.palette = new Palette(parts.host);
     this.specs = new SpecSource(document, specs);
@@ -95,8 +99,7 @@ export class Stage {
   }
 
   private changed(change: Change): void {
-    const links = this.scene.links.count;
-    this.scene.update(change);
+    const differs = this.scene.update(change);
     if (change.graph !== this.graphId) {
       // Another graph's interface may be this graph's subgraph node.
       if (!change.structure) return;
@@ -104,8 +107,9 @@ export class Stage {
       this.selected();
       this.ran(this.scene.ids.slice());
     }
+    else if (!differs) return;
     this.mounts.place(change.nodes);
-    if (change.links.size > 0 || links !== this.scene.links.count) this.ui.linksChanged();
+    if (change.links.size > 0 || change.structure) this.ui.linksChanged();
     this.redraw();
     this.minimap?.changed();
   }
@@ -180,6 +184,7 @@ export class Stage {
       this.cameraMoved = false;
       parts.world.style.transform = `scale(${camera.zoom}) translate(${-camera.x}px, ${-camera.y}px)`;
       parts.world.style.visibility = camera.zoom >= NEAR_FROM ? "visible" : "hidden";
+      this.grid.moved(camera);
       this.minimap?.moved();
     }
     if (this.mounts.update()) this.redraw();

@@ -3,6 +3,8 @@ import { useView } from "../canvas/context";
 import type { WidgetRow } from "../canvas/layout";
 import { say } from "../canvas/text";
 import type { GraphNode, Json } from "../document/types";
+import { defaultOf } from "../document/specs";
+import { controlName } from "../document/widgets";
 import { ComboWidget } from "./ComboWidget";
 import { ImageWidget } from "./ImageWidget";
 import { NumberWidget } from "./NumberWidget";
@@ -26,7 +28,7 @@ export const WidgetRowView = memo(
     const { spec, kind } = row;
     const { document, graphId: graph } = stage;
     const label = typeof spec.options["display_name"] === "string" ? spec.options["display_name"] : spec.name;
-    const control = `${spec.name}:control`;
+    const control = controlName(spec.name);
     const editors = useMemo(() => {
       const words = say("canvas.change", "Change {label}", { label });
       const of = (input: string): Edit => ({
@@ -37,7 +39,7 @@ export const WidgetRowView = memo(
       });
       return { value: of(spec.name), control: of(control) };
     }, [document, graph, node.id, spec.name, control, label]);
-    const value = node.values[spec.name] ?? spec.default;
+    const value = node.values[spec.name] ?? defaultOf(spec);
     const props: WidgetProps = { spec, value, edit: editors.value, label, tab, disabled: readOnly || linked, services };
     const named = kind !== "multiline" && kind !== "image";
     return (
@@ -56,7 +58,7 @@ export const WidgetRowView = memo(
   (a, b) =>
     a.row.y === b.row.y && a.row.height === b.row.height && a.row.spec === b.row.spec && a.tab === b.tab && a.linked === b.linked && a.readOnly === b.readOnly &&
     a.node.id === b.node.id && a.node.values[a.row.spec.name] === b.node.values[a.row.spec.name] &&
-    a.node.values[`${a.row.spec.name}:control`] === b.node.values[`${a.row.spec.name}:control`],
+    a.node.values[controlName(a.row.spec.name)] === b.node.values[controlName(a.row.spec.name)],
 );
 
 function Body({ kind, props, control, editControl }: { kind: WidgetRow["kind"]; props: WidgetProps; control: Json | undefined; editControl: Edit }) {
