@@ -16,7 +16,7 @@ import type { Json, JsonObject } from "./types";
 export const VERSION = 1;
 export const VALUE_KEY = "__value__";
 
-export function looksNative(data: Json): data is JsonObject {
+export function looksNative(data: Json): boolean {
   return isObject(data) && typeof data.safelight === "number" && isObject(data.nodes);
 }
 

@@ -31,7 +31,7 @@ export function inForm(workflow: Workflow, form: Form): Workflow {
 
 /** Reads a parsed document of any known form. Raises `DocumentError` when it is of none. */
 export function readWorkflow(data: Json, specs: Specs): Workflow {
-  if (looksNative(data)) return readNative(data, specs);
+  if (isObject(data) && looksNative(data)) return readNative(data, specs);
   if (isObject(data) && looksLikeEditor(data)) return readEditor(data, specs);
   for (const key of ["workflow", "prompt"]) {
     const inner = member(data, key);
@@ -39,7 +39,7 @@ export function readWorkflow(data: Json, specs: Specs): Workflow {
       return readWorkflow(inner, specs);
     }
   }
-  if (looksLikeApi(data)) return readApi(data, specs);
+  if (isObject(data) && looksLikeApi(data)) return readApi(data, specs);
   throw new DocumentError(isObject(data) ? "the file is JSON, but no workflow" : "the file holds a single value, not a workflow");
 }
 

@@ -36,6 +36,7 @@ function interfaces(): JsonObject {
   return Object.fromEntries(lines.map((line) => JSON.parse(line) as JsonObject).map((entry) => [String(entry.id), entry]));
 }
 
-export function workflowsFolder(): string {
-  return join(ROOT_FOLDER, "workflows");
-}
+/** Node types and prompts of the examples, from the engine (`tests/graph/test_editor_agrees.py` keeps them up to date). */
+const fixture = JSON.parse(readFileSync(join(import.meta.dirname, "fixtures/examples.json"), "utf-8")) as { specs: JsonObject; prompts: Record<string, JsonObject> };
+export const exampleSpecs: Specs = readSpecs(fixture.specs);
+export const examplePrompts = fixture.prompts;

@@ -1,5 +1,5 @@
 /** The API prompt of a workflow: what is sent when it runs. */
-import { listOf, withEntry } from "../json";
+import { withEntry } from "../json";
 import { nestedWidgets, declaredWidgets, isEditorValue, type Widget } from "../widgets";
 import type { GraphNode, Json, NodeSpec, Specs, Workflow } from "../types";
 import { groupMember } from "./groupNodes";
@@ -56,7 +56,7 @@ function promptNode(scope: Scope, placed: GraphNode, specs: Specs, tracer: Trace
 function sentValues(node: GraphNode, spec: NodeSpec | undefined, known: Map<string, readonly Widget[]>): Record<string, Json> {
   const inputs: Record<string, Json> = {};
   const values = node.values;
-  const saved = listOf(node.extra?.places);
+  const exact = node.extra?.api !== undefined;
   if (spec !== undefined) {
     const pending = [...widgetsFor(spec, node, known)].reverse();
     for (let widget = pending.pop(); widget !== undefined; widget = pending.pop()) {
@@ -68,8 +68,8 @@ function sentValues(node: GraphNode, spec: NodeSpec | undefined, known: Map<stri
   }
   for (const [name, value] of Object.entries(values)) {
     if (isEditorValue(name) || Object.hasOwn(inputs, name)) continue;
-    // A null among positional values stands for a default that nobody knows.
-    if (value === null && saved.includes(name)) continue;
+    // A null stands for a default, but an API prompt means what it says.
+    if (value === null && !exact) continue;
     withEntry(inputs, name, wrapped(value));
   }
   return inputs;

@@ -5,7 +5,7 @@ import { unwrap } from "../nativeForm";
 import { newNode, NODE_WIDTH } from "../nodes";
 import { ROOT, type Graph, type GraphNode, type Json, type JsonObject, type Link, type NodeId, type NodeSpec, type Slot, type Specs, type Workflow } from "../types";
 
-export function looksLikeApi(data: Json): data is JsonObject {
+export function looksLikeApi(data: Json): boolean {
   return isObject(data) && Object.values(data).some((entry) => isObject(entry) && Object.hasOwn(entry, "class_type"));
 }
 
@@ -74,6 +74,6 @@ function readNode(id: NodeId, entry: JsonObject, spec: NodeSpec | undefined, lea
     inputs,
     outputs: [...base.outputs, ...more],
     ...(typeof title === "string" && title !== spec?.title && title !== type && { title }),
-    ...(others.length > 0 && { extra: { api: Object.fromEntries(others) } }),
+    extra: { api: Object.fromEntries(others) },
   };
 }
