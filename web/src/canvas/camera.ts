@@ -40,7 +40,7 @@ export class Camera {
   }
 
   set(x: number, y: number, zoom: number): void {
-    cancelAnimationFrame(this.flight);
+    this.stop();
     this.place(x, y, zoom);
   }
 
@@ -81,7 +81,7 @@ export class Camera {
   }
 
   private go(x: number, y: number, zoom: number, fly: boolean): void {
-    cancelAnimationFrame(this.flight);
+    this.stop();
     if (!fly || calm()) return this.place(x, y, zoom);
     const from = { x: this.x, y: this.y, zoom: this.zoom };
     const start = performance.now();
@@ -104,6 +104,7 @@ export class Camera {
   }
 
   stop(): void {
-    cancelAnimationFrame(this.flight);
+    if (this.flight !== 0) cancelAnimationFrame(this.flight);
+    this.flight = 0;
   }
 }

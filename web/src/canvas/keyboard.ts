@@ -249,8 +249,7 @@ export class Keyboard {
     let tries = 40;
     const attempt = (): void => {
       const first = stage.mounts.element(id)?.querySelector<HTMLElement>("[data-interactive] :is(input, textarea, button), [data-port]");
-      // A hidden layer takes no focus: wait until the camera is near.
-      if (first !== null && first !== undefined && stage.parts.world.style.visibility !== "hidden") {
+      if (first !== null && first !== undefined) {
         first.focus({ preventScroll: true });
         stage.mounts.hold(id, false);
       } else if (--tries > 0) requestAnimationFrame(attempt);

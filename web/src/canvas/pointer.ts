@@ -136,18 +136,20 @@ export class Pointer {
       end: (at, e, moved) => {
         drag.end(at, e, moved);
         if (moved) return;
-        if (target.kind === "collapse") {
+        // What was selected stays so until it is clear that this is no drag.
+        if (already && (e.shiftKey || e.ctrlKey || e.metaKey)) selection.toggleNode(target.id);
+        else if (target.kind === "collapse") {
           const collapsed = document.node(graph, target.id)?.collapsed === true;
           document.apply({ do: "updateNode", graph, id: target.id, set: { collapsed: collapsed ? undefined : true } }, say("canvas.collapse", "Collapse node"));
-        } else if (already && !e.shiftKey && selection.current.nodes.size > 1) selection.set({ nodes: new Set([target.id]) });
+        } else if (already && selection.current.nodes.size > 1) selection.set({ nodes: new Set([target.id]) });
       },
     };
   }
 
   private pick(id: NodeId, event: PointerEvent): void {
     const { selection } = this.stage;
-    if (event.shiftKey || event.ctrlKey || event.metaKey) selection.toggleNode(id);
-    else if (!selection.current.nodes.has(id)) selection.set({ nodes: new Set([id]) });
+    const add = event.shiftKey || event.ctrlKey || event.metaKey;
+    if (!selection.current.nodes.has(id)) selection.set(add ? { ...selection.current, nodes: new Set([...selection.current.nodes, id]) } : { nodes: new Set([id]) });
     selection.focus(id);
   }
 
