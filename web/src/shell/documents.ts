@@ -1,6 +1,7 @@
 /** The one place where the shell meets the document's readers and writers. */
 import { ask } from "../client/http";
-import { openText, saveText, workflowJson } from "../document/open";
+import { openFile } from "../document/files";
+import { saveText, workflowJson } from "../document/open";
 import { toPrompt, type Prompt } from "../document/prompt";
 import { readSpecs } from "../document/specs";
 import type { Command, Json, JsonObject, Specs, Workflow } from "../document/types";
@@ -9,19 +10,13 @@ import { specs } from "./workspace";
 
 export { emptyWorkflow } from "../document/open";
 
-export interface Opened {
-  readonly workflow: Workflow;
-  /** What the reader had to say about the file. */
-  readonly notes: readonly string[];
-}
-
 export async function loadSpecs(): Promise<void> {
   specs.set(readSpecs(await ask<Json>("GET /object_info")));
 }
 
 /** Read a workflow from any file that holds one. Raises an error that says what is wrong with it. */
-export async function openBlob(blob: Blob, _name: string): Promise<Opened> {
-  return { workflow: openText(await blob.text(), specs.get() ?? new Map()), notes: [] };
+export async function openBlob(blob: Blob): Promise<Workflow> {
+  return openFile(await blob.arrayBuffer(), specs.get() ?? new Map());
 }
 
 /** The workflow as a file's content. */

@@ -120,7 +120,7 @@ export async function openSaved(path: string): Promise<void> {
   const open = tabs.get().find((tab) => tab.path.get() === path);
   if (open) return active.set(open);
   const name = path.replace(/^.*\//, "").replace(/\.json$/, "");
-  const { workflow } = await openBlob(await readWorkflow(path), path);
+  const workflow = await openBlob(await readWorkflow(path));
   await keep(openTab(workflow, { name, path, view: workflow.form.length > 0 ? "form" : "graph" }));
 }
 
@@ -133,7 +133,7 @@ export function closeTab(tab: Tab): void {
   if (facts.saved || text === "") return;
   say(t("tab.closed", "{name} was closed with changes that are in no file", { name: facts.name }), "note", "", {
     label: t("tab.reopen", "Open again"),
-    run: () => void openBlob(new Blob([text]), facts.name).then(({ workflow }) => keep(openTab(workflow, facts))),
+    run: () => void openBlob(new Blob([text])).then((workflow) => keep(openTab(workflow, facts))),
   });
 }
 
@@ -142,7 +142,7 @@ export async function restore(): Promise<number> {
   let count = 0;
   for (const entry of await readJournal().catch(() => [])) {
     try {
-      const { workflow } = await openBlob(new Blob([entry.text]), entry.name);
+      const workflow = await openBlob(new Blob([entry.text]));
       const unsaved = entry.commands.length > 0 || !entry.saved;
       const tab = openTab(workflow, { ...entry, saved: !unsaved });
       for (const command of entry.commands) tab.document.apply(JSON.parse(command) as Command, t("step.restored", "Restored"));

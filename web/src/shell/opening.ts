@@ -9,14 +9,13 @@ import { openTab, specs } from "./workspace";
 export const TAKEN = ".json,.png,.webp,.jpg,.jpeg,.avif,.mp4,.webm,.latent,.safetensors";
 
 export async function openFile(file: Blob, name: string, view?: "form" | "graph"): Promise<void> {
-  const { workflow, notes } = await openBlob(file, name);
+  const workflow = await openBlob(file);
   const shown = name.replace(/\.[^.]+$/, "").replace(/_\d{5}_$/, "");
   await keep(openTab(workflow, { name: shown, saved: true, view: view ?? (workflow.form.length > 0 ? "form" : "graph") }));
   const known = specs.get();
   const types = new Set([...workflow.graphs.values()].flatMap((graph) => [...graph.nodes.values()].map((node) => node.type)));
   const missing = known ? [...types].filter((type) => !known.has(type) && !workflow.graphs.has(type) && !EDITOR_ONLY.has(type)) : [];
   if (missing.length > 0) say(t("open.missing", "Not installed here: {names}. Everything else works, and nothing is lost on saving.", { names: missing.join(", ") }), "problem");
-  for (const note of notes) say(note, "problem");
 }
 const EDITOR_ONLY = new Set(["Note", "MarkdownNote", "Reroute", "PrimitiveNode"]);
 

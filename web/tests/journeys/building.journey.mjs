@@ -25,9 +25,8 @@ const NODES = [
 /** The middle of a port on the screen. */
 async function port(page, title, side, name, which = 0) {
   const node = page.locator(".node", { hasText: title }).nth(which);
-  const box = await node.locator(`[data-port="${side}:${name}"], .port-${side}`).filter({ hasText: name }).first().boundingBox();
-  const whole = await node.boundingBox();
-  return { x: side === "output" ? whole.x + whole.width : whole.x, y: box.y + box.height / 2 };
+  const box = await node.locator(`.port[data-side="${side}"]`).filter({ hasText: name }).first().locator(".port-dot").boundingBox();
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
 }
 
 async function link(page, from, to) {

@@ -107,8 +107,8 @@ function Bar({ tab }: { readonly tab: NonNullable<ReturnType<typeof active.get>>
 async function openWorkflow(job: Job): Promise<void> {
   const { workflow } = await details(job.id);
   const whole = workflow.extra_data.extra_pnginfo?.workflow ?? workflow.prompt;
-  const opened = await openBlob(new Blob([JSON.stringify(whole)]), job.id);
-  await keep(openTab(opened.workflow, { name: t("queue.from", "From the queue"), view: "graph" }));
+  const opened = await openBlob(new Blob([JSON.stringify(whole)]));
+  await keep(openTab(opened, { name: t("queue.from", "From the queue"), view: "graph" }));
 }
 
 function stateText(job: Job): string {
