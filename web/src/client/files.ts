@@ -19,10 +19,15 @@ export async function savedWorkflows(): Promise<readonly StoredFile[]> {
 
 export const readWorkflow = (path: string) => fetchBlob("GET /userdata/{file}", { path: { file: `${FOLDER}/${path}` } });
 
-/** Write a workflow; `replace: false` refuses (409) to write over one. */
-export async function writeWorkflow(path: string, text: string, replace: boolean): Promise<void> {
+/** Write a workflow and give its facts; `replace: false` refuses (409) to write over one. */
+export function writeWorkflow(path: string, text: string, replace: boolean): Promise<StoredFile> {
   const body = new Blob([text], { type: "application/json" });
-  await ask("POST /userdata/{file}", { path: { file: `${FOLDER}/${path}` }, query: { overwrite: replace }, body });
+  return ask("POST /userdata/{file}", { path: { file: `${FOLDER}/${path}` }, query: { overwrite: replace, full_info: true }, body });
+}
+
+/** When a workflow was last written; undefined when it is not there. */
+export async function writtenAt(path: string): Promise<number | undefined> {
+  return (await savedWorkflows()).find((file) => file.path === path)?.modified;
 }
 
 export const removeWorkflow = (path: string) => ask("DELETE /userdata/{file}", { path: { file: `${FOLDER}/${path}` } });

@@ -40,7 +40,7 @@ export function readPreview(frame: ArrayBuffer): Preview | undefined {
  */
 export class LiveSocket {
   readonly connection = new Store<Connection>("connecting");
-  readonly clientId: string;
+  clientId = "";
   readonly #hear: (told: Told) => void;
   readonly #see: (preview: Preview) => void;
   #socket: WebSocket | undefined;
@@ -51,13 +51,17 @@ export class LiveSocket {
   constructor(hear: (told: Told) => void, see: (preview: Preview) => void) {
     this.#hear = hear;
     this.#see = see;
-    this.clientId = sessionStorage.getItem("client") ?? crypto.randomUUID();
-    sessionStorage.setItem("client", this.clientId);
-    const last = sessionStorage.getItem("event");
-    if (last !== null) this.#last = Number(last);
   }
 
-  async open(): Promise<void> {
+  /** Begin as the client `id`: with what it has not heard yet. */
+  start(id: string): void {
+    this.clientId = id;
+    const last = sessionStorage.getItem("event");
+    if (last !== null) this.#last = Number(last);
+    void this.#open();
+  }
+
+  async #open(): Promise<void> {
     if (this.#closed) return;
     try {
       // A new tab hears what happens from now on.
@@ -103,7 +107,7 @@ export class LiveSocket {
   #again(): void {
     if (this.#closed) return;
     this.connection.set("lost");
-    setTimeout(() => void this.open(), this.#wait);
+    setTimeout(() => void this.#open(), this.#wait);
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
   }
 }

@@ -37,7 +37,7 @@ export function App({ ready }: { readonly ready: boolean }) {
       <PanelHost />
       <main className="main" aria-label={t("main", "Workflow")}>
         {tab && <ProgressLine tab={tab} />}
-        {tab ? <Screen key={tab.key} tab={tab} /> : ready ? <Nothing /> : <Waiting />}
+        {tab ? <Screen key={keyOfTab(tab)} tab={tab} /> : ready ? <Nothing /> : <Waiting />}
         <DropZone />
         <Toasts />
       </main>
@@ -47,6 +47,15 @@ export function App({ ready }: { readonly ready: boolean }) {
       <Lightbox />
     </div>
   );
+}
+
+const keys = new WeakMap<Tab, string>();
+let made = 0;
+/** A tab whose document was replaced is another one to React, although its key stays. */
+function keyOfTab(tab: Tab): string {
+  const key = keys.get(tab) ?? `tab${made++}`;
+  keys.set(tab, key);
+  return key;
 }
 
 function Screen({ tab }: { readonly tab: Tab }) {

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "react";
+import { claimWindow } from "../client/identity";
 import { refreshQueue } from "../client/queue";
 import { App } from "./App";
 import { reportErrorsTo } from "./commands";
@@ -16,11 +17,12 @@ let started: Promise<void> | undefined;
 async function start(): Promise<void> {
   reportErrorsTo(sayError);
   await Promise.all([loadSpecs(), loadPreferences().catch(() => undefined)]);
-  const restored = await restore();
+  const id = await claimWindow();
+  const restored = await restore(id);
   // A newcomer meets a form that works, over the model that ships.
   if (restored === 0) await openTemplate("text_to_image", "form").catch(sayError);
   for (const tab of tabs.get()) recallJobs(tab);
-  void socket.open();
+  socket.start(id);
   socket.connection.subscribe(refreshQueue);
   refreshQueue();
 }

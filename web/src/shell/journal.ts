@@ -2,6 +2,8 @@
 
 export interface JournalBase {
   readonly key: string;
+  /** The window that it is open in. */
+  readonly owner: string;
   readonly name: string;
   readonly path: string | null;
   /** The whole document as a file, as it was when the log below it began. */

@@ -1,6 +1,7 @@
 /** Keeping work: the journal of every open workflow in the browser, saving to the server, and what is restored. */
 import { ServerError } from "../client/http";
-import { readWorkflow, writeWorkflow } from "../client/files";
+import { readWorkflow, writeWorkflow, writtenAt } from "../client/files";
+import { openWindows } from "../client/identity";
 import { Store } from "../client/store";
 import type { Command, HistoryStep } from "../document/types";
 import { t } from "../i18n";
@@ -8,7 +9,7 @@ import { openBlob, textOf } from "./documents";
 import { addStep, dropJournal, putBase, readJournal } from "./journal";
 import { preference } from "./preferences";
 import { say, sayError } from "./toasts";
-import { active, dropTab, here, isUnsaved, openTab, specs, tabs, type Tab } from "./workspace";
+import { active, dropTab, here, isUnsaved, openTab, replaceTab, specs, tabs, type Tab } from "./workspace";
 
 const FLUSH_MS = 60;
 const AUTOSAVE_MS = 3000;
@@ -23,6 +24,10 @@ interface Log {
   save: ReturnType<typeof setTimeout> | undefined;
 }
 const logs = new Map<string, Log>();
+/** When each tab's file was written as far as this window knows. */
+const versions = new Map<string, number>();
+const others = new BroadcastChannel("safelight-saved");
+let windowId = "";
 export const savedAt = new Store<number>(0);
 
 /** Begin to keep a tab: whatever is done in it from now on is in the journal. */
@@ -48,6 +53,7 @@ async function rebase(tab: Tab): Promise<void> {
   log.count = 0;
   await putBase({
     key: tab.key,
+    owner: windowId,
     name: tab.name.get(),
     path: tab.path.get(),
     text: textOf(tab.document.workflow, known),
@@ -94,13 +100,24 @@ async function autosave(tab: Tab): Promise<void> {
   }
 }
 
-/** Save a tab to the server under `path` (its own without one). Refuses to write over another file. */
-export async function save(tab: Tab, path = tab.path.get()): Promise<boolean> {
+/**
+ * Save a tab to the server under `path` (its own without one). Refuses to write over another file, and over what another
+ * window has saved meanwhile unless `over` is said.
+ */
+export async function save(tab: Tab, path = tab.path.get(), over = false): Promise<boolean> {
   const known = specs.get();
   if (path === null || known === undefined) return false;
   const at = here(tab.document);
+  const own = path === tab.path.get();
+  const seen = versions.get(tab.key);
+  if (own && !over && seen !== undefined && ((await writtenAt(path)) ?? seen) !== seen) {
+    changedElsewhere(tab);
+    return false;
+  }
   try {
-    await writeWorkflow(path, textOf(tab.document.workflow, known), path === tab.path.get());
+    const stored = await writeWorkflow(path, textOf(tab.document.workflow, known), own);
+    versions.set(tab.key, stored.modified);
+    others.postMessage(path);
   } catch (error) {
     if (error instanceof ServerError && error.status === 409) {
       say(t("save.exists", "There is a workflow of that name already; choose another"), "problem");
@@ -120,8 +137,36 @@ export async function openSaved(path: string): Promise<void> {
   const open = tabs.get().find((tab) => tab.path.get() === path);
   if (open) return active.set(open);
   const name = path.replace(/^.*\//, "").replace(/\.json$/, "");
-  const workflow = await openBlob(await readWorkflow(path));
-  await keep(openTab(workflow, { name, path, view: workflow.form.length > 0 ? "form" : "graph" }));
+  const [blob, version] = await Promise.all([readWorkflow(path), writtenAt(path)]);
+  const workflow = await openBlob(blob);
+  const tab = openTab(workflow, { name, path, view: workflow.form.length > 0 ? "form" : "graph" });
+  if (version !== undefined) versions.set(tab.key, version);
+  await keep(tab);
+}
+
+function changedElsewhere(tab: Tab): void {
+  const name = tab.name.get();
+  say(t("save.elsewhere", "{name} was changed in another window; it is not written over", { name }), "problem", "", {
+    label: t("save.over", "Save mine"),
+    run: () => void save(tab, tab.path.get(), true).catch(sayError),
+  });
+}
+
+/** Another window saved a file that is open here: follow it, or say so where there are changes of our own. */
+async function follow(path: string): Promise<void> {
+  for (const tab of tabs.get().filter((one) => one.path.get() === path)) {
+    if (isUnsaved(tab)) changedElsewhere(tab);
+    else {
+      const facts = { name: tab.name.get(), path, view: tab.view.get(), key: tab.key };
+      const [blob, version] = await Promise.all([readWorkflow(path), writtenAt(path)]);
+      const fresh = await openBlob(blob);
+      if (isUnsaved(tab)) return changedElsewhere(tab);
+      logs.delete(tab.key);
+      const made = replaceTab(tab, fresh, facts);
+      if (version !== undefined) versions.set(tab.key, version);
+      await keep(made);
+    }
+  }
 }
 
 export function closeTab(tab: Tab): void {
@@ -137,15 +182,21 @@ export function closeTab(tab: Tab): void {
   });
 }
 
-/** Open again what was open when the page was left or fell. Says how many came back. */
-export async function restore(): Promise<number> {
+/** Open again what was open in this window, or in one that is gone, when the page was left or fell. Says how many came back. */
+export async function restore(window: string): Promise<number> {
+  windowId = window;
+  others.onmessage = ({ data }) => void follow(String(data)).catch(sayError);
   let count = 0;
+  const open = await openWindows();
   for (const entry of await readJournal().catch(() => [])) {
+    if (entry.owner !== window && open?.has(entry.owner)) continue;
     try {
       const workflow = await openBlob(new Blob([entry.text]));
       const unsaved = entry.commands.length > 0 || !entry.saved;
       const tab = openTab(workflow, { ...entry, saved: !unsaved });
       for (const command of entry.commands) tab.document.apply(JSON.parse(command) as Command, t("step.restored", "Restored"));
+      const version = entry.path === null ? undefined : await writtenAt(entry.path);
+      if (version !== undefined) versions.set(tab.key, version);
       await keep(tab);
       count += 1;
     } catch (error) {

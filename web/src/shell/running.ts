@@ -1,4 +1,5 @@
 import { ask, ServerError } from "../client/http";
+import { randomId } from "../client/identity";
 import { interrupt, refreshQueue } from "../client/queue";
 import { LiveSocket } from "../client/socket";
 import { t } from "../i18n";
@@ -41,7 +42,7 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
     const body = {
       prompt,
       client_id: socket.clientId,
-      prompt_id: crypto.randomUUID(),
+      prompt_id: randomId(),
       extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get() },
       ...(how.front ? { front: true } : {}),
       ...(how.only ? { partial_execution_targets: how.only } : {}),

@@ -1,4 +1,5 @@
 import { createSelection, type Selection } from "../canvas/selection";
+import { randomId } from "../client/identity";
 import { RunState } from "../client/runs";
 import { Store } from "../client/store";
 import { createDocument } from "../document/store";
@@ -47,8 +48,23 @@ export interface TabFacts {
 }
 
 export function openTab(workflow: Workflow, facts: TabFacts): Tab {
-  const tab: Tab = {
-    key: facts.key ?? crypto.randomUUID(),
+  const tab = makeTab(workflow, facts);
+  tabs.update((all) => [...all, tab]);
+  active.set(tab);
+  return tab;
+}
+
+/** Put another document in a tab's place. */
+export function replaceTab(old: Tab, workflow: Workflow, facts: TabFacts): Tab {
+  const tab = makeTab(workflow, facts);
+  tabs.update((all) => all.map((one) => (one === old ? tab : one)));
+  if (active.get() === old) active.set(tab);
+  return tab;
+}
+
+function makeTab(workflow: Workflow, facts: TabFacts): Tab {
+  return {
+    key: facts.key ?? randomId(),
     document: createDocument(workflow),
     run: new RunState(),
     selection: createSelection(),
@@ -58,9 +74,6 @@ export function openTab(workflow: Workflow, facts: TabFacts): Tab {
     view: new Store<View>(facts.view ?? "graph"),
     place: new Store(TOP),
   };
-  tabs.update((all) => [...all, tab]);
-  active.set(tab);
-  return tab;
 }
 
 export function dropTab(tab: Tab): void {
