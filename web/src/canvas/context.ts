@@ -64,6 +64,12 @@ export function useLinked(id: NodeId): string {
   });
 }
 
+/** Draws again when the scene was read anew, e.g. because a subgraph's definition changed. */
+export function useGeneration(): number {
+  const { stage } = useView();
+  return useSyncExternalStore(stage.ui.subscribe, () => stage.scene.generation);
+}
+
 export function useSelected(id: NodeId): number {
   const { stage } = useView();
   return useSyncExternalStore(stage.selection.subscribe, () => (stage.selection.current.nodes.has(id) ? 1 : 0) + (stage.selection.focused === id ? 2 : 0));

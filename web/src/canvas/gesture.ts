@@ -8,6 +8,8 @@ export interface Gesture {
   /** Let go. `moved` is false when the pointer stayed within a few pixels: a click. */
   end(at: Point, event: PointerEvent, moved: boolean): void;
   cancel(): void;
+  /** True when the view follows the pointer at its edges. */
+  readonly edges?: boolean;
 }
 
 export interface GestureContext {

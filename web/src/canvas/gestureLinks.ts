@@ -94,6 +94,7 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
     unmark();
   };
   return {
+    edges: true,
     move(at) {
       const found = find(at);
       target = found.port;

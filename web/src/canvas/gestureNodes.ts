@@ -1,8 +1,10 @@
 import { INPUTS, OUTPUTS, type Group, type GroupId, type NodeId } from "../document/types";
+import type { Box } from "./camera";
 import { apply, cloneCommands } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { nodesIn } from "./hit";
 import { GRID, MIN_WIDTH, TITLE } from "./layout";
+import type { Stage } from "./stage";
 import { say } from "./text";
 
 const snapped = (value: number): number => Math.round(value / GRID) * GRID;
@@ -42,6 +44,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
     return copied.ids;
   };
   return {
+    edges: true,
     move(at, event) {
       if (!begun) begin();
       let dx = at.x - start.x;
@@ -60,12 +63,36 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
       }
     },
     end() {
-      if (begun) document.commit();
+      if (!begun) return;
+      if (groups.length === 0) regroup(stage, nodes.map((node) => node.id));
+      document.commit();
     },
     cancel() {
       if (begun) document.cancel();
     },
   };
+}
+
+/** Whoever is dropped into a group belongs to it, whoever is dragged out of it no longer does. */
+function regroup(stage: Stage, ids: readonly NodeId[]): void {
+  const { document, graphId: graph, scene } = stage;
+  const changed: Group[] = [];
+  for (const group of document.graph(graph).groups.values()) {
+    const members = new Set(group.members);
+    for (const id of ids) {
+      const box = scene.box(id);
+      if (box !== undefined && holds(group, box)) members.add(id);
+      else members.delete(id);
+    }
+    if (members.size !== group.members.length || group.members.some((id) => !members.has(id))) changed.push({ ...group, members: [...members] });
+  }
+  if (changed.length > 0) document.apply({ do: "putGroups", graph, groups: changed }, say("canvas.move", "Move"));
+}
+
+function holds(group: Box, box: Box): boolean {
+  const x = box.x + box.width / 2;
+  const y = box.y + box.height / 2;
+  return x >= group.x && x <= group.x + group.width && y >= group.y && y <= group.y + group.height;
 }
 
 export function resizeNode({ stage, actions, start }: GestureContext, id: NodeId): Gesture {
@@ -79,7 +106,7 @@ export function resizeNode({ stage, actions, start }: GestureContext, id: NodeId
       if (!begun) document.begin(say("canvas.resize", "Resize node"));
       begun = true;
       const fit = actions.snapToGrid !== event.shiftKey ? snapped : Math.round;
-      const least = stage.scene.layouts[i]?.contentHeight ?? TITLE;
+      const least = stage.scene.layouts[i]?.leastHeight ?? TITLE;
       document.apply({
         do: "updateNode", graph, id,
         set: { width: Math.max(MIN_WIDTH, fit(width + at.x - start.x)), height: Math.max(least, fit(height + at.y - start.y)) },
@@ -108,7 +135,13 @@ export function resizeGroup({ stage, start }: GestureContext, id: GroupId): Gest
       document.apply({ do: "putGroups", graph, groups: [{ ...group, width, height }] }, say("canvas.resizeGroup", "Resize group"));
     },
     end() {
-      if (begun) document.commit();
+      if (!begun) return;
+      const now = document.graph(graph).groups.get(id);
+      if (now !== undefined) {
+        const members = stage.scene.ids.filter((one) => holds(now, stage.scene.box(one) ?? { x: NaN, y: NaN, width: 0, height: 0 }));
+        document.apply({ do: "putGroups", graph, groups: [{ ...now, members }] }, say("canvas.resizeGroup", "Resize group"));
+      }
+      document.commit();
     },
     cancel() {
       if (begun) document.cancel();
@@ -121,6 +154,7 @@ export function marquee({ stage, start }: GestureContext, add: boolean): Gesture
   const { selection, overlay } = stage;
   const before = selection.current;
   return {
+    edges: true,
     move(at) {
       overlay.state = { marquee: { from: start, to: at } };
       const touched = nodesIn(stage.scene, start.x, start.y, at.x, at.y);

@@ -1,6 +1,6 @@
 import type { Group, GroupId, Link, LinkId, NodeId } from "../document/types";
 import type { Point } from "./camera";
-import { TITLE } from "./layout";
+import { isSmall, TITLE } from "./layout";
 import { LINK_HIDDEN } from "./linkTable";
 import { SELECTED, type Scene } from "./scene";
 
@@ -54,7 +54,7 @@ export function portOf(scene: Scene, i: number, px: number, py: number, within =
   };
   node.inputs.forEach((_, index) => consider("input", index, scene.inX(i), scene.inY(i, index)));
   layout.widgets.forEach((row, n) => {
-    if (row.slot < 0 && row.kind !== "raw") consider("input", -1 - n, scene.inX(i), (scene.y[i] ?? 0) + row.y + 15);
+    if (row.slot < 0 && row.kind !== "raw") consider("input", -1 - n, scene.inX(i), (scene.y[i] ?? 0) + row.portY);
   });
   node.outputs.forEach((_, index) => consider("output", index, scene.outX(i), scene.outY(i, index)));
   return found;
@@ -66,17 +66,18 @@ export function portPoint(scene: Scene, port: PortRef): Point | undefined {
   if (i === undefined) return undefined;
   if (port.side === "output") return { x: scene.outX(i), y: scene.outY(i, port.index) };
   if (port.index >= 0) return { x: scene.inX(i), y: scene.inY(i, port.index) };
-  return { x: scene.inX(i), y: (scene.y[i] ?? 0) + (scene.layouts[i]?.widgets[-1 - port.index]?.y ?? 0) + 15 };
+  return { x: scene.inX(i), y: (scene.y[i] ?? 0) + (scene.layouts[i]?.widgets[-1 - port.index]?.portY ?? 0) };
 }
 
 function nodePart(scene: Scene, i: number, px: number, py: number): Target {
   const id = scene.ids[i] as NodeId;
   const right = (scene.x[i] ?? 0) + (scene.w[i] ?? 0);
   const bottom = (scene.y[i] ?? 0) + (scene.h[i] ?? 0);
-  const collapsed = scene.records[i]?.collapsed === true;
-  if (!collapsed && px > right - CORNER && py > bottom - CORNER) return { kind: "resize", id };
+  const node = scene.records[i];
+  const small = node === undefined || isSmall(node);
+  if (!small && px > right - CORNER && py > bottom - CORNER) return { kind: "resize", id };
   if (py > (scene.y[i] ?? 0) + TITLE) return { kind: "body", id };
-  return { kind: px < (scene.x[i] ?? 0) + 28 ? "collapse" : "title", id };
+  return { kind: px < (scene.x[i] ?? 0) + 28 && node?.type !== "Reroute" ? "collapse" : "title", id };
 }
 
 function bendAt(scene: Scene, px: number, py: number, within: number): Target | undefined {

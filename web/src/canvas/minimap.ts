@@ -61,7 +61,8 @@ export class Minimap {
       context.fillStyle = group.color ?? palette.get("text-quiet");
       context.fillRect((group.x - this.left) * s, (group.y - this.top) * s, group.width * s, group.height * s);
     }
-    context.globalAlpha = 1;
+    // Quieter than the graph itself: it is a map, not a picture.
+    context.globalAlpha = 0.5;
     const quiet = palette.get("text-quiet");
     const accent = palette.get("accent");
     const focus = palette.get("focus");
@@ -74,6 +75,7 @@ export class Minimap {
         Math.max(1, (scene.w[i] ?? 0) * s), Math.max(1, (scene.h[i] ?? 0) * s),
       );
     }
+    context.globalAlpha = 1;
     this.moved();
   }
 

@@ -58,6 +58,14 @@ export class Mounts {
     this.redraw();
   }
 
+  /** Marks and places everything mounted anew, after the scene was rebuilt. */
+  again(): void {
+    for (const id of this.elements.keys()) {
+      this.scene.mark(id, MOUNTED, true);
+      this.placeOne(id);
+    }
+  }
+
   place(ids: Iterable<NodeId>): void {
     for (const id of ids) this.placeOne(id);
   }

@@ -7,6 +7,8 @@ import type { Palette } from "./palette";
 import type { Scene } from "./scene";
 import type { Thumbnails } from "./thumbnails";
 
+const FEW = 20;
+
 /** What one picture of the bottom canvas is made from. */
 export interface Picture {
   readonly context: CanvasRenderingContext2D;
@@ -106,6 +108,7 @@ function paintLinks({ context, camera, scene, palette, linking, ratio }: Picture
   }
   if (open >= 0) context.stroke();
   context.globalAlpha = 1;
+  paintHiddenLinks(context, scene, palette, straight);
   paintChosenLinks(context, camera, scene, palette, straight);
   if (camera.zoom >= NEAR_FROM && !linking) paintMarkers(context, camera, scene, palette);
 }
@@ -143,6 +146,25 @@ function paintChosenLinks(context: CanvasRenderingContext2D, camera: Camera, sce
     trace(context, scene, i, straight);
     context.stroke();
   }
+}
+
+/** Hidden links show while one of their nodes is selected. */
+function paintHiddenLinks(context: CanvasRenderingContext2D, scene: Scene, palette: Palette, straight: boolean): void {
+  const { links, selectedNodes } = scene;
+  if (selectedNodes.size === 0 || selectedNodes.size > FEW) return;
+  context.setLineDash([8, 6]);
+  for (const id of selectedNodes) {
+    const { in: into, out } = scene.document.linksOf(scene.graphId, id);
+    for (const link of [...into, ...out]) {
+      const i = link.hidden === true ? links.index.get(link.id) : undefined;
+      if (i === undefined) continue;
+      context.beginPath();
+      context.strokeStyle = palette.socket(link.type);
+      trace(context, scene, i, straight);
+      context.stroke();
+    }
+  }
+  context.setLineDash([]);
 }
 
 /** The dots in the middle of links, and the bends: handles of their menus. */

@@ -1,5 +1,5 @@
 import { NEAR_FROM } from "./camera";
-import { PAD, TITLE, WIDGET } from "./layout";
+import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
 import {
   BYPASSED, DIMMED, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
@@ -168,7 +168,7 @@ function paintParts({ context, scene, palette }: Picture, seen: number): void {
     const nx = scene.x[i] ?? 0;
     const ny = scene.y[i] ?? 0;
     for (const row of layout.widgets) {
-      context.fillRect(nx + PAD + 4, ny + row.y + 2, layout.width - 2 * PAD - 8, Math.max(WIDGET, row.height) - 6);
+      context.fillRect(nx + 12, ny + row.y + 2, layout.width - 24, row.height - 5);
     }
     paintPorts(context, scene, i, palette);
   }

@@ -9,6 +9,7 @@ import { say } from "./text";
 
 const THRESHOLD = 3;
 const WHEEL_LINE = 16;
+const EDGE = 24;
 
 /** True when a press belongs to a widget and not to the canvas. */
 function interactive(event: Event): boolean {
@@ -23,6 +24,8 @@ export class Pointer {
   private pressed: { id: number; x: number; y: number; moved: boolean } | undefined;
   private readonly fingers = new Map<number, { x: number; y: number }>();
   private readonly abort = new AbortController();
+  private last: PointerEvent | undefined;
+  private pulling = 0;
 
   constructor(
     private readonly stage: Stage,
@@ -168,6 +171,27 @@ export class Pointer {
       this.stage.parts.host.setPointerCapture(event.pointerId);
     }
     gesture.move(this.stage.pointOf(event), event);
+    this.last = event;
+    if (gesture.edges === true && this.edgePull(event) !== undefined && this.pulling === 0) this.pulling = requestAnimationFrame(() => this.pullAtEdge());
+  }
+
+  /** How fast the view follows a pointer at its edge, pixels a frame. */
+  private edgePull(event: PointerEvent): { x: number; y: number } | undefined {
+    const box = this.stage.parts.host.getBoundingClientRect();
+    const pull = (at: number, low: number, high: number): number => (at < low + EDGE ? at - low - EDGE : at > high - EDGE ? at - high + EDGE : 0) / 3;
+    const x = pull(event.clientX, box.left, box.right);
+    const y = pull(event.clientY, box.top, box.bottom);
+    return x === 0 && y === 0 ? undefined : { x: Math.max(-EDGE, Math.min(EDGE, x)), y: Math.max(-EDGE, Math.min(EDGE, y)) };
+  }
+
+  private pullAtEdge(): void {
+    this.pulling = 0;
+    const { last, gesture } = this;
+    const pull = last === undefined || gesture === undefined ? undefined : this.edgePull(last);
+    if (last === undefined || gesture === undefined || pull === undefined) return;
+    this.stage.camera.panBy(pull.x, pull.y);
+    gesture.move(this.stage.pointOf(last), last);
+    this.pulling = requestAnimationFrame(() => this.pullAtEdge());
   }
 
   private hover(event: PointerEvent): void {

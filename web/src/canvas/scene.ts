@@ -25,7 +25,6 @@ const KEPT = SELECTED | MOUNTED | DIMMED | RERUN;
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
 const PICTURE_MIN = 160;
 const BORDER_WIDTH = 160;
-const FRONT_ENDS = new Set(["Note", "MarkdownNote", "Reroute", "PrimitiveNode"]);
 
 /** Geometry of one graph in typed arrays: what drawing, culling and hit testing read every frame. */
 export class Scene {
@@ -46,6 +45,10 @@ export class Scene {
   groups: readonly Group[] = [];
   selectedGroups: ReadonlySet<string> = new Set();
   selectedLinks: ReadonlySet<string> = new Set();
+  selectedNodes: ReadonlySet<NodeId> = new Set();
+  /** Grows when everything was read anew: what depends on definitions is drawn again. */
+  generation = 0;
+  private face: readonly (readonly Slot[])[] = [];
   private readonly pictures = new Map<NodeId, number>();
   private selected: Selected | undefined;
 
@@ -66,7 +69,9 @@ export class Scene {
     this.index.clear();
     this.ids.length = this.records.length = this.layouts.length = this.titles.length = 0;
     this.links.clear();
+    this.generation += 1;
     const graph = this.graph;
+    this.face = [graph.inputs, graph.outputs];
     for (const node of graph.nodes.values()) this.putNode(node);
     this.putBorders(graph);
     for (const link of graph.links.values()) this.putLink(link);
@@ -80,11 +85,17 @@ export class Scene {
   update(change: Change): boolean {
     if (change.graph !== this.graphId) return false;
     const graph = this.graph;
+    if (this.face[0] !== graph.inputs || this.face[1] !== graph.outputs) {
+      this.rebuild();
+      return true;
+    }
     for (const id of change.links) if (!graph.links.has(id)) this.links.remove(id);
     const moved: NodeId[] = [];
     for (const id of change.nodes) {
       const node = graph.nodes.get(id);
-      if (node === undefined) this.removeNode(id);
+      if (node === undefined) {
+        if (id !== INPUTS && id !== OUTPUTS) this.removeNode(id);
+      }
       else if (this.putNode(node)) moved.push(id);
     }
     for (const id of moved) this.followLinks(id);
@@ -145,14 +156,14 @@ export class Scene {
     this.records[i] = node;
     this.x[i] = node.x;
     this.y[i] = node.y;
-    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node)))) return old.x !== node.x || old.y !== node.y;
+    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node, this.graphId)))) return old.x !== node.x || old.y !== node.y;
     this.shape(i, node);
     return true;
   }
 
   private shape(i: number, node: GraphNode): void {
     const border = node.id === INPUTS || node.id === OUTPUTS;
-    const spec = border ? undefined : this.specs.of(node);
+    const spec = border ? undefined : this.specs.of(node, this.graphId);
     const picture = this.pictures.get(node.id);
     let layout = layoutNode(picture === undefined ? node : { ...node, height: null }, spec);
     let height = layout.height;
@@ -171,7 +182,7 @@ export class Scene {
     if (node.pinned === true) flags |= PINNED;
     if (node.collapsed === true) flags |= COLLAPSED;
     if (border) flags |= BORDER;
-    else if (spec === undefined && !FRONT_ENDS.has(node.type)) flags |= UNKNOWN;
+    else if (spec === undefined) flags |= UNKNOWN;
     else if (this.specs.isSubgraph(node)) flags |= SUBGRAPH;
     this.flags[i] = flags;
   }
@@ -271,6 +282,7 @@ export class Scene {
     this.selected = selected;
     this.selectedGroups = selected.groups;
     this.selectedLinks = selected.links;
+    this.selectedNodes = selected.nodes;
   }
 
   mark(id: NodeId, flag: number, on: boolean): void {

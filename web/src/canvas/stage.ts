@@ -7,9 +7,10 @@ import { paint } from "./paint";
 import { Overlay } from "./overlay";
 import { Palette } from "./palette";
 import type { RunView } from "./runView";
-import { Scene } from "./scene";
+import { Scene, STATUS } from "./scene";
 import type { Selection } from "./selection";
 import { SpecSource } from "./specs";
+import { say } from "./text";
 import { Thumbnails } from "./thumbnails";
 import { createUi } from "./ui";
 
@@ -99,17 +100,18 @@ export class Stage {
   }
 
   private changed(change: Change): void {
+    const { generation } = this.scene;
     const differs = this.scene.update(change);
-    if (change.graph !== this.graphId) {
-      // Another graph's interface may be this graph's subgraph node.
-      if (!change.structure) return;
-      this.scene.rebuild();
+    // Another graph's interface may be that of a subgraph node here.
+    if (change.graph !== this.graphId && change.structure) this.scene.rebuild();
+    else if (!differs) return;
+    if (this.scene.generation !== generation) {
+      this.mounts.again();
       this.selected();
       this.ran(this.scene.ids.slice());
     }
-    else if (!differs) return;
     this.mounts.place(change.nodes);
-    if (change.links.size > 0 || change.structure) this.ui.linksChanged();
+    if (change.links.size > 0 || change.structure || this.scene.generation !== generation) this.ui.linksChanged();
     this.redraw();
     this.minimap?.changed();
   }
@@ -124,6 +126,11 @@ export class Stage {
   private ran(ids: Iterable<NodeId>): void {
     for (const id of ids) {
       const state = this.run.node(id);
+      const i = this.scene.index.get(id);
+      if (i !== undefined && state?.status === "failed" && this.scene.status[i] !== STATUS.failed) {
+        const message = state.problems?.[0]?.message ?? "";
+        this.ui.announce(say("canvas.nodeFailed", "{title} failed. {message}", { title: this.scene.titles[i] ?? "", message }));
+      }
       this.scene.setRun(id, state);
       this.thumbnails.set(id, state?.images?.[0]?.url);
       this.mounts.placeOne(id);

@@ -14,10 +14,9 @@ export interface UiState {
 
 export interface Ui {
   readonly state: UiState;
-  /** Grows with every change of links, for what shows whether a port is linked. */
-  readonly linkRevision: number;
   set(patch: Partial<UiState>): void;
   announce(text: string): void;
+  /** Tells those who show whether a port is linked. */
   linksChanged(): void;
   cameraMoved(): void;
   subscribe(listener: () => void): () => void;
@@ -28,14 +27,10 @@ export function createUi(): Ui {
   const listeners = new Set<() => void>();
   const cameras = new Set<() => void>();
   let state: UiState = { announcement: "" };
-  let linkRevision = 0;
   const tell = (): void => listeners.forEach((listener) => listener());
   return {
     get state() {
       return state;
-    },
-    get linkRevision() {
-      return linkRevision;
     },
     set(patch) {
       state = { ...state, ...patch };
@@ -46,10 +41,7 @@ export function createUi(): Ui {
       state = { ...state, announcement: state.announcement === text ? `${text}\u00a0` : text };
       tell();
     },
-    linksChanged() {
-      linkRevision += 1;
-      tell();
-    },
+    linksChanged: tell,
     cameraMoved() {
       cameras.forEach((listener) => listener());
     },

@@ -3,7 +3,7 @@ import { Camera } from "../../src/canvas/camera";
 import { distanceToCurve, pointAt } from "../../src/canvas/curve";
 import { cloneCommands, deleteCommands, fittingPort, linkCommands, partners, verdict } from "../../src/canvas/edit";
 import { hit, neighbour, nodesIn, portPoint } from "../../src/canvas/hit";
-import { layoutNode, ROW, TITLE } from "../../src/canvas/layout";
+import { layoutNode, PAD, ROW, TITLE } from "../../src/canvas/layout";
 import { LinkTable } from "../../src/canvas/linkTable";
 import { Mounts } from "../../src/canvas/mounts";
 import { Scene } from "../../src/canvas/scene";
@@ -45,17 +45,26 @@ const row = (): { document: Document; scene: Scene } =>
 describe("layout", () => {
   it("puts sockets in rows below the title and widgets below them", () => {
     const layout = layoutNode(node("2", "Both", 0, 0), specs.get("Both"));
-    expect(layout.inputY[0]).toBe(TITLE + 8 + ROW / 2);
+    expect(layout.inputY[0]).toBe(TITLE + PAD + ROW / 2);
     expect(layout.outputY[0]).toBe(layout.inputY[0]);
     expect(layout.widgets.map((one) => [one.spec.name, one.kind])).toEqual([["steps", "number"], ["text", "multiline"]]);
     const last = layout.widgets[1];
-    expect(layout.contentHeight).toBe((last?.y ?? 0) + (last?.height ?? 0) + 8);
+    expect(layout.contentHeight).toBe((last?.y ?? 0) + (last?.height ?? 0) + PAD);
   });
   it("gives spare height to the multiline text", () => {
     const plain = layoutNode(node("2", "Both", 0, 0), specs.get("Both"));
     const tall = layoutNode(node("2", "Both", 0, 0, { height: plain.height + 100 }), specs.get("Both"));
     expect(tall.widgets[1]?.height).toBe((plain.widgets[1]?.height ?? 0) + 100);
     expect(tall.widgets[0]?.height).toBe(plain.widgets[0]?.height);
+  });
+  it("draws rows together where a file left less height, down to the ecosystem's rows", () => {
+    const plain = layoutNode(node("2", "Both", 0, 0), specs.get("Both"));
+    const tight = layoutNode(node("2", "Both", 0, 0, { height: 60 }), specs.get("Both"));
+    expect(tight.height).toBe(tight.leastHeight);
+    expect(tight.leastHeight).toBeLessThan(plain.contentHeight);
+    expect(tight.widgets[0]?.height).toBe(24);
+    const between = (plain.height + tight.height) / 2;
+    expect(layoutNode(node("2", "Both", 0, 0, { height: between }), specs.get("Both")).height).toBeCloseTo(between, 0);
   });
   it("shows the values of an unknown type as they are", () => {
     const layout = layoutNode(node("9", "Gone", 0, 0, { values: { a: 1, "a:control": "fixed", b: [1] } }), undefined);
@@ -102,9 +111,9 @@ describe("links", () => {
     const { document, scene } = row();
     document.apply({ do: "moveNodes", graph: "", to: [{ id: "2", x: 300, y: 50 }] }, "Move");
     const i = scene.links.index.get("1") ?? -1;
-    expect([scene.links.x2[i], scene.links.y2[i]]).toEqual([300, 50 + TITLE + 8 + ROW / 2]);
+    expect([scene.links.x2[i], scene.links.y2[i]]).toEqual([300, 50 + TITLE + PAD + ROW / 2]);
     document.undo();
-    expect(scene.links.y2[i]).toBe(TITLE + 8 + ROW / 2);
+    expect(scene.links.y2[i]).toBe(TITLE + PAD + ROW / 2);
   });
 });
 
@@ -137,7 +146,7 @@ describe("hit testing", () => {
     expect(hit(scene, 400, 100, 1)).toEqual({ kind: "body", id: "2" });
     const box = scene.box("2");
     expect(hit(scene, 499, (box?.height ?? 0) - 1, 1)).toEqual({ kind: "resize", id: "2" });
-    expect(hit(scene, 230, TITLE + 8 + ROW / 2, 1).kind).toBe("link");
+    expect(hit(scene, 230, TITLE + PAD + ROW / 2, 1).kind).toBe("link");
     expect(hit(scene, 250, 700, 1)).toEqual({ kind: "empty" });
   });
   it("finds nodes in a box and neighbours by direction", () => {

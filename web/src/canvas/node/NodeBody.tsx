@@ -1,11 +1,10 @@
 import { memo, useCallback } from "react";
 import { INPUTS, OUTPUTS, type NodeId } from "../../document/types";
 import { WidgetRowView } from "../../widgets/WidgetRow";
-import { useLinked, useNode, useRun, useSelected, useUi, useView } from "../context";
-import { say } from "../text";
+import { useGeneration, useLinked, useNode, useRun, useSelected, useUi, useView } from "../context";
 import { Ports } from "./Ports";
 import { Pictures } from "./Pictures";
-import { Problems } from "./Problems";
+import { Below } from "./Below";
 import { TitleBar } from "./TitleBar";
 
 /** One node near enough to be read: its own subscription, its own drawing. */
@@ -15,13 +14,14 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
   const run = useRun(id);
   const selected = useSelected(id);
   const linked = useLinked(id);
+  useGeneration();
   const entered = useUi((ui) => ui.entered === id);
   const register = useCallback((element: HTMLElement | null) => stage.mounts.register(id, element), [stage, id]);
   if (node === undefined) return null;
   const border = id === INPUTS || id === OUTPUTS;
   const i = stage.scene.index.get(id);
   const layout = i === undefined ? undefined : stage.scene.layouts[i];
-  const spec = border ? undefined : stage.specs.of(node);
+  const spec = border ? undefined : stage.specs.of(node, stage.graphId);
   const unknown = spec === undefined && !border;
   if (layout === undefined) return null;
   const tab = entered ? 0 : -1;
@@ -41,10 +41,9 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-border={border ? "" : undefined}
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}
     >
-      <TitleBar node={node} title={title} run={run} />
+      <TitleBar node={node} title={title} run={run} unknown={unknown} />
       {node.collapsed !== true && (
         <>
-          {unknown && <span className="node-unknown-type">{say("canvas.unknown", "Unknown type")}</span>}
           {layout.widgets.map((row) => (
             <WidgetRowView
               key={row.spec.name}
@@ -56,11 +55,10 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
             />
           ))}
           {(run?.images !== undefined || run?.preview !== undefined) && <Pictures id={id} run={run} tab={tab} top={layout.contentHeight} />}
-          {run?.texts !== undefined && run.texts.length > 0 && <output className="node-texts" data-scrolls="">{run.texts.join("\n")}</output>}
         </>
       )}
       <Ports node={node} layout={layout} linked={linked} tab={tab} />
-      {run?.problems !== undefined && run.problems.length > 0 && <Problems id={id} problems={run.problems} tab={tab} />}
+      <Below id={id} run={run} tab={tab} />
     </div>
   );
 });

@@ -1,6 +1,6 @@
 import { memo } from "react";
 import type { GraphNode, Slot } from "../../document/types";
-import type { NodeLayout } from "../layout";
+import { isSmall, type NodeLayout } from "../layout";
 import { OUTLINES, shapeOf, socketColour } from "../sockets";
 import { say } from "../text";
 
@@ -13,7 +13,7 @@ interface PortsProps {
 
 /** All ports of a node, with their names. The pointer finds them by geometry; the keyboard by these buttons. */
 export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsProps) {
-  const collapsed = node.collapsed === true;
+  const collapsed = isSmall(node);
   const bare = layout.widgets.filter((row) => row.slot < 0 && row.kind !== "raw");
   return (
     <>
@@ -26,7 +26,7 @@ export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsPro
       {bare.map((row) => (
         <Port
           key={`w${row.spec.name}`} side="input" index={-1 - layout.widgets.indexOf(row)} slot={{ name: row.spec.name, type: row.spec.type, widget: row.spec.name }}
-          y={row.y + 15} linked={false} tab={tab} named={false}
+          y={row.portY} linked={false} tab={tab} named={false}
         />
       ))}
     </>

@@ -22,14 +22,15 @@ export function size(bytes: number): string {
   return `${value >= 10 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
-export function TitleBar({ node, title, run }: { readonly node: GraphNode; readonly title: string; readonly run: NodeRun | undefined }) {
+export function TitleBar({ node, title, run, unknown }: { readonly node: GraphNode; readonly title: string; readonly run: NodeRun | undefined; readonly unknown: boolean }) {
   const renaming = useUi((ui) => ui.renaming === node.id);
   return (
     <div className="node-title" style={node.color === undefined ? undefined : { backgroundColor: node.color }} data-coloured={node.color === undefined ? undefined : ""}>
-      <span className="node-fold" aria-hidden="true">{node.collapsed === true ? "▸" : "▾"}</span>
+      {node.type !== "Reroute" && <span className="node-fold" aria-hidden="true">{node.collapsed === true ? "▸" : "▾"}</span>}
       {renaming ? <TitleField node={node} title={title} /> : <span className="node-name" title={title}>{title}</span>}
       {node.pinned === true && node.type !== "" && <span className="node-mark" role="img" aria-label={say("canvas.pinned", "Pinned")}>⌖</span>}
       {node.mode !== "always" && <span className="node-badge">{node.mode === "mute" ? say("canvas.mute", "Muted") : say("canvas.bypass", "Bypassed")}</span>}
+      {unknown && <span className="node-badge">{say("canvas.unknown", "Unknown type")}</span>}
       <RunBadge run={run} />
       {run?.willRerun === true && <span className="node-rerun" role="img" aria-label={say("canvas.willRerun", "Runs again")} title={say("canvas.willRerun", "Runs again")} />}
       {run?.status === "running" && <Progress value={run.progress} label={title} />}
