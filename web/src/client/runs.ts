@@ -33,6 +33,12 @@ export class RunState {
   readonly #nodeListeners = new Map<NodeId, Set<() => void>>();
   readonly #listeners = new Set<(changed: Iterable<NodeId>) => void>();
   readonly #began = new Map<NodeId, number>();
+  /** Problems that the last run told, and those that are seen while editing. */
+  readonly #told = new Map<NodeId, readonly NodeProblem[]>();
+  #seen: ReadonlyMap<NodeId, readonly NodeProblem[]> = new Map();
+  /** Signatures of everything that was computed, and those of jobs that are still to be. */
+  readonly done = new Set<string>();
+  readonly #pending = new Map<string, Iterable<string>>();
   #jobs = new Set<string>();
   #all: readonly NodeId[] = [];
 
@@ -40,9 +46,14 @@ export class RunState {
     return this.#jobs.has(promptId);
   }
 
-  /** A job of this document was accepted. */
-  queued(promptId: string, nodes: readonly NodeId[], errors: NodeErrors): void {
+  get hasRun(): boolean {
+    return this.done.size > 0;
+  }
+
+  /** A job of this document was accepted. `signatures` tell what its nodes compute. */
+  queued(promptId: string, nodes: readonly NodeId[], errors: NodeErrors, signatures: Iterable<string> = []): void {
     this.#jobs.add(promptId);
+    this.#pending.set(promptId, signatures);
     this.#all = nodes;
     const busy = this.summary.get().phase === "running";
     if (!busy) {
@@ -65,16 +76,28 @@ export class RunState {
         ...(error.extra_info?.input_name === undefined ? {} : { input: error.extra_info.input_name }),
         ...(error.extra_info?.hint === undefined ? {} : { hint: String(error.extra_info.hint) }),
       }));
-      this.#change([id], (run) => ({ ...without(run), status: "failed", problems }));
+      this.#told.set(id, problems);
+      this.#change([id], (run) => ({ ...without(run), status: "failed" }));
     }
   }
 
   clearProblems(): void {
-    const found = [...this.#nodes].filter(([, run]) => run.problems).map(([id]) => id);
+    const found = [...this.#told.keys()];
+    this.#told.clear();
     this.#change(found, (run) => without(run));
   }
 
-  mark(rerun: ReadonlySet<NodeId>): void {
+  /** Problems that are seen without a run, in place of those seen before. */
+  check(problems: ReadonlyMap<NodeId, readonly NodeProblem[]>): void {
+    const ids = new Set([...this.#seen.keys(), ...problems.keys()]);
+    const changed = [...ids].filter((id) => JSON.stringify(this.#seen.get(id)) !== JSON.stringify(problems.get(id)));
+    this.#seen = problems;
+    this.#change(changed, (run) => run);
+  }
+
+  /** Say which nodes the next run computes anew. */
+  mark(inner: ReadonlySet<NodeId>): void {
+    const rerun = new Set([...inner].flatMap(ids));
     const changed = [...new Set([...this.#nodes.keys(), ...rerun])];
     this.#change(
       changed.filter((id) => (this.#nodes.get(id)?.willRerun ?? false) !== rerun.has(id)),
@@ -89,6 +112,7 @@ export class RunState {
     switch (told.type) {
       case "execution_start":
         this.#began.clear();
+        this.#told.clear();
         this.#change(this.#all, (run) => ({ ...without(run), status: "queued" }));
         this.summary.set({ ...IDLE, phase: "running", promptId, began: Date.now() });
         return;
@@ -108,6 +132,8 @@ export class RunState {
         this.#executed(String(data.node), data.output as Record<string, unknown>);
         return;
       case "execution_success":
+        for (const signature of this.#pending.get(promptId) ?? []) this.done.add(signature);
+        this.#pending.delete(promptId);
         this.#end("done", "");
         return;
       case "execution_interrupted":
@@ -193,7 +219,8 @@ export class RunState {
     const message = String(data.exception_message ?? "");
     if (typeof data.node_id === "string") {
       const problem: NodeProblem = { message, ...(typeof data.hint === "string" ? { hint: data.hint } : {}) };
-      this.#change(ids(data.node_id), (run) => ({ ...without(run), status: "failed", problems: [problem] }));
+      for (const id of ids(data.node_id)) this.#told.set(id, [problem]);
+      this.#change(ids(data.node_id), (run) => ({ ...without(run), status: "failed" }));
     }
     this.#end("failed", message);
   }
@@ -211,7 +238,9 @@ export class RunState {
     const changed = [...nodes];
     if (changed.length === 0) return;
     for (const id of changed) {
-      this.#nodes.set(id, make(this.#nodes.get(id) ?? {}, id));
+      const { problems: _before, ...run } = make(this.#nodes.get(id) ?? {}, id);
+      const problems = [...(this.#told.get(id) ?? []), ...(this.#seen.get(id) ?? [])];
+      this.#nodes.set(id, problems.length > 0 ? { ...run, problems } : run);
       this.#nodeListeners.get(id)?.forEach((listener) => listener());
     }
     for (const listener of this.#listeners) listener(changed);

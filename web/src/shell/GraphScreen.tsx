@@ -8,6 +8,7 @@ import type { GraphId, NodeId } from "../document/types";
 import type { WidgetServices } from "../widgets/services";
 import { t } from "../i18n";
 import { overlay } from "./actions";
+import { fixChoice } from "./checking";
 import { addNode, type FromPort } from "./adding";
 import { graphHandle } from "./graphHandle";
 import { graphMenu } from "./graphMenu";
@@ -66,8 +67,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     showPictures(found, index);
   };
   const fix = (id: NodeId, problem: NodeProblem): void => {
-    tab.selection.set({ nodes: new Set([id]) });
-    say(problem.message, "problem", problem.hint);
+    if (problem.input !== undefined) fixChoice(tab, id, problem.input);
   };
   const drop = (event: DragEvent): void => {
     const type = event.dataTransfer.getData("application/x-safelight-node");

@@ -86,6 +86,15 @@ export function registerAll(): void {
     { id: "node.pin", title: t("node.pin", "Pin or unpin"), keys: ["P"], enabled: nodes.hasNodes, run: nodes.togglePinned },
     { id: "node.group", title: t("node.group", "Group"), keys: ["Ctrl+G"], enabled: nodes.hasNodes, run: nodes.groupSelected },
 
+    { id: "node.subgraph", title: t("node.subgraph", "Make a subgraph"), keys: ["Ctrl+Shift+E"], enabled: nodes.hasNodes, run: nodes.makeSubgraph },
+    { id: "node.unpack", title: t("node.unpack", "Unpack the subgraph"), enabled: nodes.isSubgraph, run: nodes.unpackSelected },
+    { id: "edit.deleteKeeping", title: t("delete.keeping", "Delete, and lead the links on"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeKeeping },
+    { id: "node.tidy", title: t("node.tidy", "Tidy the selected nodes, or all"), enabled: onGraph, run: nodes.tidySelected },
+    { id: "node.alignLeft", title: t("align.left", "Align left"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("left") },
+    { id: "node.alignTop", title: t("align.top", "Align at the top"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("top") },
+    { id: "node.distributeX", title: t("distribute.x", "Distribute sideways"), enabled: nodes.hasNodes, run: () => nodes.distributeSelected("x") },
+    { id: "node.distributeY", title: t("distribute.y", "Distribute downwards"), enabled: nodes.hasNodes, run: () => nodes.distributeSelected("y") },
+
     { id: "view.fit", title: t("view.fit", "Show everything"), keys: ["."], enabled: onGraph, run: () => graphHandle.get()?.fit() },
     { id: "view.in", title: t("view.in", "Zoom in"), keys: ["Alt+="], enabled: onGraph, run: () => graphHandle.get()?.zoomBy(1.25) },
     { id: "view.out", title: t("view.out", "Zoom out"), keys: ["Alt+-"], enabled: onGraph, run: () => graphHandle.get()?.zoomBy(0.8) },

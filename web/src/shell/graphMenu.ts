@@ -1,10 +1,11 @@
 import type { Target } from "../canvas/hit";
+import { ROOT, type NodeId } from "../document/types";
 import { t } from "../i18n";
 import { allCommands, keysOf, runCommand } from "./commands";
 import { graphHandle } from "./graphHandle";
 import type { MenuItem } from "./Menu";
-import { paint } from "./nodeCommands";
-import type { Tab } from "./workspace";
+import { isInForm, isSubgraph, paint, toggleInForm } from "./nodeCommands";
+import { specs, type Tab } from "./workspace";
 
 /** Colours for nodes: dark enough that text on them stays readable in both themes. */
 const COLOURS: readonly (readonly [string, () => string])[] = [
@@ -19,6 +20,18 @@ function command(id: string, separated = false): MenuItem {
   const found = allCommands().find((one) => one.id === id);
   const key = found && keysOf(found)[0];
   return { label: found?.title ?? id, keys: key, disabled: found === undefined || found.enabled?.() === false, separated, run: () => runCommand(id) };
+}
+
+/** Inputs of a node, to be put into the form or taken out; subgraphs have no form of their own. */
+function formItems(tab: Tab, id: NodeId): readonly MenuItem[] {
+  if (tab.place.get().graph !== ROOT) return [];
+  const node = tab.document.node(ROOT, id);
+  const inputs = (node && specs.get()?.get(node.type)?.inputs.filter((input) => input.widget && input.group !== "hidden")) ?? [];
+  return inputs.slice(0, 12).map((input, at) => ({
+    label: isInForm(tab, id, input.name) ? t("form.remove", "Not in the form: {name}", { name: input.name }) : t("form.add", "In the form: {name}", { name: input.name }),
+    separated: at === 0,
+    run: () => toggleInForm(tab, id, input.name),
+  }));
 }
 
 /** What can be done with what the pointer is on. What is not selected yet becomes so. */
@@ -61,6 +74,9 @@ export function graphMenu(tab: Tab, target: Target, search: () => void): readonl
     command("node.collapse"),
     command("node.pin"),
     command("node.group"),
+    command("node.subgraph"),
+    ...(isSubgraph() ? [command("node.unpack")] : []),
+    ...formItems(tab, id),
     ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, run: () => paint(value) })),
     { label: t("node.colour.none", "No colour"), run: () => paint(undefined) },
   ];

@@ -5,6 +5,7 @@ import { openWindows } from "../client/identity";
 import { Store } from "../client/store";
 import type { Command, HistoryStep } from "../document/types";
 import { t } from "../i18n";
+import { watch } from "./checking";
 import { openBlob, textOf } from "./documents";
 import { addStep, dropJournal, putBase, readJournal } from "./journal";
 import { preference } from "./preferences";
@@ -34,6 +35,7 @@ export const savedAt = new Store<number>(0);
 export async function keep(tab: Tab): Promise<void> {
   const log: Log = { position: tab.document.position, last: undefined, revision: tab.document.revision, count: 0, flush: undefined, save: undefined };
   logs.set(tab.key, log);
+  watch(tab);
   tab.document.subscribe(() => {
     log.flush ??= setTimeout(() => void flush(tab, log), FLUSH_MS);
     clearTimeout(log.save);

@@ -1,6 +1,9 @@
 /** What is done to the selected nodes, in the graph on screen. */
 import { t } from "../i18n";
-import type { Command, GraphNode, Group, Mode, NodeId, NodePatch } from "../document/types";
+import { align, distribute, groupNodes, tidy, type Edge } from "../document/operations/arrange";
+import { removeKeepingLinks } from "../document/operations/links";
+import { toSubgraph, unpack } from "../document/operations/subgraphs";
+import type { Command, Graph, GraphNode, Mode, NodeId, NodePatch, Workflow } from "../document/types";
 import { active, type Tab } from "./workspace";
 
 export function selected(tab: Tab): readonly GraphNode[] {
@@ -64,31 +67,54 @@ export function selectAll(): void {
   tab.selection.set({ nodes: new Set(tab.document.graph(tab.place.get().graph).nodes.keys()) });
 }
 
-const MARGIN = 24;
-const TITLE = 44;
-
-export function groupSelected(): void {
+/** Apply a command made from the selected nodes of the graph on screen. */
+function operate(label: string, make: (graph: Graph, ids: ReadonlySet<NodeId>, workflow: Workflow) => Command): void {
   const tab = active.get();
   if (tab === undefined) return;
-  const nodes = selected(tab);
-  if (nodes.length === 0) return;
-  const x = Math.min(...nodes.map((node) => node.x)) - MARGIN;
-  const y = Math.min(...nodes.map((node) => node.y)) - TITLE - MARGIN;
-  const group: Group = {
-    id: freeId(tab.document.graph(tab.place.get().graph).groups.keys()),
-    title: t("group", "Group"),
-    x,
-    y,
-    width: Math.max(...nodes.map((node) => node.x + node.width)) + MARGIN - x,
-    height: Math.max(...nodes.map((node) => node.y + (node.height ?? 160))) + MARGIN - y,
-    members: nodes.map((node) => node.id),
-  };
-  tab.document.apply({ do: "putGroups", graph: tab.place.get().graph, groups: [group] }, t("step.group", "Group"));
+  tab.document.apply(make(tab.document.graph(tab.place.get().graph), tab.selection.current.nodes, tab.document.workflow), label);
 }
 
-/** A number above all numeric ids that are taken. */
-export function freeId(taken: Iterable<string>): NodeId {
-  let most = 0;
-  for (const id of taken) if (/^\d+$/.test(id)) most = Math.max(most, Number(id));
-  return String(most + 1);
+export const groupSelected = (): void =>
+  operate(t("step.group", "Group"), (graph, ids) => groupNodes(graph, ids, t("group", "Group")).command);
+export const tidySelected = (): void =>
+  operate(t("step.tidy", "Tidy"), (graph, ids) => (ids.size > 1 ? tidy(graph, ids) : tidy(graph)));
+export const alignSelected = (edge: Edge): void => operate(t("step.align", "Align"), (graph, ids) => align(graph, ids, edge));
+export const distributeSelected = (axis: "x" | "y"): void => operate(t("step.distribute", "Distribute"), (graph, ids) => distribute(graph, ids, axis));
+
+export function removeKeeping(): void {
+  operate(t("step.deleteKeeping", "Delete, links go on"), removeKeepingLinks);
+  active.get()?.selection.set({});
+}
+
+export function makeSubgraph(): void {
+  const tab = active.get();
+  if (tab === undefined) return;
+  const made = toSubgraph(tab.document.workflow, tab.place.get().graph, tab.selection.current.nodes, t("subgraph", "Subgraph"));
+  tab.document.apply(made.command, t("step.subgraph", "Make a subgraph"));
+  tab.selection.set({ nodes: new Set([made.instance]) });
+}
+
+export const isSubgraph = (): boolean => {
+  const tab = active.get();
+  return hasNodes() && tab !== undefined && selected(tab).some((node) => tab.document.workflow.graphs.has(node.type));
+};
+
+export function unpackSelected(): void {
+  const tab = active.get();
+  const node = tab && selected(tab).find((one) => tab.document.workflow.graphs.has(one.type));
+  if (tab === undefined || node === undefined) return;
+  const { command, ids } = unpack(tab.document.workflow, tab.place.get().graph, node.id);
+  tab.document.apply(command, t("step.unpack", "Unpack the subgraph"));
+  tab.selection.set({ nodes: new Set(ids) });
+}
+
+/** Whether an input of a node of the workflow itself is in the form. */
+export const isInForm = (tab: Tab, node: NodeId, input: string | null): boolean =>
+  tab.document.workflow.form.some((field) => field.node === node && field.input === input);
+
+/** Put an input into the form, or take it out. */
+export function toggleInForm(tab: Tab, node: NodeId, input: string): void {
+  const { form } = tab.document.workflow;
+  const rest = form.filter((field) => field.node !== node || field.input !== input);
+  tab.document.apply({ do: "setForm", form: rest.length < form.length ? rest : [...form, { node, input }] }, t("step.form", "Change the form"));
 }

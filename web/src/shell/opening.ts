@@ -1,6 +1,7 @@
 /** Opening files of all kinds: dropped, chosen, from the gallery. */
 import { t } from "../i18n";
 import { upload } from "../client/files";
+import { EDITOR_ONLY } from "./checking";
 import { openBlob } from "./documents";
 import { keep } from "./keeping";
 import { say, sayError } from "./toasts";
@@ -17,7 +18,6 @@ export async function openFile(file: Blob, name: string, view?: "form" | "graph"
   const missing = known ? [...types].filter((type) => !known.has(type) && !workflow.graphs.has(type) && !EDITOR_ONLY.has(type)) : [];
   if (missing.length > 0) say(t("open.missing", "Not installed here: {names}. Everything else works, and nothing is lost on saving.", { names: missing.join(", ") }), "problem");
 }
-const EDITOR_ONLY = new Set(["Note", "MarkdownNote", "Reroute", "PrimitiveNode"]);
 
 /** Open what files hold; a picture without a workflow becomes an input. */
 export async function openFiles(files: readonly File[]): Promise<void> {

@@ -3,7 +3,9 @@ import { randomId } from "../client/identity";
 import { interrupt, refreshQueue } from "../client/queue";
 import { LiveSocket } from "../client/socket";
 import { t } from "../i18n";
-import type { Command, NodeId } from "../document/types";
+import type { Prompt } from "../document/prompt";
+import type { Command, NodeId, Specs } from "../document/types";
+import { signaturesOf } from "./checking";
 import { afterRun, fileOf, promptOf } from "./documents";
 import { say } from "./toasts";
 import { active, specs, tabs, type Tab } from "./workspace";
@@ -34,7 +36,7 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
   if (known === undefined) return;
   tab.run.clearProblems();
   for (let at = 0; at < (how.count ?? 1); at++) {
-    const prompt = promptOf(tab.document.workflow, known);
+    const prompt = how.only ? withPreviews(promptOf(tab.document.workflow, known), how.only, known) : promptOf(tab.document.workflow, known);
     if (Object.keys(prompt).length === 0) {
       say(t("run.empty", "There is nothing to run yet: add a node that puts something out"), "problem");
       return;
@@ -45,11 +47,11 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
       prompt_id: randomId(),
       extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get() },
       ...(how.front ? { front: true } : {}),
-      ...(how.only ? { partial_execution_targets: how.only } : {}),
+      ...(how.only ? { partial_execution_targets: how.only.map((id) => (`${id}:preview` in prompt ? `${id}:preview` : id)) } : {}),
     };
     try {
       const accepted = await ask<Accepted>("POST /prompt", { body: body as never });
-      tab.run.queued(accepted.prompt_id, Object.keys(prompt), accepted.node_errors);
+      tab.run.queued(accepted.prompt_id, Object.keys(prompt), accepted.node_errors, signaturesOf(prompt).values());
       remember(tab, accepted.prompt_id);
     } catch (error) {
       if (!(error instanceof ServerError) || error.status === 0) throw error;
@@ -61,6 +63,20 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
     if (moved.length > 0) tab.document.apply({ do: "several", commands: moved } satisfies Command, t("step.seed", "Next seed"));
   }
   refreshQueue();
+}
+
+/** Something to look at behind nodes that put nothing out, so that a run can go up to them and no further. */
+function withPreviews(prompt: Prompt, only: readonly NodeId[], known: Specs): Prompt {
+  const added: Record<NodeId, Prompt[string]> = {};
+  for (const id of only) {
+    const spec = known.get(prompt[id]?.class_type ?? "");
+    if (spec === undefined || spec.isOutput || spec.outputs.length === 0) continue;
+    const _meta = { title: spec.title };
+    const image = spec.outputs.findIndex((output) => output.type === "IMAGE");
+    added[`${id}:preview`] =
+      image >= 0 ? { class_type: "PreviewImage", inputs: { images: [id, image] }, _meta } : { class_type: "PreviewAny", inputs: { source: [id, 0] }, _meta };
+  }
+  return { ...prompt, ...added };
 }
 
 /** Which jobs belong to which workflow, so that a reload of the page still shows their progress in the nodes. */

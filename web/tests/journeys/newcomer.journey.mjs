@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { dropFile, openPage, shoot, startBrowser, startServer } from "./server.mjs";
 
 let server, browser;
 before(async () => {
@@ -74,16 +74,7 @@ test("a dropped picture opens its workflow and makes the same picture again", as
   await picture(page).waitFor({ timeout: 60_000 });
   const first = await pixels(page);
   const name = readdirSync(join(server.folder, "output")).find((one) => one.endsWith(".png"));
-  const base64 = readFileSync(join(server.folder, "output", name)).toString("base64");
-  await page.evaluate(
-    ({ base64, name }) => {
-      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-      const data = new DataTransfer();
-      data.items.add(new File([bytes], name, { type: "image/png" }));
-      window.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
-    },
-    { base64, name },
-  );
+  await dropFile(page, name, readFileSync(join(server.folder, "output", name)), "image/png");
   await page.locator(".tab").nth(1).waitFor();
   await page.getByRole("button", { name: "Form", exact: true }).click();
   assert.equal(await page.getByLabel("Prompt", { exact: true }).inputValue(), "a red apple");
