@@ -23,7 +23,22 @@ export async function openBlob(blob: Blob): Promise<Workflow> {
 export const textOf = (workflow: Workflow, known: Specs): string => saveText(workflow, known);
 /** The workflow as it goes into pictures. */
 export const fileOf = (workflow: Workflow, known: Specs): JsonObject => workflowJson(workflow, known);
-export const promptOf = (workflow: Workflow, known: Specs): Prompt => toPrompt(workflow, known);
+/** The API prompt, without nodes of unknown types that nothing needs: those would keep all others from running. */
+export function promptOf(workflow: Workflow, known: Specs): Prompt {
+  const prompt = toPrompt(workflow, known);
+  if (Object.values(prompt).every((node) => known.has(node.class_type))) return prompt;
+  const pending = Object.keys(prompt).filter((id) => known.get(prompt[id]!.class_type)?.isOutput);
+  const needed = new Set(pending);
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    for (const value of Object.values(prompt[id]!.inputs)) {
+      const from = Array.isArray(value) && value.length === 2 ? String(value[0]) : undefined;
+      if (from === undefined || needed.has(from) || !(from in prompt)) continue;
+      needed.add(from);
+      pending.push(from);
+    }
+  }
+  return Object.fromEntries(Object.entries(prompt).filter(([id, node]) => needed.has(id) || known.has(node.class_type)));
+}
 
 /** What becomes of seeds and the like after a run, as their controls say. */
 export function afterRun(workflow: Workflow, known: Specs): readonly Command[] {

@@ -51,7 +51,7 @@ test("what will run again is marked before the run; undo takes the mark and keep
   await page.getByRole("button", { name: "Make the picture" }).click();
   await page.locator(".stage .picture img").waitFor({ timeout: 60_000 });
   await page.getByRole("button", { name: "Graph", exact: true }).click();
-  const marks = page.getByText("Runs again");
+  const marks = page.getByRole("img", { name: "Runs again" });
   await node(page, "KSampler").waitFor();
   assert.equal(await marks.count(), 0);
   await node(page, "Negative prompt").locator("textarea").fill("blurry");
