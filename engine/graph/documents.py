@@ -85,8 +85,8 @@ def graph_from_metadata(texts: Mapping[str, str], interfaces: Interfaces, name: 
 
 
 def looks_like_editor(data: Mapping[str, Any]) -> bool:
-    """Say whether ``data`` is an editor workflow: it has a list of nodes."""
-    return isinstance(data.get("nodes"), list)
+    """Say whether ``data`` is an editor workflow: it has a list of nodes, or says that it is in the native form."""
+    return isinstance(data.get("nodes"), list) or looks_native(data)
 
 
 def _from_request(prompt: Mapping[str, Any], workflow: Mapping[str, Any] | None, interfaces: Interfaces) -> Graph:

@@ -46,7 +46,31 @@ def fixture() -> dict[str, Any]:
     return {
         "specs": {id: describe(node_type, lambda folder: []) for id, node_type in types.items()},
         "prompts": {name: graph_to_api(load_document(data, known)) for name, data in EXAMPLES.items()},
+        "drawings": drawings(),
     }
+
+
+TEXTS = [
+    "a {red|green|blue} cat // or dog",
+    "{a|{b|c}|d} {e} \\{f\\} g|h } {i /* {j|k} */ \n// l\nm",
+    'it\'s "{1|2|3|4|5|6|7|8|9}" \\ \t\u00a0\u200b\u2028é {☃|😀|\U000e0001}',
+    "".join(f"{{{number}|x{number}|y}}" for number in range(700)),
+    "/* open {a|b}",
+]
+
+
+def drawing(text: str, seed: Any) -> dict[str, Any]:
+    nodes = [
+        {"id": 1, "type": "CLIPTextEncode", "widgets_values": [text]},
+        {"id": 2, "type": "KSampler", "widgets_values": [seed, "fixed", 20, 7, "euler", "normal", 1]},
+    ]
+    return {"nodes": nodes, "links": [], "version": 0.4}
+
+
+def drawings() -> list[dict[str, Any]]:
+    known = interfaces()
+    documents = [drawing(text, seed) for text in TEXTS for seed in (0, 1125899906842624)]
+    return [{"workflow": one, "prompt": graph_to_api(load_document(one, known))} for one in documents]
 
 
 def text(data: dict[str, Any]) -> str:

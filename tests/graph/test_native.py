@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import random
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from graph_samples import INTERFACES, inputs_of
 
 from engine.errors import DocumentError, GraphError
-from engine.graph.documents import load_document
+from engine.graph.documents import graph_from_metadata, load_document, looks_like_editor
 
 
 def slots(ins: list[tuple[str, str]], outs: list[str]) -> dict[str, Any]:
@@ -93,6 +94,15 @@ def test_lists_are_values_and_what_is_kept_gives_way_to_a_wire() -> None:
     graph = load_document(data, INTERFACES)
     assert inputs_of(graph, "1")["tags"] == {"__value__": ["a", 0]}
     assert inputs_of(graph, "2:2") == {"width": 32, "height": 512}
+
+
+def test_it_is_read_wherever_an_editor_workflow_is() -> None:
+    plain = load_document(document(), INTERFACES).nodes
+    assert looks_like_editor(document())
+    assert not looks_like_editor({"safelight": {"class_type": "A"}, "nodes": {"class_type": "B"}})
+    for around in ({"prompt": document()}, {"workflow": document()}):
+        assert load_document(around, INTERFACES).nodes == plain
+    assert graph_from_metadata({"workflow": json.dumps(document())}, INTERFACES).nodes == plain
 
 
 def test_a_newer_version_is_refused() -> None:

@@ -42,9 +42,17 @@ export class LinkIndex {
 
   remove(link: Link): void {
     const from = this.of(link.from);
-    this.put(link.from, [...from.in], from.out.filter((one) => one.id !== link.id));
+    this.put(
+      link.from,
+      [...from.in],
+      from.out.filter((one) => one.id !== link.id),
+    );
     const to = this.of(link.to);
-    this.put(link.to, to.in.filter((one) => one.id !== link.id), [...to.out]);
+    this.put(
+      link.to,
+      to.in.filter((one) => one.id !== link.id),
+      [...to.out],
+    );
   }
 
   private put(id: NodeId, incoming: Link[], outgoing: Link[]): void {

@@ -85,7 +85,11 @@ function addNodes(draft: GraphDraft, graph: GraphId, nodes: readonly GraphNode[]
     draft.touched.nodes.add(node.id);
   }
   if (nodes.length === 0) return NOTHING;
-  insertAt(draft.writeNodes(), nodes.map((node) => [node.id, node] as const), at);
+  insertAt(
+    draft.writeNodes(),
+    nodes.map((node) => [node.id, node] as const),
+    at,
+  );
   draft.structure = true;
   return { do: "removeNodes", graph, ids: nodes.map((node) => node.id) };
 }
@@ -171,7 +175,11 @@ function addLinks(draft: GraphDraft, graph: GraphId, links: readonly Link[], at:
   }
   const replaced = links.flatMap((link) => draft.adjacency.into(link.to, link.input)?.id ?? []);
   const bringBack = replaced.length > 0 ? removeLinks(draft, graph, replaced) : NOTHING;
-  insertAt(draft.writeLinks(), links.map((link) => [link.id, link] as const), at);
+  insertAt(
+    draft.writeLinks(),
+    links.map((link) => [link.id, link] as const),
+    at,
+  );
   for (const link of links) {
     draft.adjacency.add(link);
     draft.touchLink(link);
@@ -219,7 +227,11 @@ function putGroups(draft: GraphDraft, graph: GraphId, groups: readonly Group[], 
     if (write.has(group.id)) write.set(group.id, group);
     draft.touched.groups.add(group.id);
   }
-  insertAt(write, added.map((group) => [group.id, group] as const), added.length === groups.length ? at : undefined);
+  insertAt(
+    write,
+    added.map((group) => [group.id, group] as const),
+    added.length === groups.length ? at : undefined,
+  );
   const inverse: Command[] = [];
   if (added.length > 0) {
     draft.structure = true;

@@ -185,7 +185,10 @@ export class Draft {
     const changes: Change[] = [];
     let graphs = this.ownGraphs;
     for (const id of this.replaced) {
-      const nodes = new Set([...(this.base.graphs.get(id)?.nodes.keys() ?? []), ...(graphs?.get(id)?.nodes.keys() ?? [])]);
+      const nodes = new Set([
+        ...(this.base.graphs.get(id)?.nodes.keys() ?? []),
+        ...(graphs?.get(id)?.nodes.keys() ?? []),
+      ]);
       changes.push({ graph: id, nodes, links: new Set(), groups: new Set(), structure: true });
     }
     for (const [id, draft] of this.drafts) {

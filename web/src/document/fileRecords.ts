@@ -22,7 +22,10 @@ export function fileOf(thing: { readonly extra?: JsonObject } | undefined): Json
   return isObject(file) ? file : undefined;
 }
 
-export function leftOf(thing: { readonly extra?: JsonObject }, key: "leftNodes" | "leftLinks" | "leftGroups"): readonly Left[] {
+export function leftOf(
+  thing: { readonly extra?: JsonObject },
+  key: "leftNodes" | "leftLinks" | "leftGroups",
+): readonly Left[] {
   return listOf(thing.extra?.[key]) as unknown as readonly Left[];
 }
 

@@ -15,7 +15,11 @@ export function merged(earlier: Piece, later: Piece): Piece | undefined {
   const one = earlier.forward;
   const two = later.forward;
   const same =
-    (one.do === "setValue" && two.do === "setValue" && one.graph === two.graph && one.id === two.id && one.input === two.input) ||
+    (one.do === "setValue" &&
+      two.do === "setValue" &&
+      one.graph === two.graph &&
+      one.id === two.id &&
+      one.input === two.input) ||
     (one.do === "moveNodes" && two.do === "moveNodes" && one.graph === two.graph && sameIds(one.to, two.to)) ||
     (one.do === "updateNode" &&
       two.do === "updateNode" &&
@@ -50,7 +54,12 @@ export function stepOf(label: string, pieces: readonly Piece[], at: number): His
 }
 
 /** The step with one more letter or spin in it, or nothing when that is a step of its own. */
-export function continued(step: HistoryStep | undefined, piece: Piece, label: string, now: number): HistoryStep | undefined {
+export function continued(
+  step: HistoryStep | undefined,
+  piece: Piece,
+  label: string,
+  now: number,
+): HistoryStep | undefined {
   if (step === undefined || step.label !== label || now - step.at > TYPING_PAUSE) return undefined;
   const typed = piece.forward.do === "setValue" && typeof piece.forward.value !== "boolean";
   const joined = typed ? merged(step, piece) : undefined;

@@ -28,7 +28,10 @@ export function sameJson(one: Json | undefined, other: Json | undefined): boolea
   const left = one as JsonObject;
   const right = other as JsonObject;
   const keys = Object.keys(left);
-  return keys.length === Object.keys(right).length && keys.every((key) => Object.hasOwn(right, key) && sameJson(left[key], right[key]));
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => Object.hasOwn(right, key) && sameJson(left[key], right[key]))
+  );
 }
 
 /** An id as text (files hold numbers or strings), or nothing for anything else. */
@@ -44,6 +47,7 @@ export function fileId(id: string): Json {
 
 /** An object without a prototype's surprises: "__proto__" is a key like any other. */
 export function withEntry<T>(into: Record<string, T>, key: string, value: NoInfer<T>): void {
-  if (key === "__proto__") Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true });
+  if (key === "__proto__")
+    Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true });
   else into[key] = value;
 }

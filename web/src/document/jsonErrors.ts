@@ -1,6 +1,7 @@
 /** Where a text stops being JSON: browsers say it in different words, or not at all. */
 
-const TOKEN = /[ \t\n\r]*(?:([{}[\],:])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+const TOKEN =
+  /[ \t\n\r]*(?:([{}[\],:])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
 
 type Wanted = "value" | "value or ]" | "key" | "key or }" | ":" | ", or close" | "end";
 
@@ -8,7 +9,7 @@ type Wanted = "value" | "value or ]" | "key" | "key or }" | ":" | ", or close" |
 export function jsonErrorAt(text: string): number {
   const open: string[] = [];
   let wanted: Wanted = "value";
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     TOKEN.lastIndex = at;
     const found = TOKEN.exec(text);
     const start = at + /^[ \t\n\r]*/.exec(text.slice(at, at + 10_000))![0].length;

@@ -22,7 +22,12 @@ export function likelyHeight(node: GraphNode): number {
   if (node.collapsed === true) return 32;
   if (node.height !== null) return node.height;
   const texts = Object.values(node.values).filter((value) => typeof value === "string" && value.length > 40).length;
-  return 44 + 24 * Math.max(node.inputs.filter((slot) => slot.widget === undefined).length, node.outputs.length) + 28 * Object.keys(node.values).length + 70 * texts;
+  return (
+    44 +
+    24 * Math.max(node.inputs.filter((slot) => slot.widget === undefined).length, node.outputs.length) +
+    28 * Object.keys(node.values).length +
+    70 * texts
+  );
 }
 
 /** Places for these nodes (all when left out), with the upper left corner where theirs is now. */
@@ -33,8 +38,24 @@ export function layout(graph: Graph, ids: Iterable<NodeId> = graph.nodes.keys())
   const before = new Map<NodeId, NodeId[]>();
   const after = new Map<NodeId, NodeId[]>();
   for (const id of chosen) {
-    before.set(id, unique(index.of(id).in.map((link) => link.from).filter((one) => chosen.has(one) && one !== id)));
-    after.set(id, unique(index.of(id).out.map((link) => link.to).filter((one) => chosen.has(one) && one !== id)));
+    before.set(
+      id,
+      unique(
+        index
+          .of(id)
+          .in.map((link) => link.from)
+          .filter((one) => chosen.has(one) && one !== id),
+      ),
+    );
+    after.set(
+      id,
+      unique(
+        index
+          .of(id)
+          .out.map((link) => link.to)
+          .filter((one) => chosen.has(one) && one !== id),
+      ),
+    );
   }
   const columns = layered(chosen, before, after);
   const place = new Map<NodeId, number>();
@@ -51,7 +72,11 @@ export function layout(graph: Graph, ids: Iterable<NodeId> = graph.nodes.keys())
   return packed(graph, chosen, columns, before);
 }
 
-function layered(chosen: ReadonlySet<NodeId>, before: ReadonlyMap<NodeId, NodeId[]>, after: ReadonlyMap<NodeId, NodeId[]>): NodeId[][] {
+function layered(
+  chosen: ReadonlySet<NodeId>,
+  before: ReadonlyMap<NodeId, NodeId[]>,
+  after: ReadonlyMap<NodeId, NodeId[]>,
+): NodeId[][] {
   const waiting = new Map([...chosen].map((id) => [id, before.get(id)!.length]));
   const layer = new Map<NodeId, number>();
   const ready = [...chosen].filter((id) => waiting.get(id) === 0);
@@ -84,7 +109,12 @@ function layered(chosen: ReadonlySet<NodeId>, before: ReadonlyMap<NodeId, NodeId
   return columns.filter((column) => column !== undefined);
 }
 
-function packed(graph: Graph, chosen: ReadonlySet<NodeId>, columns: readonly NodeId[][], before: ReadonlyMap<NodeId, NodeId[]>): readonly Placed[] {
+function packed(
+  graph: Graph,
+  chosen: ReadonlySet<NodeId>,
+  columns: readonly NodeId[][],
+  before: ReadonlyMap<NodeId, NodeId[]>,
+): readonly Placed[] {
   const nodes = [...chosen].map((id) => graph.nodes.get(id)!);
   let x = nodes.reduce((least, node) => Math.min(least, node.x), Infinity);
   const top = nodes.reduce((least, node) => Math.min(least, node.y), Infinity);

@@ -21,11 +21,15 @@ export function looksNative(data: Json): boolean {
 }
 
 export function wrap(value: Json): Json {
-  return Array.isArray(value) || (isObject(value) && Object.hasOwn(value, VALUE_KEY)) ? { [VALUE_KEY]: value as Json } : value;
+  return Array.isArray(value) || (isObject(value) && Object.hasOwn(value, VALUE_KEY))
+    ? { [VALUE_KEY]: value as Json }
+    : value;
 }
 
 export function unwrap(value: Json): Json {
-  return isObject(value) && Object.hasOwn(value, VALUE_KEY) && Object.keys(value).length === 1 ? value[VALUE_KEY]! : value;
+  return isObject(value) && Object.hasOwn(value, VALUE_KEY) && Object.keys(value).length === 1
+    ? value[VALUE_KEY]!
+    : value;
 }
 
 /** Whole numbers by size, then names by code point: the same order on every machine. */
@@ -63,7 +67,18 @@ function member(value: Json, name: string, parent: string, depth: number): strin
   return open ? opened(value, depth + 1, name) : line(value);
 }
 
-const READING_ORDER = ["safelight", "name", "inputs", "outputs", "nodes", "exits", "definitions", "form", "view", "meta"];
+const READING_ORDER = [
+  "safelight",
+  "name",
+  "inputs",
+  "outputs",
+  "nodes",
+  "exits",
+  "definitions",
+  "form",
+  "view",
+  "meta",
+];
 
 function inReadingOrder(one: string, other: string): number {
   const [left, right] = [READING_ORDER.indexOf(one), READING_ORDER.indexOf(other)];

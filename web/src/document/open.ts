@@ -1,13 +1,14 @@
 /** Opening and saving: text to workflow and back, in the form that it came in. */
+import { exactNumbers, exactText, restored, withExact } from "./exact";
 import { isObject, member } from "./json";
 import { jsonErrorAt } from "./jsonErrors";
 import { looksNative, nativeText } from "./nativeForm";
 import { DocumentError } from "./problems";
-import { toPrompt } from "./prompt";
 import { looksLikeApi, readApi } from "./read/api";
 import { looksLikeEditor, readEditor } from "./read/editor";
 import { readNative } from "./read/native";
 import { ROOT, type Json, type JsonObject, type Specs, type Workflow } from "./types";
+import { writeApi } from "./write/api";
 import { writeEditor } from "./write/editor";
 import { writeNative } from "./write/native";
 
@@ -35,17 +36,23 @@ export function readWorkflow(data: Json, specs: Specs): Workflow {
   if (isObject(data) && looksLikeEditor(data)) return readEditor(data, specs);
   for (const key of ["workflow", "prompt"]) {
     const inner = member(data, key);
-    if (isObject(inner) && !Object.hasOwn(inner, "class_type") && (looksNative(inner) || looksLikeEditor(inner) || looksLikeApi(inner))) {
+    if (
+      isObject(inner) &&
+      !Object.hasOwn(inner, "class_type") &&
+      (looksNative(inner) || looksLikeEditor(inner) || looksLikeApi(inner))
+    ) {
       return readWorkflow(inner, specs);
     }
   }
   if (isObject(data) && looksLikeApi(data)) return readApi(data, specs);
-  throw new DocumentError(isObject(data) ? "the file is JSON, but no workflow" : "the file holds a single value, not a workflow");
+  throw new DocumentError(
+    isObject(data) ? "the file is JSON, but no workflow" : "the file holds a single value, not a workflow",
+  );
 }
 
 /** Reads a file's text. Raises `DocumentError`, with line and column for text that is no JSON. */
 export function openText(text: string, specs: Specs): Workflow {
-  return readWorkflow(parseJson(text), specs);
+  return withExact(readWorkflow(parseJson(text), specs), exactNumbers(text));
 }
 
 export function parseJson(text: string): Json {
@@ -75,9 +82,9 @@ function syntaxError(text: string): DocumentError {
 
 /** The text of the file, in the document's form or the one asked for. */
 export function saveText(workflow: Workflow, specs: Specs, form: Form = formOf(workflow)): string {
-  if (form === "native") return nativeText(writeNative(workflow));
-  if (form === "api") return `${JSON.stringify(toPrompt(workflow, specs), null, 2)}\n`;
-  return JSON.stringify(writeEditor(inForm(workflow, form), specs), null, 2);
+  if (form === "native") return restored(workflow, nativeText(writeNative(workflow)));
+  if (form === "api") return `${exactText(workflow, writeApi(workflow, specs), 2)}\n`;
+  return exactText(workflow, writeEditor(inForm(workflow, form), specs), 2);
 }
 
 /** The document as it goes along with a prompt into pictures. */

@@ -5,7 +5,18 @@
 import { linkIndex } from "./adjacency";
 import { proxiesOf, proxyName } from "./read/instances";
 import { defaultOf, effectiveInputs, readInput } from "./specs";
-import { INPUTS, ROOT, type Graph, type GraphNode, type InputSpec, type Json, type NodeSpec, type Slot, type Specs, type Workflow } from "./types";
+import {
+  INPUTS,
+  ROOT,
+  type Graph,
+  type GraphNode,
+  type InputSpec,
+  type Json,
+  type NodeSpec,
+  type Slot,
+  type Specs,
+  type Workflow,
+} from "./types";
 import { controlName, hasControl } from "./widgets";
 
 export interface ShownInput {
@@ -95,8 +106,19 @@ export function shownInputs(workflow: Workflow, graph: Graph, node: GraphNode, s
     const slot = places.get(input.name);
     const label = (slot === undefined ? undefined : node.inputs[slot]!.label) ?? input.name;
     named.add(input.name);
-    const value = input.widget ? (Object.hasOwn(node.values, input.name) ? node.values[input.name] : defaultOf(input)) : undefined;
-    shown.push({ input, slot, linked: linked(input.name), value, label, ...(input.widget && hasControl(input) && { control: controlName(input.name) }) });
+    const value = input.widget
+      ? Object.hasOwn(node.values, input.name)
+        ? node.values[input.name]
+        : defaultOf(input)
+      : undefined;
+    shown.push({
+      input,
+      slot,
+      linked: linked(input.name),
+      value,
+      label,
+      ...(input.widget && hasControl(input) && { control: controlName(input.name) }),
+    });
   };
   const spec = specOf(workflow, node, specs);
   for (const input of spec === undefined ? [] : effectiveInputs(spec.inputs, node.values, linked)) {
@@ -113,7 +135,10 @@ export function shownInputs(workflow: Workflow, graph: Graph, node: GraphNode, s
   if (spec === undefined || node.type === "PrimitiveNode" || NOTES.has(node.type)) {
     for (const [name, value] of Object.entries(node.values)) {
       if (named.has(name) || /:(control|filter)$/.test(name)) continue;
-      const input = node.type === "PrimitiveNode" ? (primitive(workflow, graph, node, specs) ?? guessed(name, value)) : guessed(name, value);
+      const input =
+        node.type === "PrimitiveNode"
+          ? (primitive(workflow, graph, node, specs) ?? guessed(name, value))
+          : guessed(name, value);
       add({ ...input, name, ...(NOTES.has(node.type) && { multiline: true }) });
     }
   }
@@ -123,7 +148,9 @@ export function shownInputs(workflow: Workflow, graph: Graph, node: GraphNode, s
 function bare(slot: Slot, node: GraphNode): InputSpec {
   if (slot.widget === undefined) return { ...readInput(slot.name, slot.type, "optional"), widget: false };
   const value = node.values[slot.widget];
-  return value === undefined ? readInput(slot.name, slot.type, "optional") : { ...guessed(slot.name, value), type: slot.type };
+  return value === undefined
+    ? readInput(slot.name, slot.type, "optional")
+    : { ...guessed(slot.name, value), type: slot.type };
 }
 
 /** A primitive shows the widget that it is wired to. */
@@ -133,5 +160,13 @@ function primitive(workflow: Workflow, graph: Graph, node: GraphNode, specs: Spe
   const slot = link && target?.inputs[link.input];
   if (target === undefined || slot === undefined) return undefined;
   const found = specOf(workflow, target, specs)?.inputs.find((input) => input.name === (slot.widget ?? slot.name));
-  return found === undefined ? undefined : { ...found, options: { ...found.options, control_after_generate: found.type === "INT" || found.type === "FLOAT" || found.type === "COMBO" } };
+  return found === undefined
+    ? undefined
+    : {
+        ...found,
+        options: {
+          ...found.options,
+          control_after_generate: found.type === "INT" || found.type === "FLOAT" || found.type === "COMBO",
+        },
+      };
 }

@@ -43,7 +43,8 @@ export function readSpec(type: string, entry: JsonObject): NodeSpec {
     const ordered = listOf(member(entry.input_order, group)).filter(
       (name): name is string => typeof name === "string" && Object.hasOwn(declared, name),
     );
-    for (const name of new Set([...ordered, ...Object.keys(declared)])) inputs.push(readInput(name, declared[name]!, group));
+    for (const name of new Set([...ordered, ...Object.keys(declared)]))
+      inputs.push(readInput(name, declared[name]!, group));
   }
   const names = listOf(entry.output_name);
   const lists = listOf(entry.output_is_list);
@@ -83,7 +84,10 @@ export function readInput(name: string, entry: Json, group: InputSpec["group"]):
   }
   const shown =
     options.forceInput !== true &&
-    (WIDGET_TYPES.has(type) || EDITOR_WIDGETS.has(type) || type.startsWith(DYNAMIC_CHOICE) || Boolean(options.widgetType));
+    (WIDGET_TYPES.has(type) ||
+      EDITOR_WIDGETS.has(type) ||
+      type.startsWith(DYNAMIC_CHOICE) ||
+      Boolean(options.widgetType));
   return {
     name,
     type,
@@ -122,7 +126,9 @@ export function nestedInputs(input: InputSpec, value: Json | undefined): readonl
   const option = listOf(input.options.options).find((one) => isObject(one) && one.key === value);
   const sections = objectOf(member(option, "inputs"));
   return (["required", "optional"] as const).flatMap((group) =>
-    Object.entries(objectOf(member(sections, group))).map(([name, entry]) => readInput(`${input.name}.${name}`, entry, group)),
+    Object.entries(objectOf(member(sections, group))).map(([name, entry]) =>
+      readInput(`${input.name}.${name}`, entry, group),
+    ),
   );
 }
 

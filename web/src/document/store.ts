@@ -132,7 +132,8 @@ class Store implements Document {
     const changes = this.pending;
     this.pending = [];
     for (const change of changes) {
-      for (const id of change.nodes) this.nodeListeners.get(nodeKey(change.graph, id))?.forEach((listener) => listener());
+      for (const id of change.nodes)
+        this.nodeListeners.get(nodeKey(change.graph, id))?.forEach((listener) => listener());
       for (const listener of this.listeners) listener(change);
     }
   }

@@ -9,7 +9,11 @@ import { defaultOf, EDITOR_WIDGETS, DYNAMIC_CHOICE, nestedInputs } from "./specs
 import type { InputSpec, Json, NodeSpec, Slot } from "./types";
 
 export const CONTROL_MODES: readonly string[] = ["fixed", "increment", "decrement", "randomize", "increment-wrap"];
-const CONTROL_NAMES: ReadonlySet<string> = new Set(["control_after_generate", "control_before_generate", "control_filter_list"]);
+const CONTROL_NAMES: ReadonlySet<string> = new Set([
+  "control_after_generate",
+  "control_before_generate",
+  "control_filter_list",
+]);
 const SEED_NAMES: ReadonlySet<string> = new Set(["seed", "noise_seed"]);
 const UPLOADS = ["image_upload", "video_upload", "audio_upload", "animated_image_upload"];
 
@@ -68,7 +72,8 @@ export function declaredWidgets(spec: NodeSpec, slots: readonly Slot[]): readonl
   const found: Widget[] = [];
   const added = ADDED_WIDGETS.get(spec.type);
   const between: Widget[] = [];
-  if (added !== undefined && !spec.inputs.some((input) => input.name === added[0])) between.push(plain(added[0], added[1]));
+  if (added !== undefined && !spec.inputs.some((input) => input.name === added[0]))
+    between.push(plain(added[0], added[1]));
   if (spec.inputs.some((input) => UPLOADS.some((key) => Boolean(input.options[key])))) {
     between.push({ ...plain("upload", undefined), sent: false });
   }
@@ -95,7 +100,11 @@ export function savedWidgets(spec: NodeSpec | undefined, slots: readonly Slot[],
 }
 
 /** Names each place of a saved list; null for places of widgets that hold nothing, "#n" for those without a widget. */
-export function placesOf(spec: NodeSpec | undefined, slots: readonly Slot[], list: readonly Json[]): readonly (string | null)[] {
+export function placesOf(
+  spec: NodeSpec | undefined,
+  slots: readonly Slot[],
+  list: readonly Json[],
+): readonly (string | null)[] {
   const widgets = savedWidgets(spec, slots, list);
   const unnamed = list.map((_, place) => placeName(place));
   if (spec === undefined && !fits(widgets, list)) return unnamed;
@@ -104,7 +113,12 @@ export function placesOf(spec: NodeSpec | undefined, slots: readonly Slot[], lis
 }
 
 /** Dict-form values that are state of a widget and not a value. */
-export function isSentEntry(name: string, value: Json, widgets: readonly Widget[], spec: NodeSpec | undefined): boolean {
+export function isSentEntry(
+  name: string,
+  value: Json,
+  widgets: readonly Widget[],
+  spec: NodeSpec | undefined,
+): boolean {
   const widget = widgets.find((one) => one.name === name);
   if (widget !== undefined) return widget.sent;
   return !CONTROL_NAMES.has(name) && !(isObject(value) && spec !== undefined);
@@ -126,7 +140,13 @@ function takePlaces(widgets: readonly Widget[], list: readonly Json[]): { names:
 }
 
 /** Very old files hold true or false for a control; files of editors without such a place go straight on. */
-function skipControl(widget: Widget, following: Widget | undefined, list: readonly Json[], at: number, names: (string | null)[]): number {
+function skipControl(
+  widget: Widget,
+  following: Widget | undefined,
+  list: readonly Json[],
+  at: number,
+  names: (string | null)[],
+): number {
   const head = list[at];
   const isMode = typeof head === "string" && CONTROL_MODES.includes(head);
   const textFollows = following?.text === true;
@@ -192,7 +212,10 @@ function fits(widgets: readonly Widget[], list: readonly Json[]): boolean {
 }
 
 /** Takes from the front of a list what belongs to these widgets; places missing at the end get their defaults. */
-export function takeValues(widgets: readonly Widget[], list: readonly Json[]): { named: Map<string, Json>; rest: readonly Json[] } {
+export function takeValues(
+  widgets: readonly Widget[],
+  list: readonly Json[],
+): { named: Map<string, Json>; rest: readonly Json[] } {
   const { names, rest } = takePlaces(widgets, list);
   const named = new Map<string, Json>();
   for (const [place, name] of names.entries()) {

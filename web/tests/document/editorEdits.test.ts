@@ -14,7 +14,12 @@ const specs = readSpecs({
   Load: { input: { required: { file: [["a", "b"]] } }, output: ["MODEL"], output_name: ["MODEL"] },
   Sample: {
     input: {
-      required: { model: ["MODEL"], seed: ["INT", { default: 0, control_after_generate: true }], steps: ["INT", { default: 20 }], name: ["STRING", {}] },
+      required: {
+        model: ["MODEL"],
+        seed: ["INT", { default: 0, control_after_generate: true }],
+        steps: ["INT", { default: 20 }],
+        name: ["STRING", {}],
+      },
       optional: { mask: ["MASK"] },
     },
     output: ["LATENT"],
@@ -26,7 +31,17 @@ const file = (): JsonObject => ({
   last_node_id: 2,
   last_link_id: 1,
   nodes: [
-    { id: 1, type: "Load", pos: [0, 0], size: [200, 100], flags: {}, order: 0, mode: 0, outputs: [{ name: "MODEL", type: "MODEL", links: [1], slot_index: 0 }], widgets_values: ["b"] },
+    {
+      id: 1,
+      type: "Load",
+      pos: [0, 0],
+      size: [200, 100],
+      flags: {},
+      order: 0,
+      mode: 0,
+      outputs: [{ name: "MODEL", type: "MODEL", links: [1], slot_index: 0 }],
+      widgets_values: ["b"],
+    },
     {
       id: 2,
       type: "Sample",
@@ -45,7 +60,14 @@ const file = (): JsonObject => ({
   links: [[1, 1, 0, 2, 0, "MODEL"]],
   groups: [{ title: "All", bounding: [-50, -50, 700, 300], color: "#3f789e" }],
   config: {},
-  extra: { ds: { scale: 1, offset: [0, 0] }, reroutes: [{ id: 1, pos: [250, 20], linkIds: [1] }, { id: 2, parentId: 1, pos: [270, 20], linkIds: [1] }], linkExtensions: [{ id: 1, parentId: 2 }] },
+  extra: {
+    ds: { scale: 1, offset: [0, 0] },
+    reroutes: [
+      { id: 1, pos: [250, 20], linkIds: [1] },
+      { id: 2, parentId: 1, pos: [270, 20], linkIds: [1] },
+    ],
+    linkExtensions: [{ id: 1, parentId: 2 }],
+  },
   version: 0.4,
 });
 
@@ -66,17 +88,32 @@ function withChange(path: readonly (string | number)[], value: Json, from: Json 
 
 describe("an edit changes its own place in the file", () => {
   it("a value, by the name that its place has", () => {
-    expect(edited({ do: "setValue", graph: ROOT, id: "2", input: "steps", value: 31 })).toEqual(withChange(["nodes", 1, "widgets_values", 2], 31));
-    expect(edited({ do: "setValue", graph: ROOT, id: "2", input: "seed:control", value: "fixed" })).toEqual(withChange(["nodes", 1, "widgets_values", 1], "fixed"));
+    expect(edited({ do: "setValue", graph: ROOT, id: "2", input: "steps", value: 31 })).toEqual(
+      withChange(["nodes", 1, "widgets_values", 2], 31),
+    );
+    expect(edited({ do: "setValue", graph: ROOT, id: "2", input: "seed:control", value: "fixed" })).toEqual(
+      withChange(["nodes", 1, "widgets_values", 1], "fixed"),
+    );
   });
 
   it("a place, in the file's spelling", () => {
-    expect(edited({ do: "moveNodes", graph: ROOT, to: [{ id: "2", x: 310, y: -30 }] })).toEqual(withChange(["nodes", 1, "pos"], { 0: 310, 1: 0 }));
+    expect(edited({ do: "moveNodes", graph: ROOT, to: [{ id: "2", x: 310, y: -30 }] })).toEqual(
+      withChange(["nodes", 1, "pos"], { 0: 310, 1: 0 }),
+    );
   });
 
   it("mode, title and flags", () => {
-    const value = edited({ do: "updateNode", graph: ROOT, id: "2", set: { mode: "bypass", title: "T", collapsed: undefined } });
-    const expected = [["mode", 4], ["title", "T"], ["flags", {}]].reduce<Json>((made, [key, one]) => withChange(["nodes", 1, key as string], one as Json, made), file());
+    const value = edited({
+      do: "updateNode",
+      graph: ROOT,
+      id: "2",
+      set: { mode: "bypass", title: "T", collapsed: undefined },
+    });
+    const expected = [
+      ["mode", 4],
+      ["title", "T"],
+      ["flags", {}],
+    ].reduce<Json>((made, [key, one]) => withChange(["nodes", 1, key as string], one as Json, made), file());
     expect(value).toEqual(expected);
   });
 
@@ -93,13 +130,23 @@ describe("an edit changes its own place in the file", () => {
   });
 
   it("a bend that moves", () => {
-    const bends = [{ id: "1", x: 250, y: 20 }, { id: "2", x: 275, y: 25 }];
-    expect(edited({ do: "updateLink", graph: ROOT, id: "1", set: { bends } })).toEqual(withChange(["extra", "reroutes", 1, "pos"], [275, 25]));
+    const bends = [
+      { id: "1", x: 250, y: 20 },
+      { id: "2", x: 275, y: 25 },
+    ];
+    expect(edited({ do: "updateLink", graph: ROOT, id: "1", set: { bends } })).toEqual(
+      withChange(["extra", "reroutes", 1, "pos"], [275, 25]),
+    );
   });
 
   it("a socket that the file leaves out, once it is linked", () => {
     const value = edited({ do: "addNodes", graph: ROOT, nodes: [newNode(specs.get("Picture")!, "3", 0, 0)] });
-    expect((value.nodes as Json[])[2]).toMatchObject({ id: 3, type: "Picture", widgets_values: ["cat.png", "image"], mode: 0 });
+    expect((value.nodes as Json[])[2]).toMatchObject({
+      id: 3,
+      type: "Picture",
+      widgets_values: ["cat.png", "image"],
+      mode: 0,
+    });
     expect(value).toMatchObject({ last_node_id: 3, last_link_id: 1 });
     expect(readEditor(value, specs).graphs.get(ROOT)!.nodes.get("3")!.values).toEqual({ image: "cat.png" });
   });
@@ -112,7 +159,12 @@ describe("an edit changes its own place in the file", () => {
     const { id: _id, pos: _pos, inputs: _inputs, ...original } = (file().nodes as JsonObject[])[1]!;
     expect([id, pos, inputs]).toEqual([3, { 0: 332, 1: 32 }, [{ name: "model", type: "MODEL", link: 2 }]]);
     expect(rest).toEqual(original);
-    expect(toPrompt(readEditor(value, specs), specs)["3"]!.inputs).toEqual({ model: ["1", 0], seed: 5, steps: 30, name: "x" });
+    expect(toPrompt(readEditor(value, specs), specs)["3"]!.inputs).toEqual({
+      model: ["1", 0],
+      seed: 5,
+      steps: 30,
+      name: "x",
+    });
   });
 });
 
@@ -124,11 +176,25 @@ it("unknown node types keep their list, and an edit of a place changes that plac
 });
 
 it("keys that nobody knows come back, wherever they stand", () => {
-  const places: (string | number)[][] = [[], ["nodes", 0], ["nodes", 1], ["nodes", 1, "flags"], ["nodes", 1, "inputs", 0], ["nodes", 0, "outputs", 0], ["groups", 0], ["extra"], ["config"], ["extra", "reroutes", 0]];
+  const places: (string | number)[][] = [
+    [],
+    ["nodes", 0],
+    ["nodes", 1],
+    ["nodes", 1, "flags"],
+    ["nodes", 1, "inputs", 0],
+    ["nodes", 0, "outputs", 0],
+    ["groups", 0],
+    ["extra"],
+    ["config"],
+    ["extra", "reroutes", 0],
+  ];
   const key = fc.stringMatching(/^x[a-z_]{0,8}$/);
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.constantFrom(...places), key, fc.jsonValue()), { maxLength: 8 }), (additions) => {
-      const data = additions.reduce<Json>((made, [path, name, value]) => withChange([...path, name], value as Json, made), file());
+      const data = additions.reduce<Json>(
+        (made, [path, name, value]) => withChange([...path, name], value as Json, made),
+        file(),
+      );
       expect(writeEditor(readEditor(data as JsonObject, specs), specs)).toEqual(data);
       expect(writeEditor(readEditor(data as JsonObject, new Map()), new Map())).toEqual(data);
     }),

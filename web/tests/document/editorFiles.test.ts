@@ -15,7 +15,14 @@ function schema1(workflow: JsonObject): JsonObject {
     state: { lastGroupId: 0, lastNodeId: last_node_id!, lastLinkId: last_link_id!, lastRerouteId: 0 },
     links: listOf(workflow.links).map((link) => {
       const [id, origin_id, origin_slot, target_id, target_slot, type] = link as Json[];
-      return { id: id!, origin_id: origin_id!, origin_slot: origin_slot!, target_id: target_id!, target_slot: target_slot!, type: type! };
+      return {
+        id: id!,
+        origin_id: origin_id!,
+        origin_slot: origin_slot!,
+        target_id: target_id!,
+        target_slot: target_slot!,
+        type: type!,
+      };
     }),
   };
 }

@@ -6,7 +6,8 @@ import { ROOT, type Command } from "../../src/document/types";
 import { graph, link, node, plain, workflow } from "./samples";
 
 it("commands done again from their text give the same document", () => {
-  const start = () => workflow(graph([node("1", { title: "One" }), node("2"), node("3")], [link("x", "1", "2"), link("y", "2", "3")]));
+  const start = () =>
+    workflow(graph([node("1", { title: "One" }), node("2"), node("3")], [link("x", "1", "2"), link("y", "2", "3")]));
   const document = createDocument(start());
   const commands: Command[] = [
     { do: "updateNode", graph: ROOT, id: "1", set: { title: undefined, collapsed: true } },

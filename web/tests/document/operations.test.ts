@@ -4,7 +4,15 @@ import { applyCommand } from "../../src/document/commands";
 import { readEditor } from "../../src/document/read/editor";
 import { readInput } from "../../src/document/specs";
 import { toPrompt } from "../../src/document/prompt";
-import { align, distribute, fitGroup, groupNodes, moveGroup, tidy, toggleMode } from "../../src/document/operations/arrange";
+import {
+  align,
+  distribute,
+  fitGroup,
+  groupNodes,
+  moveGroup,
+  tidy,
+  toggleMode,
+} from "../../src/document/operations/arrange";
 import { clipFromText, clipToText, copy, duplicate, paste } from "../../src/document/operations/clipboard";
 import { connect, insertReroute, removeKeepingLinks } from "../../src/document/operations/links";
 import { promoteInput, promoteOutput, removePort, renamePort } from "../../src/document/operations/ports";
@@ -16,7 +24,8 @@ import { graph, link, node, plain, workflow } from "./samples";
 
 const NONE = new Map();
 const root = (value: Workflow): Graph => value.graphs.get(ROOT)!;
-const inputs = (value: Workflow) => Object.fromEntries(Object.entries(toPrompt(value, NONE)).map(([id, one]) => [id, one.inputs]));
+const inputs = (value: Workflow) =>
+  Object.fromEntries(Object.entries(toPrompt(value, NONE)).map(([id, one]) => [id, one.inputs]));
 
 /** Applies, and checks on the way that the inverse brings everything back. */
 function after(value: Workflow, command: Command): Workflow {
@@ -25,11 +34,21 @@ function after(value: Workflow, command: Command): Workflow {
   return next;
 }
 
-const chain = () => workflow(graph([node("1"), node("2"), node("3")], [link("x", "1", "2"), link("y", "2", "3"), link("z", "1", "3", 1)]));
+const chain = () =>
+  workflow(
+    graph([node("1"), node("2"), node("3")], [link("x", "1", "2"), link("y", "2", "3"), link("z", "1", "3", 1)]),
+  );
 
 /** Acyclic graphs of running, muted and bypassed nodes, reroutes and primitives. */
 const anyGraph: fc.Arbitrary<Workflow> = fc
-  .array(fc.record({ kind: fc.constantFrom("Test", "Test", "Test", "Reroute", "PrimitiveNode"), mode: fc.constantFrom("always", "always", "mute", "bypass"), from: fc.tuple(fc.nat(20), fc.nat(20)) }), { minLength: 2, maxLength: 14 })
+  .array(
+    fc.record({
+      kind: fc.constantFrom("Test", "Test", "Test", "Reroute", "PrimitiveNode"),
+      mode: fc.constantFrom("always", "always", "mute", "bypass"),
+      from: fc.tuple(fc.nat(20), fc.nat(20)),
+    }),
+    { minLength: 2, maxLength: 14 },
+  )
   .map((rows) => {
     const nodes: GraphNode[] = [];
     const links: Link[] = [];
@@ -40,10 +59,18 @@ const anyGraph: fc.Arbitrary<Workflow> = fc
           ? { inputs: [{ name: "", type: "*" }] }
           : row.kind === "PrimitiveNode"
             ? { inputs: [], values: { value: place } }
-            : { inputs: [{ name: "a", type: "IMAGE" }, { name: "b", type: "IMAGE", widget: "b" }], values: { b: place, c: "x" }, mode: row.mode as GraphNode["mode"] };
+            : {
+                inputs: [
+                  { name: "a", type: "IMAGE" },
+                  { name: "b", type: "IMAGE", widget: "b" },
+                ],
+                values: { b: place, c: "x" },
+                mode: row.mode as GraphNode["mode"],
+              };
       nodes.push(node(id, { type: row.kind, x: place * 10, ...shape }));
       for (const [input, from] of row.from.entries()) {
-        if (from > 0 && from <= place && input < nodes[place]!.inputs.length) links.push(link(`${id}${input}`, String(from), id, input));
+        if (from > 0 && from <= place && input < nodes[place]!.inputs.length)
+          links.push(link(`${id}${input}`, String(from), id, input));
       }
     }
     return workflow(graph(nodes, links));
@@ -68,17 +95,32 @@ describe("subgraphs", () => {
 
   it("within subgraphs run as well", () => {
     fc.assert(
-      fc.property(anyGraph, fc.array(fc.nat(13), { minLength: 1 }), fc.array(fc.nat(13), { minLength: 1 }), (before, picks, more) => {
-        const first = toSubgraph(before, ROOT, picks.map((pick) => String((pick % root(before).nodes.size) + 1)), "One");
-        const once = after(before, first.command);
-        const all = [...root(once).nodes.keys()];
-        const second = toSubgraph(once, ROOT, [first.instance, ...more.map((pick) => all[pick % all.length]!)], "Two");
-        let value = after(once, second.command);
-        value = after(value, unpack(value, ROOT, second.instance).command);
-        const left = instancesOf(value, first.definition)[0]!;
-        value = after(value, unpack(value, ...([left[0], left[1].id] as const)).command);
-        expect(inputs(value)).toEqual(inputs(before));
-      }),
+      fc.property(
+        anyGraph,
+        fc.array(fc.nat(13), { minLength: 1 }),
+        fc.array(fc.nat(13), { minLength: 1 }),
+        (before, picks, more) => {
+          const first = toSubgraph(
+            before,
+            ROOT,
+            picks.map((pick) => String((pick % root(before).nodes.size) + 1)),
+            "One",
+          );
+          const once = after(before, first.command);
+          const all = [...root(once).nodes.keys()];
+          const second = toSubgraph(
+            once,
+            ROOT,
+            [first.instance, ...more.map((pick) => all[pick % all.length]!)],
+            "Two",
+          );
+          let value = after(once, second.command);
+          value = after(value, unpack(value, ROOT, second.instance).command);
+          const left = instancesOf(value, first.definition)[0]!;
+          value = after(value, unpack(value, ...([left[0], left[1].id] as const)).command);
+          expect(inputs(value)).toEqual(inputs(before));
+        },
+      ),
       { numRuns: 100 },
     );
   });
@@ -89,9 +131,13 @@ describe("subgraphs", () => {
       const ids = [...root(before).nodes.keys()].filter((_, place) => place % 2 === 1);
       const { command, instance } = toSubgraph(before, ROOT, ids, "Half");
       const packed = after(before, command);
-      const flat = JSON.parse(JSON.stringify(toPrompt(packed, exampleSpecs)).replaceAll(`"${instance}:`, '"')) as unknown;
+      const flat = JSON.parse(
+        JSON.stringify(toPrompt(packed, exampleSpecs)).replaceAll(`"${instance}:`, '"'),
+      ) as unknown;
       expect(flat).toEqual(toPrompt(before, exampleSpecs));
-      expect(toPrompt(after(packed, unpack(packed, ROOT, instance).command), exampleSpecs)).toEqual(toPrompt(before, exampleSpecs));
+      expect(toPrompt(after(packed, unpack(packed, ROOT, instance).command), exampleSpecs)).toEqual(
+        toPrompt(before, exampleSpecs),
+      );
     }
   });
 
@@ -99,7 +145,13 @@ describe("subgraphs", () => {
     const made = toSubgraph(chain(), ROOT, ["2"], "Part");
     let value = after(chain(), made.command);
     const spec = readInput("seed", ["INT", {}], "required");
-    const inner = applyCommand(value, { do: "setValue", graph: made.definition, id: "2", input: "seed", value: 7 }).workflow;
+    const inner = applyCommand(value, {
+      do: "setValue",
+      graph: made.definition,
+      id: "2",
+      input: "seed",
+      value: 7,
+    }).workflow;
     const promoted = promoteInput(inner, made.definition, "2", "seed", spec);
     value = after(inner, promoted.command);
     const instance = () => root(value).nodes.get(made.instance)!;
@@ -156,7 +208,9 @@ describe("copies", () => {
 
 describe("links", () => {
   it("stay when a node between goes", () => {
-    expect(inputs(after(chain(), removeKeepingLinks(root(chain()), ["2"])))).toMatchObject({ "3": { a: ["1", 0], b: ["1", 0] } });
+    expect(inputs(after(chain(), removeKeepingLinks(root(chain()), ["2"])))).toMatchObject({
+      "3": { a: ["1", 0], b: ["1", 0] },
+    });
     expect(inputs(after(chain(), removeKeepingLinks(root(chain()), ["1", "2"])))).toEqual({ "3": {} });
   });
 
@@ -176,13 +230,35 @@ describe("links", () => {
 });
 
 describe("arranging", () => {
-  const spread = () => workflow(graph([node("1", { x: 0, y: 10, height: 100 }), node("2", { x: 100, y: 55, height: 50 }), node("3", { x: 900, y: 90, height: 80 })], [link("x", "1", "2")]));
+  const spread = () =>
+    workflow(
+      graph(
+        [
+          node("1", { x: 0, y: 10, height: 100 }),
+          node("2", { x: 100, y: 55, height: 50 }),
+          node("3", { x: 900, y: 90, height: 80 }),
+        ],
+        [link("x", "1", "2")],
+      ),
+    );
   const places = (value: Workflow) => [...root(value).nodes.values()].map((one) => [one.x, one.y]);
 
   it("lines up, spreads and tidies", () => {
-    expect(places(after(spread(), align(root(spread()), ["1", "2", "3"], "left")))).toEqual([[0, 10], [0, 55], [0, 90]]);
-    expect(places(after(spread(), align(root(spread()), ["1", "2", "3"], "bottom")))).toEqual([[0, 70], [100, 120], [900, 90]]);
-    expect(places(after(spread(), distribute(root(spread()), ["1", "2", "3"], "x")))).toEqual([[0, 10], [450, 55], [900, 90]]);
+    expect(places(after(spread(), align(root(spread()), ["1", "2", "3"], "left")))).toEqual([
+      [0, 10],
+      [0, 55],
+      [0, 90],
+    ]);
+    expect(places(after(spread(), align(root(spread()), ["1", "2", "3"], "bottom")))).toEqual([
+      [0, 70],
+      [100, 120],
+      [900, 90],
+    ]);
+    expect(places(after(spread(), distribute(root(spread()), ["1", "2", "3"], "x")))).toEqual([
+      [0, 10],
+      [450, 55],
+      [900, 90],
+    ]);
     const tidied = after(spread(), tidy(root(spread())));
     expect(root(tidied).nodes.get("2")!.x).toBeGreaterThanOrEqual(root(tidied).nodes.get("1")!.x + 200);
   });
@@ -199,7 +275,11 @@ describe("arranging", () => {
     const made = groupNodes(root(spread()), ["1", "2"], "Start");
     let value = after(spread(), made.command);
     value = after(value, moveGroup(root(value), made.group, 10, 20));
-    expect(places(value)).toEqual([[10, 30], [110, 75], [900, 90]]);
+    expect(places(value)).toEqual([
+      [10, 30],
+      [110, 75],
+      [900, 90],
+    ]);
     value = after(value, { do: "moveNodes", graph: ROOT, to: [{ id: "2", x: 700, y: 75 }] });
     value = after(value, fitGroup(root(value), made.group));
     expect(root(value).groups.get(made.group)).toMatchObject({ x: -14, width: 938, members: ["1", "2"] });
@@ -212,8 +292,16 @@ describe("types", () => {
     title: "Other",
     category: "",
     description: "",
-    inputs: [readInput("b", ["IMAGE"], "required"), readInput("first", ["IMAGE"], "required"), readInput("c", ["STRING", {}], "required"), readInput("n", ["INT", { default: 3 }], "required")],
-    outputs: [{ name: "extra", type: "MASK", list: false }, { name: "picture", type: "IMAGE", list: false }],
+    inputs: [
+      readInput("b", ["IMAGE"], "required"),
+      readInput("first", ["IMAGE"], "required"),
+      readInput("c", ["STRING", {}], "required"),
+      readInput("n", ["INT", { default: 3 }], "required"),
+    ],
+    outputs: [
+      { name: "extra", type: "MASK", list: false },
+      { name: "picture", type: "IMAGE", list: false },
+    ],
     isOutput: false,
     deprecated: false,
     experimental: false,
@@ -228,7 +316,16 @@ describe("types", () => {
 
   it("that changed are migrated, once, and said so", () => {
     const old = after(chain(), { do: "setValue", graph: ROOT, id: "2", input: "cfg", value: 4 });
-    const rules = [{ type: "Test", version: 2, rename: "New", inputs: { a: "image", cfg: "scale" }, defaults: { mode: "old" }, note: "Test is New now" }];
+    const rules = [
+      {
+        type: "Test",
+        version: 2,
+        rename: "New",
+        inputs: { a: "image", cfg: "scale" },
+        defaults: { mode: "old" },
+        note: "Test is New now",
+      },
+    ];
     const { command, report } = migrate(old, rules, NONE);
     const value = after(old, command);
     expect(inputs(value)["2"]).toEqual({ scale: 4, mode: "old", image: ["1", 0] });

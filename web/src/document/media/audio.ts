@@ -72,7 +72,8 @@ function packetTexts(parts: readonly Uint8Array[], size: number): Map<string, st
 export function id3Texts(file: Bytes): Map<string, string> {
   const texts = new Map<string, string>();
   const newer = file.u8(3) === 4;
-  const synchsafe = (at: number) => (file.u8(at) << 21) | (file.u8(at + 1) << 14) | (file.u8(at + 2) << 7) | file.u8(at + 3);
+  const synchsafe = (at: number) =>
+    (file.u8(at) << 21) | (file.u8(at + 1) << 14) | (file.u8(at + 2) << 7) | file.u8(at + 3);
   const end = Math.min(10 + synchsafe(6), file.length);
   let at = 10;
   for (let part = 0; part < MAX_PARTS && at + 10 <= end; part++) {

@@ -43,7 +43,8 @@ export function mp4Texts(file: Bytes): Map<string, string> {
       const data = inside(body, "data");
       const number = body.length > 0 ? kindNumber(kind) : 0;
       const name = keys[number - 1] ?? plainName(kind, body);
-      if (data !== undefined && data.length >= 8 && name !== undefined && !texts.has(name)) texts.set(name, decoded(data.slice(8, data.length - 8)));
+      if (data !== undefined && data.length >= 8 && name !== undefined && !texts.has(name))
+        texts.set(name, decoded(data.slice(8, data.length - 8)));
     }
   }
   return texts;
@@ -99,7 +100,12 @@ function exifItem(info: Bytes): number | undefined {
 function itemPlace(places: Bytes, wanted: number): { at: number; length: number } | undefined {
   const version = places.u8(0);
   const sizes = places.u16(4);
-  const [offsetSize, lengthSize, baseSize, indexSize] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15, version > 0 ? sizes & 15 : 0];
+  const [offsetSize, lengthSize, baseSize, indexSize] = [
+    sizes >> 12,
+    (sizes >> 8) & 15,
+    (sizes >> 4) & 15,
+    version > 0 ? sizes & 15 : 0,
+  ];
   let at = version < 2 ? 8 : 10;
   const read = (size: number): number => {
     at += size;
@@ -161,7 +167,11 @@ export function webmTexts(file: Bytes): Map<string, string> {
 }
 
 /** A number whose first byte says how long it is; nothing for the one that means "unknown". */
-function variable(file: Bytes, at: number, keepMarker: boolean): { value: number | undefined; next: number } | undefined {
+function variable(
+  file: Bytes,
+  at: number,
+  keepMarker: boolean,
+): { value: number | undefined; next: number } | undefined {
   if (at >= file.length) return undefined;
   const first = file.u8(at);
   const length = Math.clz32(first) - 23;

@@ -55,7 +55,8 @@ export class Bytes {
   }
 
   private checked(at: number, length: number): number {
-    if (!(at >= 0 && length >= 0 && at + length <= this.data.length)) throw new Malformed(`there is no byte ${at + length}`);
+    if (!(at >= 0 && length >= 0 && at + length <= this.data.length))
+      throw new Malformed(`there is no byte ${at + length}`);
     return at;
   }
 }
@@ -82,6 +83,7 @@ export function utf16(data: Uint8Array, big: boolean): string {
   const swapped = marked ? data[0] === 0xfe : big;
   const units = new Uint8Array(data.subarray(marked ? 2 : 0));
   // Not every build of a browser's engine knows the other order.
-  if (swapped) for (let at = 0; at + 1 < units.length; at += 2) [units[at], units[at + 1]] = [units[at + 1]!, units[at]!];
+  if (swapped)
+    for (let at = 0; at + 1 < units.length; at += 2) [units[at], units[at + 1]] = [units[at + 1]!, units[at]!];
   return new TextDecoder("utf-16le").decode(units);
 }

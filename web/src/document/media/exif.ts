@@ -32,7 +32,8 @@ export function exifTexts(data: Bytes): Map<string, string> {
 function note(texts: Map<string, string>, tag: number, data: Uint8Array): void {
   const text = tag === USER_COMMENT ? comment(data) : decoded(data).replace(/\0+$/, "");
   const split = /^(\w{1,40}):(?=\s*[{[])/.exec(text);
-  if (split !== null && !texts.has(split[1]!.toLowerCase())) texts.set(split[1]!.toLowerCase(), text.slice(split[0].length));
+  if (split !== null && !texts.has(split[1]!.toLowerCase()))
+    texts.set(split[1]!.toLowerCase(), text.slice(split[0].length));
   else if (tag === USER_COMMENT && !texts.has("parameters")) texts.set("parameters", text);
 }
 

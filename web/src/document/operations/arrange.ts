@@ -79,7 +79,8 @@ export function distribute(graph: Graph, ids: Iterable<NodeId>, axis: "x" | "y")
   const nodes = existing(graph, ids).sort((one, other) => one[axis] - other[axis]);
   const first = nodes[0];
   const last = nodes.at(-1);
-  if (first === undefined || last === undefined || nodes.length < 3) return { do: "moveNodes", graph: graph.id, to: [] };
+  if (first === undefined || last === undefined || nodes.length < 3)
+    return { do: "moveNodes", graph: graph.id, to: [] };
   const taken = nodes.reduce((sum, node) => sum + size(node), 0);
   const gap = (last[axis] + size(last) - first[axis] - taken) / (nodes.length - 1);
   let at = first[axis];
@@ -93,11 +94,17 @@ export function distribute(graph: Graph, ids: Iterable<NodeId>, axis: "x" | "y")
 
 /** Lays nodes out anew (all when left out); groups are drawn around their members again. */
 export function tidy(graph: Graph, ids: Iterable<NodeId> = graph.nodes.keys()): Command {
-  const to = layout(graph, [...ids].filter((id) => graph.nodes.get(id)?.pinned !== true));
+  const to = layout(
+    graph,
+    [...ids].filter((id) => graph.nodes.get(id)?.pinned !== true),
+  );
   const places = new Map(to.map((one) => [one.id, one]));
   const groups = [...graph.groups.values()]
     .filter((group) => group.members.some((id) => places.has(id)))
-    .map((group) => ({ ...group, ...around(existing(graph, group.members).map((node) => ({ ...node, ...places.get(node.id) }))) }));
+    .map((group) => ({
+      ...group,
+      ...around(existing(graph, group.members).map((node) => ({ ...node, ...places.get(node.id) }))),
+    }));
   return several([
     { do: "moveNodes", graph: graph.id, to },
     { do: "putGroups", graph: graph.id, groups },
@@ -118,5 +125,10 @@ export function bounds(nodes: readonly GraphNode[]): { x: number; y: number; wid
 
 function around(nodes: readonly GraphNode[]): { x: number; y: number; width: number; height: number } {
   const box = bounds(nodes);
-  return { x: box.x - PADDING, y: box.y - PADDING - TITLE, width: box.width + 2 * PADDING, height: box.height + 2 * PADDING + TITLE };
+  return {
+    x: box.x - PADDING,
+    y: box.y - PADDING - TITLE,
+    width: box.width + 2 * PADDING,
+    height: box.height + 2 * PADDING + TITLE,
+  };
 }

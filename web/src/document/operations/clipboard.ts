@@ -2,7 +2,19 @@
 import { linkIndex } from "../adjacency";
 import { several } from "../commands";
 import { freeIds } from "../nodes";
-import { INPUTS, ROOT, type Command, type Graph, type GraphId, type Group, type GraphNode, type Json, type Link, type NodeId, type Workflow } from "../types";
+import {
+  INPUTS,
+  ROOT,
+  type Command,
+  type Graph,
+  type GraphId,
+  type Group,
+  type GraphNode,
+  type Json,
+  type Link,
+  type NodeId,
+  type Workflow,
+} from "../types";
 
 export interface Clip {
   readonly safelightClip: 1;
@@ -29,7 +41,12 @@ export interface Pasted {
 }
 
 export function plainGraph(graph: Graph): PlainGraph {
-  return { ...graph, nodes: [...graph.nodes.values()], links: [...graph.links.values()], groups: [...graph.groups.values()] };
+  return {
+    ...graph,
+    nodes: [...graph.nodes.values()],
+    links: [...graph.links.values()],
+    groups: [...graph.groups.values()],
+  };
 }
 
 export function graphOf(plain: PlainGraph): Graph {
@@ -42,7 +59,9 @@ export function copy(workflow: Workflow, graph: GraphId, ids: Iterable<NodeId>):
   const chosen = new Set(ids);
   const nodes = [...from.nodes.values()].filter((node) => chosen.has(node.id));
   const incoming = nodes.flatMap((node) => linkIndex(from.links).of(node.id).in).filter((link) => link.from !== INPUTS);
-  const groups = [...from.groups.values()].filter((group) => group.members.length > 0 && group.members.every((id) => chosen.has(id)));
+  const groups = [...from.groups.values()].filter(
+    (group) => group.members.length > 0 && group.members.every((id) => chosen.has(id)),
+  );
   return {
     safelightClip: 1,
     nodes,
@@ -83,7 +102,13 @@ export function clipToText(clip: Clip): string {
 }
 
 /** Pastes with the upper left corner at a place. */
-export function paste(workflow: Workflow, graph: GraphId, clip: Clip, at: { x: number; y: number }, withOutsideLinks = false): Pasted {
+export function paste(
+  workflow: Workflow,
+  graph: GraphId,
+  clip: Clip,
+  at: { x: number; y: number },
+  withOutsideLinks = false,
+): Pasted {
   const x = Math.min(...clip.nodes.map((node) => node.x));
   const y = Math.min(...clip.nodes.map((node) => node.y));
   return pasteMoved(workflow, graph, clip, at.x - x, at.y - y, withOutsideLinks);
@@ -93,10 +118,19 @@ export function duplicate(workflow: Workflow, graph: GraphId, ids: Iterable<Node
   return pasteMoved(workflow, graph, copy(workflow, graph, ids), 32, 32, withOutsideLinks);
 }
 
-function pasteMoved(workflow: Workflow, graph: GraphId, clip: Clip, dx: number, dy: number, withOutsideLinks: boolean): Pasted {
+function pasteMoved(
+  workflow: Workflow,
+  graph: GraphId,
+  clip: Clip,
+  dx: number,
+  dy: number,
+  withOutsideLinks: boolean,
+): Pasted {
   const into = workflow.graphs.get(graph)!;
   // A graph cannot hold an instance of itself or of what it stands in.
-  const holding = clip.definitions.some((one) => one.id === graph) ? new Set([graph, ...clip.definitions.map((one) => one.id)]) : new Set<GraphId>();
+  const holding = clip.definitions.some((one) => one.id === graph)
+    ? new Set([graph, ...clip.definitions.map((one) => one.id)])
+    : new Set<GraphId>();
   const nodes = clip.nodes.filter((node) => !holding.has(node.type));
   const nodeId = freeIds(into.nodes.keys());
   const linkId = freeIds(into.links.keys());

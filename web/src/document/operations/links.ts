@@ -3,10 +3,27 @@ import { linkIndex } from "../adjacency";
 import { several } from "../commands";
 import { freeIds } from "../nodes";
 import { bypassSlot } from "../prompt/trace";
-import { INPUTS, OUTPUTS, type Command, type Graph, type GraphNode, type InputSpec, type Link, type LinkId, type NodeId } from "../types";
+import {
+  INPUTS,
+  OUTPUTS,
+  type Command,
+  type Graph,
+  type GraphNode,
+  type InputSpec,
+  type Link,
+  type LinkId,
+  type NodeId,
+} from "../types";
 
 /** The command that links an output to an input by name; a widget without a socket gets one. Nothing when it cannot. */
-export function connect(graph: Graph, from: NodeId, output: number, to: NodeId, input: string, spec?: InputSpec): Command | undefined {
+export function connect(
+  graph: Graph,
+  from: NodeId,
+  output: number,
+  to: NodeId,
+  input: string,
+  spec?: InputSpec,
+): Command | undefined {
   const slots = from === INPUTS ? graph.inputs : graph.nodes.get(from)?.outputs;
   const type = slots?.[output]?.type;
   const targets = to === OUTPUTS ? graph.outputs : graph.nodes.get(to)?.inputs;
@@ -31,7 +48,15 @@ export function removeKeepingLinks(graph: Graph, ids: Iterable<NodeId>): Command
     for (const link of index.of(id).out) {
       if (gone.has(link.to)) continue;
       const source = beyond(graph, link, gone);
-      if (source !== undefined) links.push({ id: linkId(), from: source.from, output: source.output, to: link.to, input: link.input, type: source.type });
+      if (source !== undefined)
+        links.push({
+          id: linkId(),
+          from: source.from,
+          output: source.output,
+          to: link.to,
+          input: link.input,
+          type: source.type,
+        });
     }
   }
   const remove: Command = { do: "removeNodes", graph: graph.id, ids: [...gone] };

@@ -2,16 +2,35 @@
 import { linkIndex } from "../adjacency";
 import { several } from "../commands";
 import { freeIds } from "../nodes";
-import { INPUTS, OUTPUTS, type Command, type Graph, type GraphId, type GraphNode, type InputSpec, type Link, type NodeId, type Slot, type Workflow } from "../types";
+import {
+  INPUTS,
+  OUTPUTS,
+  type Command,
+  type Graph,
+  type GraphId,
+  type GraphNode,
+  type InputSpec,
+  type Link,
+  type NodeId,
+  type Slot,
+  type Workflow,
+} from "../types";
 import { freeName, instancesOf, OperationError } from "./subgraphs";
 
 /** Shows an input of an inner node outside. A widget keeps its value, which instances hold from then on. */
-export function promoteInput(workflow: Workflow, definition: GraphId, inner: NodeId, input: string, spec?: InputSpec): { command: Command; name: string } {
+export function promoteInput(
+  workflow: Workflow,
+  definition: GraphId,
+  inner: NodeId,
+  input: string,
+  spec?: InputSpec,
+): { command: Command; name: string } {
   const graph = workflow.graphs.get(definition)!;
   const node = graph.nodes.get(inner)!;
   let place = node.inputs.findIndex((slot) => slot.name === input);
   if (place < 0 && spec === undefined) throw new OperationError(`the node has no input "${input}"`);
-  if (place >= 0 && linkIndex(graph.links).into(inner, place) !== undefined) throw new OperationError(`the input "${input}" is linked already`);
+  if (place >= 0 && linkIndex(graph.links).into(inner, place) !== undefined)
+    throw new OperationError(`the input "${input}" is linked already`);
   const nodes = new Map(graph.nodes);
   if (place < 0) {
     place = node.inputs.length;
@@ -20,8 +39,20 @@ export function promoteInput(workflow: Workflow, definition: GraphId, inner: Nod
   }
   const slot = nodes.get(inner)!.inputs[place]!;
   const name = freeName(slot.name || slot.type.toLowerCase(), graph.inputs);
-  const link: Link = { id: freeIds(graph.links.keys())(), from: INPUTS, output: graph.inputs.length, to: inner, input: place, type: slot.type };
-  const next: Graph = { ...graph, nodes, links: new Map(graph.links).set(link.id, link), inputs: [...graph.inputs, { name, type: slot.type }] };
+  const link: Link = {
+    id: freeIds(graph.links.keys())(),
+    from: INPUTS,
+    output: graph.inputs.length,
+    to: inner,
+    input: place,
+    type: slot.type,
+  };
+  const next: Graph = {
+    ...graph,
+    nodes,
+    links: new Map(graph.links).set(link.id, link),
+    inputs: [...graph.inputs, { name, type: slot.type }],
+  };
   const port: Slot = { name, type: slot.type, ...(slot.widget !== undefined && { widget: name }) };
   const value = slot.widget === undefined ? undefined : node.values[slot.widget];
   const commands = instancesOf(workflow, definition).flatMap(([at, instance]): Command[] => [
@@ -32,14 +63,31 @@ export function promoteInput(workflow: Workflow, definition: GraphId, inner: Nod
 }
 
 /** Shows an output of an inner node outside. */
-export function promoteOutput(workflow: Workflow, definition: GraphId, inner: NodeId, output: number): { command: Command; name: string } {
+export function promoteOutput(
+  workflow: Workflow,
+  definition: GraphId,
+  inner: NodeId,
+  output: number,
+): { command: Command; name: string } {
   const graph = workflow.graphs.get(definition)!;
   const slot = graph.nodes.get(inner)!.outputs[output]!;
   const name = freeName(slot.name || slot.type.toLowerCase(), graph.outputs);
   const port: Slot = { name, type: slot.type };
-  const link: Link = { id: freeIds(graph.links.keys())(), from: inner, output, to: OUTPUTS, input: graph.outputs.length, type: slot.type };
+  const link: Link = {
+    id: freeIds(graph.links.keys())(),
+    from: inner,
+    output,
+    to: OUTPUTS,
+    input: graph.outputs.length,
+    type: slot.type,
+  };
   const next: Graph = { ...graph, links: new Map(graph.links).set(link.id, link), outputs: [...graph.outputs, port] };
-  const commands = instancesOf(workflow, definition).map(([at, instance]): Command => ({ do: "updateNode", graph: at, id: instance.id, set: { outputs: [...instance.outputs, port] } }));
+  const commands = instancesOf(workflow, definition).map(([at, instance]): Command => ({
+    do: "updateNode",
+    graph: at,
+    id: instance.id,
+    set: { outputs: [...instance.outputs, port] },
+  }));
   return { command: several([{ do: "putGraph", definition: next }, ...commands]), name };
 }
 
@@ -56,15 +104,28 @@ export function removePort(workflow: Workflow, definition: GraphId, side: "input
     links.set(link.id, touches && link[key] > place ? { ...link, [key]: link[key] - 1 } : link);
   }
   const next: Graph = { ...graph, links, [side]: graph[side].filter((_, at) => at !== place) };
-  const commands = instancesOf(workflow, definition).flatMap(([at, instance]) => withoutSlot(workflow.graphs.get(at)!, instance, side, name));
+  const commands = instancesOf(workflow, definition).flatMap(([at, instance]) =>
+    withoutSlot(workflow.graphs.get(at)!, instance, side, name),
+  );
   return several([...commands, { do: "putGraph", definition: next }]);
 }
 
-export function renamePort(workflow: Workflow, definition: GraphId, side: "inputs" | "outputs", from: string, wanted: string): Command {
+export function renamePort(
+  workflow: Workflow,
+  definition: GraphId,
+  side: "inputs" | "outputs",
+  from: string,
+  wanted: string,
+): Command {
   const graph = workflow.graphs.get(definition)!;
-  const to = freeName(wanted, graph[side].filter((slot) => slot.name !== from));
+  const to = freeName(
+    wanted,
+    graph[side].filter((slot) => slot.name !== from),
+  );
   const renamed = (slots: readonly Slot[]) =>
-    slots.map((slot) => (slot.name === from ? { ...slot, name: to, ...(slot.widget === from && { widget: to }) } : slot));
+    slots.map((slot) =>
+      slot.name === from ? { ...slot, name: to, ...(slot.widget === from && { widget: to }) } : slot,
+    );
   const commands = instancesOf(workflow, definition).flatMap(([at, node]): Command[] => {
     const value = side === "inputs" ? node.values[from] : undefined;
     const set = side === "inputs" ? { inputs: renamed(node.inputs) } : { outputs: renamed(node.outputs) };
@@ -93,6 +154,7 @@ function withoutSlot(graph: Graph, node: GraphNode, side: "inputs" | "outputs", 
     { do: "updateNode", graph: graph.id, id: node.id, set: side === "inputs" ? { inputs: slots } : { outputs: slots } },
     ...(moved.length > 0 ? [{ do: "addLinks", graph: graph.id, links: moved } as const] : []),
   ];
-  if (side === "inputs" && node.values[name] !== undefined) commands.push({ do: "setValue", graph: graph.id, id: node.id, input: name, value: undefined });
+  if (side === "inputs" && node.values[name] !== undefined)
+    commands.push({ do: "setValue", graph: graph.id, id: node.id, input: name, value: undefined });
   return commands;
 }

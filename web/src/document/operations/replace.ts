@@ -35,14 +35,27 @@ export function replaceType(graph: Graph, id: NodeId, spec: NodeSpec): Command {
   }
   return several([
     { do: "removeLinks", graph: graph.id, ids: [...incoming, ...out].map((link) => link.id) },
-    { do: "updateNode", graph: graph.id, id, set: { type: spec.type, inputs, outputs: fresh.outputs, extra: undefined } },
+    {
+      do: "updateNode",
+      graph: graph.id,
+      id,
+      set: { type: spec.type, inputs, outputs: fresh.outputs, extra: undefined },
+    },
     ...valueCommands(graph.id, node, values),
     ...(links.length > 0 ? [{ do: "addLinks", graph: graph.id, links } as const] : []),
   ]);
 }
 
-function inputFor(old: Slot, type: string, inputs: Slot[], spec: NodeSpec, taken: ReadonlySet<number>): number | undefined {
-  const named = inputs.findIndex((slot, place) => slot.name === old.name && compatible(type, slot.type) && !taken.has(place));
+function inputFor(
+  old: Slot,
+  type: string,
+  inputs: Slot[],
+  spec: NodeSpec,
+  taken: ReadonlySet<number>,
+): number | undefined {
+  const named = inputs.findIndex(
+    (slot, place) => slot.name === old.name && compatible(type, slot.type) && !taken.has(place),
+  );
   if (named >= 0) return named;
   const widget = spec.inputs.find((input) => input.widget && input.name === old.name && compatible(type, input.type));
   if (widget !== undefined) return inputs.push({ name: widget.name, type: widget.type, widget: widget.name }) - 1;
@@ -52,7 +65,9 @@ function inputFor(old: Slot, type: string, inputs: Slot[], spec: NodeSpec, taken
 
 function valueCommands(graph: GraphId, node: GraphNode, values: Readonly<Record<string, Json>>): Command[] {
   const names = new Set([...Object.keys(node.values), ...Object.keys(values)]);
-  return [...names].filter((name) => node.values[name] !== values[name]).map((input) => ({ do: "setValue", graph, id: node.id, input, value: values[input] }));
+  return [...names]
+    .filter((name) => node.values[name] !== values[name])
+    .map((input) => ({ do: "setValue", graph, id: node.id, input, value: values[input] }));
 }
 
 /** How nodes saved before a version of their type become what the type is now. */
@@ -77,7 +92,11 @@ export interface Migrated {
 }
 
 /** The command that brings all nodes up to date, and what was done to which. */
-export function migrate(workflow: Workflow, migrations: readonly Migration[], specs: Specs): { command: Command; report: readonly Migrated[] } {
+export function migrate(
+  workflow: Workflow,
+  migrations: readonly Migration[],
+  specs: Specs,
+): { command: Command; report: readonly Migrated[] } {
   const commands: Command[] = [];
   const report: Migrated[] = [];
   const ordered = [...migrations].sort((one, other) => one.version - other.version);
@@ -91,7 +110,10 @@ export function migrate(workflow: Workflow, migrations: readonly Migration[], sp
       }
       if (current === node) continue;
       const { type, inputs, outputs, extra } = current;
-      commands.push({ do: "updateNode", graph: graph.id, id: node.id, set: { type, inputs, outputs, extra } }, ...valueCommands(graph.id, node, current.values));
+      commands.push(
+        { do: "updateNode", graph: graph.id, id: node.id, set: { type, inputs, outputs, extra } },
+        ...valueCommands(graph.id, node, current.values),
+      );
     }
   }
   return { command: several(commands), report };
@@ -105,20 +127,30 @@ function versionOf(node: GraphNode): number {
 
 function migrated(node: GraphNode, migration: Migration, specs: Specs): GraphNode {
   const type = migration.rename ?? node.type;
-  const renamed = (name: string, names: Readonly<Record<string, string>> | undefined) => (names && Object.hasOwn(names, name) ? names[name]! : name);
-  const values = Object.fromEntries(Object.entries(node.values).map(([name, value]) => [renamed(name, migration.inputs), value]));
+  const renamed = (name: string, names: Readonly<Record<string, string>> | undefined) =>
+    names && Object.hasOwn(names, name) ? names[name]! : name;
+  const values = Object.fromEntries(
+    Object.entries(node.values).map(([name, value]) => [renamed(name, migration.inputs), value]),
+  );
   for (const [name, value] of Object.entries(migration.defaults ?? {})) values[name] ??= value;
   const known = specs.get(type);
   const inputs = node.inputs.map((slot) => {
     const name = renamed(slot.name, migration.inputs);
     const kind = known?.inputs.find((input) => input.name === name)?.type ?? slot.type;
-    return { ...slot, name, type: kind, ...(slot.widget !== undefined && { widget: renamed(slot.widget, migration.inputs) }) };
+    return {
+      ...slot,
+      name,
+      type: kind,
+      ...(slot.widget !== undefined && { widget: renamed(slot.widget, migration.inputs) }),
+    };
   });
   const outputs = node.outputs.map((slot) => {
     const name = renamed(slot.name, migration.outputs);
     return { ...slot, name, type: known?.outputs.find((output) => output.name === name)?.type ?? slot.type };
   });
-  const places = Array.isArray(node.extra?.places) ? node.extra.places.map((name: Json) => (typeof name === "string" ? renamed(name, migration.inputs) : name)) : undefined;
+  const places = Array.isArray(node.extra?.places)
+    ? node.extra.places.map((name: Json) => (typeof name === "string" ? renamed(name, migration.inputs) : name))
+    : undefined;
   const native = { ...(typeof node.extra?.native === "object" ? node.extra.native : {}), version: migration.version };
   return { ...node, type, values, inputs, outputs, extra: { ...node.extra, ...(places && { places }), native } };
 }

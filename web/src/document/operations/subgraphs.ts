@@ -4,7 +4,20 @@ import { several } from "../commands";
 import { withEntry } from "../json";
 import { freeIds, NODE_WIDTH } from "../nodes";
 import { proxiesOf, proxyName } from "../read/instances";
-import { INPUTS, OUTPUTS, ROOT, type Command, type Graph, type GraphId, type GraphNode, type Json, type Link, type NodeId, type Slot, type Workflow } from "../types";
+import {
+  INPUTS,
+  OUTPUTS,
+  ROOT,
+  type Command,
+  type Graph,
+  type GraphId,
+  type GraphNode,
+  type Json,
+  type Link,
+  type NodeId,
+  type Slot,
+  type Workflow,
+} from "../types";
 import { bounds } from "./arrange";
 
 /** What keeps an operation from being done, in words for the user. */
@@ -22,7 +35,12 @@ export function newDefinitionId(): GraphId {
 }
 
 /** Makes a subgraph of nodes and puts one instance in their place. Raises `OperationError` when that changed what runs. */
-export function toSubgraph(workflow: Workflow, graphId: GraphId, ids: Iterable<NodeId>, name: string): { command: Command; instance: NodeId; definition: GraphId } {
+export function toSubgraph(
+  workflow: Workflow,
+  graphId: GraphId,
+  ids: Iterable<NodeId>,
+  name: string,
+): { command: Command; instance: NodeId; definition: GraphId } {
   const graph = workflow.graphs.get(graphId)!;
   const chosen = new Set([...ids].filter((id) => graph.nodes.has(id)));
   if (chosen.size === 0) throw new OperationError("no node is selected");
@@ -41,7 +59,15 @@ export function toSubgraph(workflow: Workflow, graphId: GraphId, ids: Iterable<N
     else if (chosen.has(link.to)) {
       const slot = graph.nodes.get(link.to)!.inputs[link.input]!;
       const { place, fresh } = entering.of(link, slot);
-      if (fresh) outer.push({ id: outerId(), from: link.from, output: link.output, to: instance, input: place, type: link.type });
+      if (fresh)
+        outer.push({
+          id: outerId(),
+          from: link.from,
+          output: link.output,
+          to: instance,
+          input: place,
+          type: link.type,
+        });
       inner.push({ ...plain, from: INPUTS, output: place });
     } else {
       const slot = graph.nodes.get(link.from)!.outputs[link.output]!;
@@ -50,7 +76,9 @@ export function toSubgraph(workflow: Workflow, graphId: GraphId, ids: Iterable<N
       outer.push({ id: outerId(), from: instance, output: place, to: link.to, input: link.input, type: link.type });
     }
   }
-  const groups = [...graph.groups.values()].filter((group) => group.members.length > 0 && group.members.every((id) => chosen.has(id)));
+  const groups = [...graph.groups.values()].filter(
+    (group) => group.members.length > 0 && group.members.every((id) => chosen.has(id)),
+  );
   const id = newDefinitionId();
   const definition: Graph = {
     id,
@@ -78,7 +106,9 @@ export function toSubgraph(workflow: Workflow, graphId: GraphId, ids: Iterable<N
   const commands: Command[] = [
     { do: "putGraph", definition },
     { do: "removeNodes", graph: graphId, ids: [...chosen] },
-    ...(groups.length > 0 ? [{ do: "removeGroups", graph: graphId, ids: groups.map((group) => group.id) } as const] : []),
+    ...(groups.length > 0
+      ? [{ do: "removeGroups", graph: graphId, ids: groups.map((group) => group.id) } as const]
+      : []),
     { do: "addNodes", graph: graphId, nodes: [node] },
     ...(outer.length > 0 ? [{ do: "addLinks", graph: graphId, links: outer } as const] : []),
   ];
@@ -116,7 +146,8 @@ function checkNamedWires(graph: Graph, chosen: ReadonlySet<NodeId>): void {
     if (node.type !== "SetNode" && node.type !== "GetNode") continue;
     const name = String(Object.values(node.values)[0]);
     const inside = chosen.has(node.id);
-    if (sides.has(name) && sides.get(name) !== inside) throw new OperationError(`the wire named "${name}" would be cut: select all of its Set and Get nodes, or none`);
+    if (sides.has(name) && sides.get(name) !== inside)
+      throw new OperationError(`the wire named "${name}" would be cut: select all of its Set and Get nodes, or none`);
     sides.set(name, inside);
   }
 }
@@ -129,7 +160,8 @@ export function unpack(workflow: Workflow, graphId: GraphId, id: NodeId): { comm
   if (definition === undefined || definition.id === ROOT) throw new OperationError("the node is no subgraph");
   const renamed = new Map<NodeId, NodeId>();
   const fresh = freeIds([...graph.nodes.keys(), ...definition.nodes.keys()]);
-  for (const inner of definition.nodes.keys()) renamed.set(inner, graph.nodes.has(inner) && inner !== id ? fresh() : inner);
+  for (const inner of definition.nodes.keys())
+    renamed.set(inner, graph.nodes.has(inner) && inner !== id ? fresh() : inner);
   const set = valuesInside(instance, definition);
   const box = bounds([...definition.nodes.values()]);
   const [dx, dy] = [Math.round(instance.x - box.x), Math.round(instance.y - box.y)];
@@ -150,7 +182,9 @@ export function unpack(workflow: Workflow, graphId: GraphId, id: NodeId): { comm
     if (from === undefined) continue;
     const output = source?.output ?? link.output;
     if (link.to !== OUTPUTS) add(from, output, renamed.get(link.to)!, link.input, link);
-    else for (const out of index.of(id).out) if (out.output === link.input) add(from, output, out.to, out.input, { ...out, type: link.type });
+    else
+      for (const out of index.of(id).out)
+        if (out.output === link.input) add(from, output, out.to, out.input, { ...out, type: link.type });
   }
   const nodes = [...definition.nodes.values()].map((node) => ({
     ...node,
@@ -173,7 +207,9 @@ export function unpack(workflow: Workflow, graphId: GraphId, id: NodeId): { comm
     { do: "addNodes", graph: graphId, nodes },
     ...(links.length > 0 ? [{ do: "addLinks", graph: graphId, links } as const] : []),
     ...(groups.length > 0 ? [{ do: "putGroups", graph: graphId, groups } as const] : []),
-    ...(instancesOf(workflow, definition.id).length === 1 ? [{ do: "removeGraph", graph: definition.id } as const] : []),
+    ...(instancesOf(workflow, definition.id).length === 1
+      ? [{ do: "removeGraph", graph: definition.id } as const]
+      : []),
   ];
   return { command: several(commands), ids: [...renamed.values()] };
 }
@@ -196,7 +232,10 @@ function valuesInside(instance: GraphNode, definition: Graph): Map<NodeId, Recor
   }
   for (const [inner, widget] of proxiesOf(instance)) {
     const node = definition.nodes.get(inner);
-    const nested = node === undefined ? undefined : proxiesOf(node).find(([, one]) => one === widget || one === widget.slice(widget.lastIndexOf(": ") + 2));
+    const nested =
+      node === undefined
+        ? undefined
+        : proxiesOf(node).find(([, one]) => one === widget || one === widget.slice(widget.lastIndexOf(": ") + 2));
     set(inner, nested === undefined ? widget : proxyName(...nested), instance.values[proxyName(inner, widget)]);
   }
   return found;

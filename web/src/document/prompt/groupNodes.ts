@@ -5,7 +5,20 @@
 import { fileOf } from "../fileRecords";
 import { idOf, isObject, listOf, member, objectOf } from "../json";
 import { padded, readNode } from "../read/nodes";
-import { INPUTS, OUTPUTS, ROOT, type Graph, type GraphNode, type Json, type JsonObject, type Link, type NodeId, type Slot, type Specs, type Workflow } from "../types";
+import {
+  INPUTS,
+  OUTPUTS,
+  ROOT,
+  type Graph,
+  type GraphNode,
+  type Json,
+  type JsonObject,
+  type Link,
+  type NodeId,
+  type Slot,
+  type Specs,
+  type Workflow,
+} from "../types";
 import { placeName, savedWidgets, type Widget, takeValues } from "../widgets";
 
 const PREFIXES = ["workflow>", "workflow/"];
@@ -41,14 +54,28 @@ function readGroup(name: string, entry: JsonObject): Graph {
   const seen = new Map<string, number>();
   for (const [place, one] of raw.entries()) {
     const id = String(place);
-    const node = readNode({ ...one, id: place, type: typeof one.type === "string" && one.type !== "" ? one.type : "?" })!;
+    const node = readNode({
+      ...one,
+      id: place,
+      type: typeof one.type === "string" && one.type !== "" ? one.type : "?",
+    })!;
     nodes.set(id, node);
     for (const [input, slot] of node.inputs.entries()) {
       if (fed.has(`${id} ${input}`)) continue;
       const shown = setting(entry, id, "input", slot.name).name;
-      const link: Link = { id: `in ${id} ${input}`, from: INPUTS, output: inputs.length, to: id, input, type: slot.type };
+      const link: Link = {
+        id: `in ${id} ${input}`,
+        from: INPUTS,
+        output: inputs.length,
+        to: id,
+        input,
+        type: slot.type,
+      };
       links.set(link.id, link);
-      inputs.push({ name: unique(seen, typeof shown === "string" && shown !== "" ? shown : slot.name, one), type: slot.type });
+      inputs.push({
+        name: unique(seen, typeof shown === "string" && shown !== "" ? shown : slot.name, one),
+        type: slot.type,
+      });
     }
   }
   const wired = new Set(inner.map((link) => `${link.from} ${link.output}`));
@@ -56,8 +83,16 @@ function readGroup(name: string, entry: JsonObject): Graph {
   for (const [id, node] of nodes) {
     for (const [output, slot] of node.outputs.entries()) {
       const key = `${id} ${output}`;
-      if ((wired.has(key) && !external.has(key)) || setting(entry, id, "output", String(output)).visible === false) continue;
-      const link: Link = { id: `out ${outputs.length}`, from: id, output, to: OUTPUTS, input: outputs.length, type: slot.type };
+      if ((wired.has(key) && !external.has(key)) || setting(entry, id, "output", String(output)).visible === false)
+        continue;
+      const link: Link = {
+        id: `out ${outputs.length}`,
+        from: id,
+        output,
+        to: OUTPUTS,
+        input: outputs.length,
+        type: slot.type,
+      };
       links.set(link.id, link);
       outputs.push({ name: slot.type, type: slot.type });
     }
@@ -75,7 +110,14 @@ function innerLinks(entry: JsonObject, count: number): Link[] {
     if (from === undefined || to === undefined || !Number.isInteger(row[1]) || !Number.isInteger(row[3])) continue;
     if (!/^\d+$/.test(from) || Number(from) >= count || taken.has(`${to} ${String(row[3])}`)) continue;
     taken.add(`${to} ${String(row[3])}`);
-    found.push({ id: `l${number}`, from, output: row[1] as number, to, input: row[3] as number, type: typeof row[5] === "string" ? row[5] : "*" });
+    found.push({
+      id: `l${number}`,
+      from,
+      output: row[1] as number,
+      to,
+      input: row[3] as number,
+      type: typeof row[5] === "string" ? row[5] : "*",
+    });
   }
   return found;
 }
@@ -104,7 +146,11 @@ export function groupMember(node: GraphNode, specs: Specs): GraphNode {
  * The values that a group node sets inside: its list runs through the widgets of all inner nodes in order. It is only
  * taken when it comes out even, with or without the widgets that are wired inside; else the values inside stay.
  */
-export function groupOverrides(node: GraphNode, graph: Graph, specs: Specs): readonly (readonly [NodeId, string, Json])[] {
+export function groupOverrides(
+  node: GraphNode,
+  graph: Graph,
+  specs: Specs,
+): readonly (readonly [NodeId, string, Json])[] {
   const list = listOf(fileOf(node)?.widgets_values).map((value, place) => node.values[placeName(place)] ?? value);
   if (list.length === 0) return [];
   const wiredInside = (id: NodeId) => {
@@ -116,7 +162,11 @@ export function groupOverrides(node: GraphNode, graph: Graph, specs: Specs): rea
     const found: (readonly [NodeId, string, Json])[] = [];
     for (const [id, inner] of graph.nodes) {
       const saved = fileOf(inner)?.widgets_values;
-      let widgets: readonly Widget[] = savedWidgets(specs.get(inner.type), inner.inputs, isObject(saved) ? saved : listOf(saved));
+      let widgets: readonly Widget[] = savedWidgets(
+        specs.get(inner.type),
+        inner.inputs,
+        isObject(saved) ? saved : listOf(saved),
+      );
       if (!withWired) {
         const wired = wiredInside(id);
         widgets = widgets.filter((widget) => !wired.has(widget.name));

@@ -2,6 +2,7 @@
 import { withEntry } from "../json";
 import { nestedWidgets, declaredWidgets, isEditorValue, type Widget } from "../widgets";
 import type { GraphNode, Json, NodeSpec, Specs, Workflow } from "../types";
+import { resolved, seedsOf } from "./dynamicText";
 import { groupMember } from "./groupNodes";
 import { definitionsOf, expand, type Scope } from "./scopes";
 import { Tracer, VIRTUAL_TYPES } from "./trace";
@@ -31,17 +32,43 @@ export function toPrompt(workflow: Workflow, specs: Specs): Prompt {
     if (node.mode !== "always" || VIRTUAL_TYPES.has(node.type)) continue;
     made.set(scope.prefix + node.id, promptNode(scope, node, specs, tracer, widgets));
   }
+  if (workflow.extra?.form !== "api") resolveTexts(made, specs);
   return withoutDangling(made);
 }
 
-function promptNode(scope: Scope, placed: GraphNode, specs: Specs, tracer: Tracer, known: Map<string, readonly Widget[]>): PromptNode {
+/** Texts with choices and comments in them become what is to be sent; those of API prompts are resolved already. */
+function resolveTexts(nodes: ReadonlyMap<string, PromptNode>, specs: Specs): void {
+  let seeds: string | undefined;
+  for (const [id, node] of nodes) {
+    for (const input of specs.get(node.class_type)?.inputs ?? []) {
+      const text = input.options.dynamicPrompts === true ? node.inputs[input.name] : undefined;
+      if (typeof text !== "string") continue;
+      (node.inputs as Record<string, Json>)[input.name] = resolved(
+        id,
+        input.name,
+        text,
+        (seeds ??= seedsOf(nodes.values())),
+      );
+    }
+  }
+}
+
+function promptNode(
+  scope: Scope,
+  placed: GraphNode,
+  specs: Specs,
+  tracer: Tracer,
+  known: Map<string, readonly Widget[]>,
+): PromptNode {
   const spec = specs.get(placed.type);
   const node = scope.graph.extra?.group === true ? groupMember(placed, specs) : placed;
   const inputs = sentValues(node, spec, known);
   for (const [name, value] of scope.overrides.get(node.id) ?? []) {
     if (Object.hasOwn(inputs, name)) inputs[name] = wrapped(value);
   }
-  for (const link of scope.index.of(node.id).in) {
+  // In the order of the slots, whatever was linked first: the same workflow is the same text.
+  const incoming = scope.index.of(node.id).in.toSorted((one, other) => one.input - other.input);
+  for (const link of incoming) {
     const slot = node.inputs[link.input];
     if (slot === undefined || slot.name === "") continue;
     const fed = tracer.source(scope, link, slot.type);
@@ -53,7 +80,11 @@ function promptNode(scope: Scope, placed: GraphNode, specs: Specs, tracer: Trace
 }
 
 /** The values of a node's widgets by input name: those of its type first, then what else the node holds. */
-function sentValues(node: GraphNode, spec: NodeSpec | undefined, known: Map<string, readonly Widget[]>): Record<string, Json> {
+function sentValues(
+  node: GraphNode,
+  spec: NodeSpec | undefined,
+  known: Map<string, readonly Widget[]>,
+): Record<string, Json> {
   const inputs: Record<string, Json> = {};
   const values = node.values;
   const exact = node.extra?.api !== undefined;
@@ -62,7 +93,8 @@ function sentValues(node: GraphNode, spec: NodeSpec | undefined, known: Map<stri
     for (let widget = pending.pop(); widget !== undefined; widget = pending.pop()) {
       const own = Object.hasOwn(values, widget.name) ? values[widget.name] : undefined;
       const value = own === undefined || own === null ? widget.default : own;
-      if (widget.input !== undefined && widget.input.type !== "COMBO") pending.push(...nestedWidgets(widget.input, value).reverse());
+      if (widget.input !== undefined && widget.input.type !== "COMBO")
+        pending.push(...nestedWidgets(widget.input, value).reverse());
       if (widget.sent && value !== undefined) withEntry(inputs, widget.name, wrapped(value));
     }
   }

@@ -6,7 +6,18 @@
  */
 import { linkIndex, type LinkIndex } from "../adjacency";
 import { proxiesOf, proxyName } from "../read/instances";
-import { INPUTS, OUTPUTS, ROOT, type Graph, type GraphNode, type Json, type Link, type NodeId, type Specs, type Workflow } from "../types";
+import {
+  INPUTS,
+  OUTPUTS,
+  ROOT,
+  type Graph,
+  type GraphNode,
+  type Json,
+  type Link,
+  type NodeId,
+  type Specs,
+  type Workflow,
+} from "../types";
 import { groupName, groupOverrides, readGroupNodes } from "./groupNodes";
 
 /** Far above any real workflow; a definition that doubles itself twenty times over must not fill the memory. */
@@ -48,7 +59,16 @@ export function definitionsOf(workflow: Workflow): Definitions {
 export function expand(workflow: Workflow, definitions: Definitions, specs: Specs): (readonly [Scope, GraphNode])[] {
   const root = workflow.graphs.get(ROOT)!;
   checkNesting(root, definitions);
-  const top: Scope = { graph: root, index: linkIndex(root.links), prefix: "", parent: undefined, instance: undefined, overrides: new Map(), given: new Map(), children: new Map() };
+  const top: Scope = {
+    graph: root,
+    index: linkIndex(root.links),
+    prefix: "",
+    parent: undefined,
+    instance: undefined,
+    overrides: new Map(),
+    given: new Map(),
+    children: new Map(),
+  };
   const found: (readonly [Scope, GraphNode])[] = [];
   const stack: { scope: Scope; rest: Iterator<GraphNode> }[] = [{ scope: top, rest: root.nodes.values() }];
   let visited = 0;
@@ -59,7 +79,8 @@ export function expand(workflow: Workflow, definitions: Definitions, specs: Spec
       continue;
     }
     visited += 1;
-    if (visited > MAX_NODES || last.scope.prefix.length > MAX_PREFIX) throw new PromptError("the workflow unfolds to too many nodes");
+    if (visited > MAX_NODES || last.scope.prefix.length > MAX_PREFIX)
+      throw new PromptError("the workflow unfolds to too many nodes");
     const graph = definitions(node.type);
     if (graph === undefined) found.push([last.scope, node]);
     else if (node.mode === "always") {
@@ -99,7 +120,16 @@ function enter(parent: Scope, node: GraphNode, graph: Graph, specs: Specs): Scop
     const value = valueOf(proxyName(inner, widget), widget);
     if (value !== undefined && value !== null && inner !== "-1") set(inner, widget, value);
   }
-  return { graph, index: linkIndex(graph.links), prefix: `${parent.prefix}${node.id}:`, parent, instance: node, overrides, given, children: new Map() };
+  return {
+    graph,
+    index: linkIndex(graph.links),
+    prefix: `${parent.prefix}${node.id}:`,
+    parent,
+    instance: node,
+    overrides,
+    given,
+    children: new Map(),
+  };
 }
 
 /** The link that feeds an output of a subgraph. */

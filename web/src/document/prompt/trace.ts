@@ -50,7 +50,8 @@ export class Tracer {
   /** What a wire brings to an input of type `wanted`. What was found along a way is kept, so that a graph takes linear time. */
   source(scope: Scope, link: Link, wanted: string): Fed {
     const origin = scope.graph.nodes.get(link.from);
-    if (origin !== undefined && this.isPlain(origin)) return { kind: "link", node: scope.prefix + origin.id, slot: link.output };
+    if (origin !== undefined && this.isPlain(origin))
+      return { kind: "link", node: scope.prefix + origin.id, slot: link.output };
     const walked: { scope: Scope; link: Link; seen: Map<string, Fed> }[] = [];
     let lastBypass = -1;
     let step: Step = { scope, link, bypassed: false };
@@ -112,7 +113,8 @@ export class Tracer {
     if (REROUTES.has(node.type)) return onward(scope, node, 0, false);
     if (node.mode === "bypass") return onward(scope, node, bypassSlot(node, link.output, wanted), true);
     if (VIRTUAL_TYPES.has(node.type)) return NOTHING;
-    if (this.definitions(node.type) === undefined) return { kind: "link", node: scope.prefix + node.id, slot: link.output };
+    if (this.definitions(node.type) === undefined)
+      return { kind: "link", node: scope.prefix + node.id, slot: link.output };
     const child = scope.children.get(node.id);
     const exit = child && exitOf(child, link.output);
     return child && exit ? { scope: child, link: exit, bypassed: false } : NOTHING;
@@ -122,7 +124,11 @@ export class Tracer {
   private setters(scope: Scope): Map<string, GraphNode> {
     let found = this.named.get(scope);
     if (found === undefined) {
-      found = new Map([...scope.graph.nodes.values()].filter((node) => node.type === SETTER).map((node) => [String(firstValue(node)), node]));
+      found = new Map(
+        [...scope.graph.nodes.values()]
+          .filter((node) => node.type === SETTER)
+          .map((node) => [String(firstValue(node)), node]),
+      );
       this.named.set(scope, found);
     }
     return found;

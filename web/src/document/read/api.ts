@@ -3,7 +3,19 @@ import { isObject, listOf, member, objectOf, withEntry } from "../json";
 import { layout } from "../layout";
 import { unwrap } from "../nativeForm";
 import { newNode, NODE_WIDTH } from "../nodes";
-import { ROOT, type Graph, type GraphNode, type Json, type JsonObject, type Link, type NodeId, type NodeSpec, type Slot, type Specs, type Workflow } from "../types";
+import {
+  ROOT,
+  type Graph,
+  type GraphNode,
+  type Json,
+  type JsonObject,
+  type Link,
+  type NodeId,
+  type NodeSpec,
+  type Slot,
+  type Specs,
+  type Workflow,
+} from "../types";
 
 export function looksLikeApi(data: Json): boolean {
   return isObject(data) && Object.values(data).some((entry) => isObject(entry) && Object.hasOwn(entry, "class_type"));
@@ -13,7 +25,8 @@ export function readApi(data: JsonObject, specs: Specs): Workflow {
   const nodes = new Map<NodeId, GraphNode>();
   const outputs = highestOutputs(data);
   for (const [id, entry] of Object.entries(data)) {
-    if (isObject(entry) && typeof entry.class_type === "string") nodes.set(id, readNode(id, entry, specs.get(entry.class_type), outputs.get(id) ?? 0));
+    if (isObject(entry) && typeof entry.class_type === "string")
+      nodes.set(id, readNode(id, entry, specs.get(entry.class_type), outputs.get(id) ?? 0));
   }
   const links = new Map<string, Link>();
   for (const node of nodes.values()) {
@@ -34,7 +47,13 @@ export function readApi(data: JsonObject, specs: Specs): Workflow {
 
 function isLink(value: Json | undefined): boolean {
   const [from, output] = listOf(value);
-  return listOf(value).length === 2 && typeof from === "string" && Number.isInteger(output) && (output as number) >= 0 && (output as number) < 1000;
+  return (
+    listOf(value).length === 2 &&
+    typeof from === "string" &&
+    Number.isInteger(output) &&
+    (output as number) >= 0 &&
+    (output as number) < 1000
+  );
 }
 
 /** How many outputs each node has at least, for types that nobody describes. */
@@ -65,7 +84,10 @@ function readNode(id: NodeId, entry: JsonObject, spec: NodeSpec | undefined, lea
     }
   }
   const missing = Math.max(0, least - base.outputs.length);
-  const more = Array.from({ length: missing }, (_, place) => ({ name: `output ${base.outputs.length + place}`, type: "*" }));
+  const more = Array.from({ length: missing }, (_, place) => ({
+    name: `output ${base.outputs.length + place}`,
+    type: "*",
+  }));
   const title = member(entry._meta, "title");
   const others = Object.entries(entry).filter(([key]) => key !== "class_type" && key !== "inputs");
   return {
@@ -73,7 +95,7 @@ function readNode(id: NodeId, entry: JsonObject, spec: NodeSpec | undefined, lea
     values,
     inputs,
     outputs: [...base.outputs, ...more],
-    ...(typeof title === "string" && title !== spec?.title && title !== type && { title }),
+    ...(typeof title === "string" && title !== (spec?.title ?? type) && { title }),
     extra: { api: Object.fromEntries(others) },
   };
 }

@@ -19,7 +19,8 @@ export function bendTables(data: JsonObject): BendTables {
     if (isObject(one) && id !== undefined && !points.has(id)) points.set(id, one);
   }
   const last = new Map<string, string>();
-  for (const one of listOf(member(data.extra, "linkExtensions"))) note(last, member(one, "id"), member(one, "parentId"));
+  for (const one of listOf(member(data.extra, "linkExtensions")))
+    note(last, member(one, "id"), member(one, "parentId"));
   for (const one of listOf(data.links)) note(last, member(one, "id"), member(one, "parentId"));
   return { points, last };
 }
@@ -33,7 +34,7 @@ function note(last: Map<string, string>, link: Json | undefined, point: Json | u
 export function bendsOf(tables: BendTables, link: string): Bends | undefined {
   const bends: { x: number; y: number; id: string }[] = [];
   const seen = new Set<string>();
-  for (let id = tables.last.get(link); id !== undefined && !seen.has(id); ) {
+  for (let id = tables.last.get(link); id !== undefined && !seen.has(id);) {
     seen.add(id);
     const point = tables.points.get(id);
     const place = pairOf(point?.pos, "x", "y");

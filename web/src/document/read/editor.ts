@@ -1,7 +1,19 @@
 /** Reading the ecosystem's workflows, schema 0.4 and 1, in every spelling. */
 import { fileOf, typeOf, type Left } from "../fileRecords";
 import { idOf, isObject, listOf, member } from "../json";
-import { ROOT, type Graph, type GraphId, type GraphNode, type Json, type JsonObject, type Link, type NodeId, type Slot, type Specs, type Workflow } from "../types";
+import {
+  ROOT,
+  type Graph,
+  type GraphId,
+  type GraphNode,
+  type Json,
+  type JsonObject,
+  type Link,
+  type NodeId,
+  type Slot,
+  type Specs,
+  type Workflow,
+} from "../types";
 import { INPUTS, OUTPUTS } from "../types";
 import { readGroups } from "./groups";
 import { readBends } from "./bends";
@@ -29,7 +41,10 @@ export function readEditor(data: JsonObject, specs: Specs): Workflow {
     const nodes = new Map<NodeId, GraphNode>();
     for (const node of graph.nodes.values()) {
       const definition = graphs.get(node.type);
-      nodes.set(node.id, definition && node.type !== ROOT ? readInstanceValues(node, definition) : padded(node, specs.get(node.type)));
+      nodes.set(
+        node.id,
+        definition && node.type !== ROOT ? readInstanceValues(node, definition) : padded(node, specs.get(node.type)),
+      );
     }
     graphs.set(id, { ...graph, nodes });
   }
@@ -69,7 +84,10 @@ function readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): 
     ...(Array.isArray(data.groups) && { groups: [] }),
     ...(id !== ROOT && Array.isArray(data.inputs) && { inputs: [] }),
     ...(id !== ROOT && Array.isArray(data.outputs) && { outputs: [] }),
-    ...(isObject(definitions) && Object.hasOwn(definitions, "subgraphs") && { definitions: { ...definitions, subgraphs: emptied(definitions.subgraphs) } }),
+    ...(isObject(definitions) &&
+      Object.hasOwn(definitions, "subgraphs") && {
+        definitions: { ...definitions, subgraphs: emptied(definitions.subgraphs) },
+      }),
   };
   return {
     id,
@@ -208,7 +226,11 @@ function hasOutput(nodes: Map<NodeId, GraphNode>, ports: { inputs: readonly Slot
   if (node === undefined) return false;
   if (row.output >= node.outputs.length) {
     // Some files leave outputs out that are linked all the same.
-    const missing = Array.from({ length: row.output + 1 - node.outputs.length }, () => ({ name: row.type, type: row.type, extra: { padded: true } }));
+    const missing = Array.from({ length: row.output + 1 - node.outputs.length }, () => ({
+      name: row.type,
+      type: row.type,
+      extra: { padded: true },
+    }));
     nodes.set(node.id, { ...node, outputs: [...node.outputs, ...missing] });
   }
   return true;
@@ -245,9 +267,16 @@ function settled(nodes: Map<NodeId, GraphNode>, links: ReadonlyMap<string, Link>
   return made;
 }
 
-function settledPorts(ports: readonly Slot[], links: ReadonlyMap<string, Link>, end: "from" | "to", border: NodeId): readonly Slot[] {
+function settledPorts(
+  ports: readonly Slot[],
+  links: ReadonlyMap<string, Link>,
+  end: "from" | "to",
+  border: NodeId,
+): readonly Slot[] {
   return ports.map((slot, place) => {
-    const now = [...links.values()].flatMap((link) => (link[end] === border && (end === "from" ? link.output : link.input) === place ? link.id : []));
+    const now = [...links.values()].flatMap((link) =>
+      link[end] === border && (end === "from" ? link.output : link.input) === place ? link.id : [],
+    );
     return sameIds(now, fileOf(slot)?.linkIds) ? slot : { ...slot, extra: { ...slot.extra, was: now } };
   });
 }
@@ -255,5 +284,7 @@ function settledPorts(ports: readonly Slot[], links: ReadonlyMap<string, Link>, 
 /** Whether a file's list names exactly these links, in whatever order. */
 export function sameIds(now: readonly string[], listed: Json | undefined): boolean {
   const ids = listOf(listed).map(idOf);
-  return ids.length === now.length && (now.length < 2 ? ids[0] === now[0] : new Set([...ids, ...now]).size === now.length);
+  return (
+    ids.length === now.length && (now.length < 2 ? ids[0] === now[0] : new Set([...ids, ...now]).size === now.length)
+  );
 }

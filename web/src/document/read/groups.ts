@@ -10,7 +10,10 @@ export interface Box {
   readonly height: number;
 }
 
-export function readGroups(entries: readonly Json[], nodes: ReadonlyMap<NodeId, GraphNode>): { groups: Map<GroupId, Group>; left: Left[] } {
+export function readGroups(
+  entries: readonly Json[],
+  nodes: ReadonlyMap<NodeId, GraphNode>,
+): { groups: Map<GroupId, Group>; left: Left[] } {
   const groups = new Map<GroupId, Group>();
   const left: Left[] = [];
   for (const [at, entry] of entries.entries()) {
@@ -47,6 +50,7 @@ export function inside(box: Box, nodes: ReadonlyMap<NodeId, GraphNode>): readonl
 export function boundsOf(value: Json | undefined): Box | undefined {
   const list = isObject(value) ? ["0", "1", "2", "3"].map((key) => value[key]) : listOf(value);
   const [x, y, width, height] = list;
-  if (typeof x !== "number" || typeof y !== "number" || typeof width !== "number" || typeof height !== "number") return undefined;
+  if (typeof x !== "number" || typeof y !== "number" || typeof width !== "number" || typeof height !== "number")
+    return undefined;
   return { x, y, width, height };
 }

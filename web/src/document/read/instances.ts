@@ -34,7 +34,8 @@ export function proxyName(inner: NodeId, widget: string): string {
 export function widgetInputs(definition: Graph): readonly string[] {
   const fed = new Set<number>();
   for (const link of definition.links.values()) {
-    if (link.from === INPUTS && definition.nodes.get(link.to)?.inputs[link.input]?.widget !== undefined) fed.add(link.output);
+    if (link.from === INPUTS && definition.nodes.get(link.to)?.inputs[link.input]?.widget !== undefined)
+      fed.add(link.output);
   }
   return definition.inputs.flatMap((slot, place) => (fed.has(place) ? slot.name : []));
 }

@@ -2,7 +2,24 @@
 import { isObject, listOf, member, objectOf, withEntry } from "../json";
 import { byId, unwrap, VERSION } from "../nativeForm";
 import { DocumentError } from "../problems";
-import { OUTPUTS, INPUTS, ROOT, type FormField, type Graph, type GraphId, type GraphNode, type Group, type Json, type JsonObject, type Link, type Mode, type NodeId, type Slot, type Specs, type Workflow } from "../types";
+import {
+  OUTPUTS,
+  INPUTS,
+  ROOT,
+  type FormField,
+  type Graph,
+  type GraphId,
+  type GraphNode,
+  type Group,
+  type Json,
+  type JsonObject,
+  type Link,
+  type Mode,
+  type NodeId,
+  type Slot,
+  type Specs,
+  type Workflow,
+} from "../types";
 import { placesOf } from "../widgets";
 import { slotKey } from "../write/native";
 import { DEFAULT_WIDTH, valuesAt } from "./nodes";
@@ -10,14 +27,18 @@ import { DEFAULT_WIDTH, valuesAt } from "./nodes";
 /** Raises `DocumentError` when a newer version wrote the document. */
 export function readNative(data: JsonObject, specs: Specs): Workflow {
   if (typeof data.safelight !== "number" || data.safelight > VERSION) {
-    throw new DocumentError(`the workflow is of version ${String(data.safelight)}, this editor reads version ${VERSION}`);
+    throw new DocumentError(
+      `the workflow is of version ${String(data.safelight)}, this editor reads version ${VERSION}`,
+    );
   }
   const { safelight: _version, definitions, form, ...root } = data as JsonObject & { safelight: number };
   const graphs = new Map<GraphId, Graph>([[ROOT, readGraph(ROOT, root as JsonObject, specs)]]);
   for (const [id, entry] of Object.entries(objectOf(definitions))) {
     if (id !== ROOT && isObject(entry)) graphs.set(id, readGraph(id, entry, specs));
   }
-  const fields = listOf(form).flatMap((one): FormField[] => (isObject(one) && typeof one.node === "string" ? [one as unknown as FormField] : []));
+  const fields = listOf(form).flatMap((one): FormField[] =>
+    isObject(one) && typeof one.node === "string" ? [one as unknown as FormField] : [],
+  );
   const others = unknown(root as JsonObject, ["nodes", "view", "meta"]);
   return { graphs, form: fields, extra: { form: "native", ...(others && { native: others }) } };
 }
@@ -33,8 +54,11 @@ function readGraph(id: GraphId, data: JsonObject, specs: Specs): Graph {
   }
   const inputs = listOf(data.inputs).map(readSlot);
   const outputs = listOf(data.outputs).map(readSlot);
-  const groups = Object.keys(objectOf(view.groups)).map((key) => readGroup(key, objectOf(member(view.groups, key)), nodes));
-  const others = id === ROOT ? undefined : unknown(data, ["nodes", "view", "meta", "name", "inputs", "outputs", "exits"]);
+  const groups = Object.keys(objectOf(view.groups)).map((key) =>
+    readGroup(key, objectOf(member(view.groups, key)), nodes),
+  );
+  const others =
+    id === ROOT ? undefined : unknown(data, ["nodes", "view", "meta", "name", "inputs", "outputs", "exits"]);
   const look = unknown(view, ["nodes", "links", "groups"]);
   return {
     id,
@@ -89,7 +113,12 @@ function readNode(id: NodeId, entry: Json, place: JsonObject, specs: Specs): Gra
 }
 
 /** Values known by their places alone get names once their type is known. */
-function named(values: Record<string, Json>, type: string, inputs: readonly Slot[], specs: Specs): Record<string, Json> {
+function named(
+  values: Record<string, Json>,
+  type: string,
+  inputs: readonly Slot[],
+  specs: Specs,
+): Record<string, Json> {
   const spec = specs.get(type);
   const names = Object.keys(values);
   if (spec === undefined || names.length === 0 || !names.every((name) => /^#\d+$/.test(name))) return values;
@@ -126,7 +155,13 @@ function readGroup(id: string, entry: JsonObject, nodes: ReadonlyMap<NodeId, Gra
   };
 }
 
-function readLinks(data: JsonObject, entries: JsonObject, nodes: ReadonlyMap<NodeId, GraphNode>, inputs: readonly Slot[], outputs: readonly Slot[]): Map<string, Link> {
+function readLinks(
+  data: JsonObject,
+  entries: JsonObject,
+  nodes: ReadonlyMap<NodeId, GraphNode>,
+  inputs: readonly Slot[],
+  outputs: readonly Slot[],
+): Map<string, Link> {
   const links = new Map<string, Link>();
   const looks = objectOf(member(data.view, "links"));
   const add = (value: Json | undefined, to: NodeId, input: number) => {

@@ -62,13 +62,16 @@ export function padded(node: GraphNode, spec: NodeSpec | undefined): GraphNode {
   const named = Array.isArray(saved) ? fromList(node, spec, saved as readonly Json[]) : fromObject(node, spec, saved);
   if (spec === undefined) return { ...node, ...named };
   const has = new Set(node.inputs.map((slot) => slot.name));
-  const inputs = spec.inputs.filter((input) => input.group !== "hidden" && !input.widget && !input.type.startsWith("COMFY_") && !has.has(input.name));
+  const inputs = spec.inputs.filter(
+    (input) => input.group !== "hidden" && !input.widget && !input.type.startsWith("COMFY_") && !has.has(input.name),
+  );
   const outputs = spec.outputs.slice(node.outputs.length);
   return {
     ...node,
     ...named,
     inputs: inputs.length === 0 ? node.inputs : [...node.inputs, ...inputs.map((one) => missing(one.name, one.type))],
-    outputs: outputs.length === 0 ? node.outputs : [...node.outputs, ...outputs.map((one) => missing(one.name, one.type))],
+    outputs:
+      outputs.length === 0 ? node.outputs : [...node.outputs, ...outputs.map((one) => missing(one.name, one.type))],
   };
 }
 
@@ -76,8 +79,15 @@ function missing(name: string, type: string): Slot {
   return { name, type, extra: { padded: true } };
 }
 
-function fromList(node: GraphNode, spec: NodeSpec | undefined, list: readonly Json[]): Pick<GraphNode, "values" | "extra"> {
-  const places = node.type === "PrimitiveNode" ? list.map((_, place) => PRIMITIVE_PLACES[place] ?? placeName(place)) : placesOf(spec, node.inputs, list);
+function fromList(
+  node: GraphNode,
+  spec: NodeSpec | undefined,
+  list: readonly Json[],
+): Pick<GraphNode, "values" | "extra"> {
+  const places =
+    node.type === "PrimitiveNode"
+      ? list.map((_, place) => PRIMITIVE_PLACES[place] ?? placeName(place))
+      : placesOf(spec, node.inputs, list);
   return { values: valuesAt(places, list), extra: { ...node.extra, ...(places.length > 0 && { places }) } };
 }
 
@@ -89,7 +99,11 @@ export function valuesAt(places: readonly (string | null)[], list: readonly Json
   return values;
 }
 
-function fromObject(node: GraphNode, spec: NodeSpec | undefined, saved: Json | undefined): Pick<GraphNode, "values" | "extra"> {
+function fromObject(
+  node: GraphNode,
+  spec: NodeSpec | undefined,
+  saved: Json | undefined,
+): Pick<GraphNode, "values" | "extra"> {
   if (!isObject(saved)) return { values: node.values, extra: node.extra! };
   const widgets = savedWidgets(spec, node.inputs, saved);
   const values: Record<string, Json> = {};

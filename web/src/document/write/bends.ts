@@ -13,7 +13,12 @@ export function writeBends(out: Fields, graph: Graph): void {
   if (bent.length === 0 && before.length === 0) return;
   const tables = bendTables({ ...out, links: fileLinks(graph) });
   const same =
-    before.length === bent.length && bent.every((link) => before.includes(link.id) && sameJson(bendsOf(tables, link.id) as unknown as Json, link.bends as unknown as Json));
+    before.length === bent.length &&
+    bent.every(
+      (link) =>
+        before.includes(link.id) &&
+        sameJson(bendsOf(tables, link.id) as unknown as Json, link.bends as unknown as Json),
+    );
   if (same) return;
   const idle = new Set(listOf(graph.extra?.idleReroutes));
   const rows = new Map<string, Fields>();
@@ -21,7 +26,12 @@ export function writeBends(out: Fields, graph: Graph): void {
     let previous: string | undefined;
     for (const bend of link.bends!) {
       const file = tables.points.get(bend.id);
-      const row = rows.get(bend.id) ?? { ...(file ?? {}), id: file?.id ?? fileId(bend.id), pos: spelledPair(file?.pos, bend.x, bend.y), linkIds: [] };
+      const row = rows.get(bend.id) ?? {
+        ...(file ?? {}),
+        id: file?.id ?? fileId(bend.id),
+        pos: spelledPair(file?.pos, bend.x, bend.y),
+        linkIds: [],
+      };
       if (previous === undefined) delete row.parentId;
       else row.parentId = fileId(previous);
       row.linkIds = [...listOf(row.linkIds), fileId(link.id)];

@@ -3,7 +3,19 @@ import { linkIndex } from "../adjacency";
 import { fileOf, leftOf, withLeft } from "../fileRecords";
 import { fileId, idOf, isObject, listOf, member, objectOf, sameJson } from "../json";
 import { sameIds } from "../read/editor";
-import { ROOT, INPUTS, OUTPUTS, type Graph, type GraphNode, type Json, type JsonObject, type Link, type Slot, type Specs, type Workflow } from "../types";
+import {
+  ROOT,
+  INPUTS,
+  OUTPUTS,
+  type Graph,
+  type GraphNode,
+  type Json,
+  type JsonObject,
+  type Link,
+  type Slot,
+  type Specs,
+  type Workflow,
+} from "../types";
 import { writeBends } from "./bends";
 import { writeGroups } from "./groups";
 import { writeNode } from "./nodes";
@@ -41,7 +53,9 @@ function borderId(entry: Json | undefined, ours: string): Json {
 
 function fresh(graph: Graph, schema1: boolean): JsonObject {
   if (graph.id === ROOT) {
-    const counters: JsonObject = schema1 ? { state: { lastGroupId: 0, lastNodeId: 0, lastLinkId: 0, lastRerouteId: 0 } } : { last_node_id: 0, last_link_id: 0 };
+    const counters: JsonObject = schema1
+      ? { state: { lastGroupId: 0, lastNodeId: 0, lastLinkId: 0, lastRerouteId: 0 } }
+      : { last_node_id: 0, last_link_id: 0 };
     return { ...counters, nodes: [], links: [], groups: [], config: {}, extra: {}, version: schema1 ? 1 : 0.4 };
   }
   return {
@@ -90,7 +104,8 @@ function writeLink(link: Link, asObject: boolean, borders: { inputs: Json; outpu
     const old = listOf(row);
     const now: Json[] = [fileId(link.id), from, link.output, to, link.input, link.type];
     const target = sameJson(link.extra?.was, [link.to, link.input]) || (sameEnd(old[3], to) && old[4] === link.input);
-    const same = old.length >= 5 && idOf(old[0]) === link.id && sameEnd(old[1], from) && old[2] === link.output && target;
+    const same =
+      old.length >= 5 && idOf(old[0]) === link.id && sameEnd(old[1], from) && old[2] === link.output && target;
     return same ? row! : [...now, ...old.slice(6)];
   }
   const out: Fields = { ...(file ?? {}) };
@@ -125,8 +140,14 @@ function slotWriter(index: ReturnType<typeof linkIndex>) {
       else before.push(link.id);
     }
     return {
-      inputs: needed(node.inputs, (place) => feeding.has(place) && node.inputs[place]!.extra?.was !== feeding.get(place)).map((slot, place) => writeInput(slot, feeding.get(place) ?? null)),
-      outputs: needed(node.outputs, (place) => leaving.has(place) && !sameList(node.outputs[place]!, leaving.get(place)!, undefined)).map((slot, place) => writeOutput(slot, leaving.get(place) ?? [], place)),
+      inputs: needed(
+        node.inputs,
+        (place) => feeding.has(place) && node.inputs[place]!.extra?.was !== feeding.get(place),
+      ).map((slot, place) => writeInput(slot, feeding.get(place) ?? null)),
+      outputs: needed(
+        node.outputs,
+        (place) => leaving.has(place) && !sameList(node.outputs[place]!, leaving.get(place)!, undefined),
+      ).map((slot, place) => writeOutput(slot, leaving.get(place) ?? [], place)),
     };
   };
 }
@@ -143,7 +164,11 @@ function writeSlot(slot: Slot): Fields | Json {
   if (file !== undefined && !isObject(file)) return file;
   const out: Fields = { ...file };
   if (file === undefined || (typeof out.name === "string" ? out.name : "") !== slot.name) out.name = slot.name;
-  if (file === undefined || (typeof out.type === "string" ? out.type !== slot.type : !Array.isArray(out.type) && slot.type !== "*")) out.type = slot.type;
+  if (
+    file === undefined ||
+    (typeof out.type === "string" ? out.type !== slot.type : !Array.isArray(out.type) && slot.type !== "*")
+  )
+    out.type = slot.type;
   if (slot.label !== undefined ? out.label !== slot.label : typeof out.label === "string") {
     if (slot.label === undefined) delete out.label;
     else out.label = slot.label;
@@ -157,7 +182,8 @@ function writeInput(slot: Slot, link: string | null): Json {
   const fields = out as Fields;
   const was = slot.extra?.was;
   const same = was !== undefined ? was === link : (idOf(fields.link) ?? null) === link;
-  if (!same || (fileOf(slot) === undefined && fields.link === undefined)) fields.link = link === null ? null : fileId(link);
+  if (!same || (fileOf(slot) === undefined && fields.link === undefined))
+    fields.link = link === null ? null : fileId(link);
   const widget = fields.widget;
   const named = isObject(widget) ? (widget.name ?? fields.name) : undefined;
   if (named !== slot.widget) {
@@ -191,12 +217,17 @@ function inFileOrder(now: readonly string[], listed: Json | undefined): Json {
 }
 
 function writePorts(out: Fields, graph: Graph): void {
-  for (const [key, ports, end] of [["inputs", graph.inputs, "from"], ["outputs", graph.outputs, "to"]] as const) {
+  for (const [key, ports, end] of [
+    ["inputs", graph.inputs, "from"],
+    ["outputs", graph.outputs, "to"],
+  ] as const) {
     const border = end === "from" ? INPUTS : OUTPUTS;
     const found: Json[] = ports.map((slot, place) => {
       const entry = writeSlot(slot);
       if (!isObject(entry)) return entry;
-      const links = [...graph.links.values()].filter((link) => link[end] === border && (end === "from" ? link.output : link.input) === place).map((link) => link.id);
+      const links = [...graph.links.values()]
+        .filter((link) => link[end] === border && (end === "from" ? link.output : link.input) === place)
+        .map((link) => link.id);
       const fields = entry as Fields;
       if (fileOf(slot) === undefined) fields.id = crypto.randomUUID();
       if (!sameList(slot, links, fields.linkIds)) fields.linkIds = inFileOrder(links, fields.linkIds);
@@ -216,7 +247,8 @@ function writeCounters(out: Fields, graph: Graph): void {
   };
   const [node, link, group] = [most(graph.nodes.keys()), most(graph.links.keys()), most(graph.groups.keys())];
   // Raised for what was added only: a file whose own ids are above its counters stays as it is.
-  const added = <T extends { readonly extra?: JsonObject }>(all: Iterable<T>) => [...all].some((one) => fileOf(one) === undefined);
+  const added = <T extends { readonly extra?: JsonObject }>(all: Iterable<T>) =>
+    [...all].some((one) => fileOf(one) === undefined);
   if (added(graph.nodes.values())) raise(out, "last_node_id", node);
   if (added(graph.links.values())) raise(out, "last_link_id", link);
   if (isObject(out.state)) {
@@ -239,6 +271,8 @@ function writeDefinitions(out: Fields, workflow: Workflow, graph: Graph, specs: 
   if (written.length === 0 && !isObject(definitions)) return;
   const before = member(definitions, "subgraphs");
   if (written.length === 0 && !isObject(before)) return;
-  const subgraphs: Json = isObject(before) ? Object.fromEntries(written.map((one) => [String(one.id), one])) : [...listOf(before), ...written];
+  const subgraphs: Json = isObject(before)
+    ? Object.fromEntries(written.map((one) => [String(one.id), one]))
+    : [...listOf(before), ...written];
   out.definitions = { ...objectOf(definitions), subgraphs };
 }

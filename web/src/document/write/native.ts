@@ -4,13 +4,52 @@ import { fileOf } from "../fileRecords";
 import { objectOf, withEntry } from "../json";
 import { byId, VERSION, wrap } from "../nativeForm";
 import { isEditorValue } from "../widgets";
-import { OUTPUTS, INPUTS, ROOT, type Graph, type GraphNode, type Group, type Json, type JsonObject, type Link, type Slot, type Workflow } from "../types";
+import {
+  OUTPUTS,
+  INPUTS,
+  ROOT,
+  type Graph,
+  type GraphNode,
+  type Group,
+  type Json,
+  type JsonObject,
+  type Link,
+  type Slot,
+  type Workflow,
+} from "../types";
 
 type Fields = Record<string, Json>;
 
 /** What the native form has places of its own for; the rest of an ecosystem entry goes along. */
-const NODE_KEYS = new Set(["id", "type", "pos", "size", "order", "mode", "inputs", "outputs", "widgets_values", "title", "color", "bgcolor"]);
-const GRAPH_KEYS = new Set(["id", "name", "nodes", "links", "groups", "inputs", "outputs", "definitions", "last_node_id", "last_link_id", "version", "state", "reroutes"]);
+const NODE_KEYS = new Set([
+  "id",
+  "type",
+  "pos",
+  "size",
+  "order",
+  "mode",
+  "inputs",
+  "outputs",
+  "widgets_values",
+  "title",
+  "color",
+  "bgcolor",
+]);
+const GRAPH_KEYS = new Set([
+  "id",
+  "name",
+  "nodes",
+  "links",
+  "groups",
+  "inputs",
+  "outputs",
+  "definitions",
+  "last_node_id",
+  "last_link_id",
+  "version",
+  "state",
+  "reroutes",
+]);
 
 export function writeNative(workflow: Workflow): JsonObject {
   const root = workflow.graphs.get(ROOT)!;
@@ -54,7 +93,12 @@ function writeGraph(graph: Graph): JsonObject {
   return {
     ...objectOf(graph.extra?.native),
     nodes,
-    ...(graph.id !== ROOT && { name: graph.name, inputs: graph.inputs.map(writeSlot), outputs: graph.outputs.map(writeSlot), exits }),
+    ...(graph.id !== ROOT && {
+      name: graph.name,
+      inputs: graph.inputs.map(writeSlot),
+      outputs: graph.outputs.map(writeSlot),
+      exits,
+    }),
     ...(Object.keys(meta).length > 0 && { meta }),
     view: {
       ...objectOf(graph.extra?.view),
@@ -74,7 +118,8 @@ export function slotKey(slots: readonly Slot[], place: number): string {
 function writeNode(graph: Graph, node: GraphNode, incoming: readonly Link[]): JsonObject {
   const inputs: Fields = {};
   const kept: Fields = {};
-  for (const [name, value] of Object.entries(node.values)) withEntry(isEditorValue(name) ? kept : inputs, name, wrap(value));
+  for (const [name, value] of Object.entries(node.values))
+    withEntry(isEditorValue(name) ? kept : inputs, name, wrap(value));
   for (const link of incoming) {
     const key = slotKey(node.inputs, link.input);
     if (Object.hasOwn(inputs, key)) withEntry(kept, key, inputs[key]!);

@@ -8,7 +8,12 @@ import { controlName, declaredWidgets, filterName, isEditorValue, nestedWidgets,
 
 type Fields = Record<string, Json>;
 
-export function writeNode(workflow: Workflow, node: GraphNode, specs: Specs, slots: { inputs: Json[]; outputs: Json[] }): Json {
+export function writeNode(
+  workflow: Workflow,
+  node: GraphNode,
+  specs: Specs,
+  slots: { inputs: Json[]; outputs: Json[] },
+): Json {
   const file = fileOf(node);
   // An entry that came by way of a native document holds only what that has no place for.
   const out: Fields = file === undefined || file.id === undefined ? { ...fresh(node), ...file } : { ...file };
@@ -19,7 +24,8 @@ export function writeNode(workflow: Workflow, node: GraphNode, specs: Specs, slo
   const definition = workflow.graphs.get(node.type);
   const values = writeValues(node, out.widgets_values, specs.get(node.type), definition);
   if (values !== undefined) out.widgets_values = values;
-  if (node.extra?.proxies !== undefined) out.properties = { ...objectOf(out.properties), proxyWidgets: node.extra.proxies };
+  if (node.extra?.proxies !== undefined)
+    out.properties = { ...objectOf(out.properties), proxyWidgets: node.extra.proxies };
   return out;
 }
 
@@ -50,11 +56,14 @@ function writeView(out: Fields, node: GraphNode, file: JsonObject): void {
   const above = titleAbove(node.type);
   const place = pairOf(file.pos, "x", "y");
   // The same arithmetic as in reading, so that what was not moved compares equal to the last bit.
-  if ((place?.[0] ?? 0) !== node.x || (place?.[1] ?? 0) - above !== node.y) out.pos = spelledPair(file.pos, node.x, node.y + above);
+  if ((place?.[0] ?? 0) !== node.x || (place?.[1] ?? 0) - above !== node.y)
+    out.pos = spelledPair(file.pos, node.x, node.y + above);
   const size = pairOf(file.size, "width", "height");
   const sameWidth = (size?.[0] ?? DEFAULT_WIDTH) === node.width;
-  const sameHeight = size === undefined ? node.height === null : node.height === null || size[1] + above === node.height;
-  if (!sameWidth || !sameHeight) out.size = spelledPair(file.size, node.width, node.height === null ? (size?.[1] ?? 100) : node.height - above);
+  const sameHeight =
+    size === undefined ? node.height === null : node.height === null || size[1] + above === node.height;
+  if (!sameWidth || !sameHeight)
+    out.size = spelledPair(file.size, node.width, node.height === null ? (size?.[1] ?? 100) : node.height - above);
   if (modeOf(file.mode) !== node.mode) out.mode = fileMode(node.mode);
   for (const flag of ["collapsed", "pinned"] as const) {
     if (flagOf(file, flag) === (node[flag] === true)) continue;
@@ -77,7 +86,12 @@ function replace(out: Fields, key: string, value: Json | undefined): void {
 }
 
 /** The saved values with those that changed replaced, or nothing when there is nothing to write. */
-function writeValues(node: GraphNode, saved: Json | undefined, spec: NodeSpec | undefined, definition: Graph | undefined): Json | undefined {
+function writeValues(
+  node: GraphNode,
+  saved: Json | undefined,
+  spec: NodeSpec | undefined,
+  definition: Graph | undefined,
+): Json | undefined {
   if (isObject(saved)) return writeMapping(node, saved);
   const places = listOf(node.extra?.places) as readonly (string | null)[];
   const list = listOf(saved);
@@ -87,7 +101,11 @@ function writeValues(node: GraphNode, saved: Json | undefined, spec: NodeSpec | 
     return list.length === 0 ? undefined : inPlace(node, list, places);
   }
   if (definition !== undefined) return writeInstance(node, definition);
-  if (spec === undefined) return [...inPlace(node, list, places), ...fresh.filter((name) => !isEditorValue(name)).map((name) => node.values[name]!)];
+  if (spec === undefined)
+    return [
+      ...inPlace(node, list, places),
+      ...fresh.filter((name) => !isEditorValue(name)).map((name) => node.values[name]!),
+    ];
   return writeDeclared(node, spec, list);
 }
 
