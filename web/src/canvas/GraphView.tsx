@@ -34,7 +34,7 @@ export interface CameraHandle {
   focus(): void;
 }
 
-export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid"> {
+export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid" | "hand"> {
   readonly document: Document;
   readonly graphId: GraphId;
   readonly specs: Specs;
@@ -43,6 +43,7 @@ export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid">
   readonly services?: WidgetServices;
   readonly readOnly?: boolean;
   readonly snapToGrid?: boolean;
+  readonly hand?: boolean;
   readonly minimap?: boolean;
   readonly showLinks?: boolean;
   readonly ref?: Ref<CameraHandle>;
@@ -60,7 +61,7 @@ export function GraphView(props: GraphViewProps) {
   const mapFrame = useRef<HTMLDivElement>(null);
   const [stage, setStage] = useState<Stage>();
   const latest = useRef<Actions>(undefined as never);
-  latest.current = { ...props, readOnly: props.readOnly === true, snapToGrid: props.snapToGrid === true };
+  latest.current = { ...props, readOnly: props.readOnly === true, snapToGrid: props.snapToGrid === true, hand: props.hand === true };
 
   useLayoutEffect(() => {
     if (host.current === null || grid.current === null || bottom.current === null || top.current === null || world.current === null) return undefined;

@@ -7,6 +7,8 @@ import type { NodeProblem } from "./runView";
 export interface Actions {
   readonly readOnly: boolean;
   readonly snapToGrid: boolean;
+  /** The hand tool: every drag pans. */
+  readonly hand: boolean;
   onOpenSearch(position: Point, client: Point, fromPort?: PortRef): void;
   onOpenSubgraph(id: GraphId, node: NodeId): void;
   onContextMenu(target: Target, position: Point, client: Point): void;

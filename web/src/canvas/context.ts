@@ -59,6 +59,7 @@ export function useUi<T>(pick: (state: UiState) => T): T {
 export function useLinked(id: NodeId): string {
   const { stage } = useView();
   return useSyncExternalStore(stage.ui.subscribe, () => {
+    if (!stage.document.workflow.graphs.has(stage.graphId)) return "";
     const { in: into, out } = stage.document.linksOf(stage.graphId, id);
     return `${into.map((link) => `i${link.input};`).join("")}${out.map((link) => `o${link.output};`).join("")}`;
   });

@@ -18,7 +18,7 @@ export function describe(stage: Stage, id: NodeId): string {
   const { scene } = stage;
   const i = scene.index.get(id);
   const node = i === undefined ? undefined : scene.records[i];
-  if (i === undefined || node === undefined) return "";
+  if (i === undefined || node === undefined || !stage.document.workflow.graphs.has(stage.graphId)) return "";
   const { in: into, out } = stage.document.linksOf(stage.graphId, id);
   const parts = [scene.titles[i] ?? "", say("canvas.nodeLinks", "{inputs} inputs linked, {outputs} output links", { inputs: into.length, outputs: out.length })];
   if (node.mode === "mute") parts.push(say("canvas.muted", "muted"));

@@ -122,8 +122,8 @@ function paintStates({ context, camera, scene, palette }: Picture, seen: number)
       context.fill();
     }
     if (!running && !failed && (flag & (SELECTED | UNKNOWN)) === 0) continue;
-    context.lineWidth = (running || failed || flag & SELECTED ? 2 : 1.25) * line;
-    context.strokeStyle = palette.get(running || failed ? "accent" : flag & SELECTED ? "focus" : "text-quiet");
+    context.lineWidth = (failed || flag & SELECTED ? 2 : 1.25) * line;
+    context.strokeStyle = palette.get(flag & SELECTED ? "focus" : running || failed ? "accent" : "text-quiet");
     if (flag & UNKNOWN && !(flag & SELECTED)) context.setLineDash([6 * line, 4 * line]);
     context.beginPath();
     if (camera.zoom >= TITLES_FROM) context.roundRect(x[i] ?? 0, y[i] ?? 0, w[i] ?? 0, h[i] ?? 0, RADIUS);
@@ -141,7 +141,7 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
   const { x, y, w, flags } = scene;
   // Titles grow a little against the graph when far, so that they can still be read at 22 %.
   const size = Math.min(22, Math.max(13, 7.5 / camera.zoom));
-  const widest = size * 0.56;
+  const widest = size * 0.62;
   context.font = `600 ${size}px ${palette.font}`;
   context.textBaseline = "middle";
   context.fillStyle = palette.get("text");

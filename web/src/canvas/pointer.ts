@@ -83,7 +83,7 @@ export class Pointer {
 
   private choose(context: GestureContext, event: PointerEvent): Gesture | undefined {
     const { stage, actions, start } = context;
-    if (event.button === 1 || this.space) return pan(context, event);
+    if (event.button === 1 || this.space || actions.hand) return pan(context, event);
     const target = hit(stage.scene, start.x, start.y, stage.camera.zoom);
     const touch = event.pointerType === "touch";
     if (target.kind === "empty") {
@@ -269,12 +269,26 @@ export class Pointer {
     event.preventDefault();
     this.cancel();
     const { stage } = this;
+    const byKey = event.target === stage.parts.host && event instanceof PointerEvent && event.pointerType === "" && event.button === 0;
+    if (byKey) return this.menuOfFocused();
     const at = stage.pointOf(event);
     const target = hit(stage.scene, at.x, at.y, stage.camera.zoom);
     if ("id" in target && target.kind !== "groupTitle" && target.kind !== "groupResize" && !stage.selection.current.nodes.has(target.id)) {
       stage.selection.set({ nodes: new Set([target.id]) });
     }
     this.actions().onContextMenu(target, at, { x: event.clientX, y: event.clientY });
+  }
+
+  /** The menu key opens the menu of the node that the keyboard is at. */
+  private menuOfFocused(): void {
+    const { stage } = this;
+    const { focused, current } = stage.selection;
+    const place = focused === undefined ? undefined : stage.scene.box(focused);
+    if (focused === undefined || place === undefined) return;
+    if (!current.nodes.has(focused)) stage.selection.set({ nodes: new Set([focused]) });
+    const screen = stage.camera.toScreen(place.x + 20, place.y + 20);
+    const box = stage.parts.host.getBoundingClientRect();
+    this.actions().onContextMenu({ kind: "title", id: focused }, place, { x: box.left + screen.x, y: box.top + screen.y });
   }
 }
 

@@ -83,8 +83,9 @@ export class Scene {
    * Says whether anything looks different on the canvas: the value of a widget does not.
    */
   update(change: Change): boolean {
-    if (change.graph !== this.graphId) return false;
-    const graph = this.graph;
+    const graph = this.document.workflow.graphs.get(this.graphId);
+    // The graph on screen may have been taken away, by an undo too: whoever shows it will go elsewhere.
+    if (change.graph !== this.graphId || graph === undefined) return false;
     if (this.face[0] !== graph.inputs || this.face[1] !== graph.outputs) {
       this.rebuild();
       return true;

@@ -100,6 +100,7 @@ export class Stage {
   }
 
   private changed(change: Change): void {
+    if (!this.document.workflow.graphs.has(this.graphId)) return;
     const { generation } = this.scene;
     const differs = this.scene.update(change);
     // Another graph's interface may be that of a subgraph node here.

@@ -140,6 +140,9 @@ await undo();
 await drag(await port("5", "input1"), await port("5", "input2"));
 same("a link moves to another input", (await links()).filter((one) => one.includes(">5.")).sort(), ["1.0>5.0", "2.0>5.2", "4.0>5.3"]);
 await undo();
+await drag(await port("2", "output0"), await port("3", "output0"), ["Shift"]);
+same("Shift moves all wires of an output to another", (await links()).filter((one) => one.includes(">5.1")), ["3.0>5.1"]);
+await undo();
 await calls();
 await drag(await port("5", "output0"), await screen(1100, 700));
 same("a link dropped on nothing asks for a node", (await calls()).map((one) => [one[0], one[3]]), [["search", { node: "5", side: "output", index: 0 }]]);
@@ -182,12 +185,96 @@ await page.keyboard.press("Enter");
 same("a combo is searched and chosen by keys", (await node("5")).values.sampler_name, "euler");
 await page.evaluate(() => window.page.document.goTo(0));
 
+await page.locator('[data-node="3"] textarea').click();
+await page.keyboard.type("a embedding:b");
+await page.locator(".completions [role=option]").first().waitFor();
+await page.keyboard.press("Enter");
+await settle(100);
+same("completion puts the word in place", (await node("3")).values.text, "a embedding:best");
+await page.evaluate(() => window.page.document.goTo(0));
+const dice = page.locator('[data-node="5"] [data-kind="seed"] .small');
+await dice.first().click();
+same("the dice gives another seed", (await node("5")).values.seed !== 1, true);
+await dice.nth(1).click();
+same("what becomes of the seed is kept beside it", (await node("5")).values["seed:control"], "increment");
+await page.evaluate(() => window.page.document.goTo(0));
+
 // Title.
 await page.mouse.dblclick((await title("4")).x, (await title("4")).y);
 await page.keyboard.type("Paper");
 await page.keyboard.press("Enter");
 same("double click renames", (await node("4")).title, "Paper");
 await undo();
+
+// The camera, and what else a pointer does.
+const anchor = await page.evaluate(() => window.page.camera.current.toGraph({ x: 500, y: 300 }));
+await page.mouse.move(500, 300);
+await page.mouse.wheel(0, -200);
+await settle(100);
+const kept = await page.evaluate(() => window.page.camera.current.toGraph({ x: 500, y: 300 }));
+same("the wheel zooms at the pointer", [Math.round(kept.x - anchor.x), Math.round(kept.y - anchor.y), (await page.evaluate(() => window.page.camera.current.zoom)) > 0.8], [0, 0, true]);
+const corner4 = await page.evaluate(() => window.page.camera.current.view);
+await page.mouse.move(500, 300);
+await page.mouse.down({ button: "middle" });
+await page.mouse.move(560, 330, { steps: 3 });
+await page.mouse.up({ button: "middle" });
+const panned = await page.evaluate(() => [window.page.camera.current.view, window.page.camera.current.zoom]);
+same("the middle button pans", [Math.round((corner4.x - panned[0].x) * panned[1]), Math.round((corner4.y - panned[0].y) * panned[1])], [60, 30]);
+await page.evaluate(() => window.page.camera.current.fit());
+await settle(500);
+const small = await page.evaluate(() => document.querySelector('[data-node="4"]').getBoundingClientRect().toJSON());
+await drag({ x: small.right - 4, y: small.bottom - 4 }, { x: small.right + 60, y: small.bottom + 40 });
+same("the corner resizes", (await node("4")).width > 360 && (await steps()) === 1, true);
+await undo();
+const four = await node("4");
+const fold = await screen(four.x + 14, four.y + 15);
+await page.mouse.click(fold.x, fold.y);
+same("the triangle collapses", (await node("4")).collapsed, true);
+await undo();
+const wire = await page.evaluate(() => {
+  const [from, to] = ["6", "7"].map((id) => window.page.document.node("", id));
+  return { x: (from.x + from.width + to.x) / 2, y: from.y + 30 + 6 + 12 };
+});
+const onWire = await screen(wire.x, wire.y);
+await page.mouse.dblclick(onWire.x, onWire.y);
+same("a double click bends a link", await page.evaluate(() => [...window.page.document.graph("").links.values()].find((link) => link.to === "7").bends?.length), 1);
+await drag(onWire, { x: onWire.x, y: onWire.y + 60 });
+same("the bend is dragged", await page.evaluate((y) => [...window.page.document.graph("").links.values()].find((link) => link.to === "7").bends[0].y > y + 20, wire.y), true);
+await page.evaluate(() => window.page.document.goTo(0));
+await page.evaluate(() => window.page.document.apply({ do: "putGroups", graph: "", groups: [{ id: "1", title: "Prompts", x: 330, y: -120, width: 520, height: 600, members: ["2", "3"] }] }, "Group"));
+const two = await node("2");
+const bar = await screen(420, -105);
+await drag(bar, { x: bar.x + 40, y: bar.y });
+same("a group takes its members along", [(await node("2")).x > two.x, (await node("4")).x === four.x, await steps()], [true, true, 2]);
+await undo();
+await drag(await title("4"), { x: (await title("4")).x, y: (await title("4")).y - 300 });
+same("who is dropped into a group belongs to it", await page.evaluate(() => window.page.document.graph("").groups.get("1").members), ["2", "3", "4"]);
+await page.mouse.dblclick(bar.x, bar.y);
+await page.keyboard.type("Words");
+await page.keyboard.press("Enter");
+same("a double click renames a group", await page.evaluate(() => window.page.document.graph("").groups.get("1").title), "Words");
+await page.evaluate(() => window.page.document.goTo(0));
+await calls();
+await page.mouse.click((await title("7")).x, (await title("7")).y, { button: "right" });
+same("the right button asks for a menu", (await calls()).map((one) => [one[0], one[1]]), [["menu", { kind: "title", id: "7" }]]);
+const cdp = await page.context().newCDPSession(page);
+const touch = (type, points) => cdp.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y, id]) => ({ x, y, id })) });
+const before4 = await page.evaluate(() => window.page.camera.current.zoom);
+await touch("touchStart", [[300, 700, 0]]);
+await touch("touchStart", [[300, 700, 0], [500, 700, 1]]);
+await touch("touchMove", [[250, 700, 0], [550, 700, 1]]);
+await touch("touchEnd", []);
+await settle(200);
+same("two fingers zoom", Math.abs((await page.evaluate(() => window.page.camera.current.zoom)) / before4 - 1.5) < 0.05, true);
+const view5 = await page.evaluate(() => window.page.camera.current.view);
+await touch("touchStart", [[300, 850, 0]]);
+await touch("touchMove", [[340, 850, 0]]);
+await touch("touchMove", [[380, 850, 0]]);
+await touch("touchEnd", []);
+await settle(200);
+same("one finger pans", (await page.evaluate(() => window.page.camera.current.view)).x < view5.x, true);
+await page.evaluate(() => window.page.camera.current.fit());
+await settle(500);
 
 // Keyboard alone.
 await page.locator(".graph").focus();
@@ -232,6 +319,24 @@ for (const theme of ["dark", "light"]) {
   await settle();
   await page.screenshot({ path: join(values.shots, `canvas-${theme}-fit.png`) });
 }
+
+// A list of many, and pictures.
+const many = { ...objectInfo, CheckpointLoaderSimple: { ...objectInfo.CheckpointLoaderSimple, input: { required: { ckpt_name: [Array.from({ length: 3000 }, (_, n) => `model-${n}.safetensors`)] } } } };
+await page.evaluate(([workflow, info]) => window.page.open(workflow, info), [example, many]);
+await settle();
+await page.locator('[data-node="1"] .combo').click();
+same("a long list holds the rows in view alone", (await page.locator("[role=option]").count()) < 40, true);
+await page.keyboard.press("PageDown");
+await page.keyboard.type("2999");
+await page.keyboard.press("Enter");
+same("and its last one is found", (await node("1")).values.ckpt_name, "model-2999.safetensors");
+const inpaint = JSON.parse(readFileSync(fileURLToPath(new URL("../../../workflows/inpaint.json", import.meta.url)), "utf8"));
+await open(JSON.stringify(inpaint));
+const loader = String(inpaint.nodes.find((one) => one.type === "LoadImage").id);
+await page.locator(`[data-node="${loader}"] input[type=file]`).setInputFiles({ name: "cat.png", mimeType: "image/png", buffer: Buffer.from("x") });
+await settle(100);
+same("an uploaded picture becomes the value", (await node(loader)).values.image, "up/cat.png");
+same("an unknown type shows its values and takes none", await page.locator(".node[data-unknown] .raw").count() > 0 && (await page.locator(".node[data-unknown] .widget :is(input, textarea, select)").count()) === 0, true);
 
 same("the page reports no errors", errors, []);
 await close();

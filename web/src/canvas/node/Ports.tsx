@@ -15,18 +15,20 @@ interface PortsProps {
 export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsProps) {
   const collapsed = isSmall(node);
   const bare = layout.widgets.filter((row) => row.slot < 0 && row.kind !== "raw");
+  const sockets = node.inputs.some((slot) => slot.widget === undefined);
+  const half = sockets && node.outputs.length > 0;
   return (
     <>
       {node.inputs.map((slot, index) => (
-        <Port key={`i${index}`} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!collapsed && slot.widget === undefined} />
+        <Port key={`i${index}`} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!collapsed && slot.widget === undefined} half={half} />
       ))}
       {node.outputs.map((slot, index) => (
-        <Port key={`o${index}`} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!collapsed} />
+        <Port key={`o${index}`} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!collapsed} half={half} />
       ))}
       {bare.map((row) => (
         <Port
           key={`w${row.spec.name}`} side="input" index={-1 - layout.widgets.indexOf(row)} slot={{ name: row.spec.name, type: row.spec.type, widget: row.spec.name }}
-          y={row.portY} linked={false} tab={tab} named={false}
+          y={row.portY} linked={false} tab={tab} named={false} half={half}
         />
       ))}
     </>
@@ -41,9 +43,11 @@ interface PortProps {
   readonly linked: boolean;
   readonly tab: number;
   readonly named: boolean;
+  /** True when names stand on both sides and share the width. */
+  readonly half: boolean;
 }
 
-const Port = memo(function Port({ side, index, slot, y, linked, tab, named }: PortProps) {
+const Port = memo(function Port({ side, index, slot, y, linked, tab, named, half }: PortProps) {
   const name = slot.label ?? slot.name;
   const words = { name, type: slot.type, state: linked ? say("canvas.portLinked", "linked") : say("canvas.portFree", "free") };
   const label = side === "input" ? say("canvas.input", "Input {name}, {type}, {state}", words) : say("canvas.output", "Output {name}, {type}, {state}", words);
@@ -55,6 +59,7 @@ const Port = memo(function Port({ side, index, slot, y, linked, tab, named }: Po
       tabIndex={tab}
       data-side={side}
       data-port={`${side}${index}`}
+      data-half={half ? "" : undefined}
       data-quiet={quiet ? "" : undefined}
       aria-label={label}
       title={`${name} · ${slot.type}`}

@@ -54,7 +54,11 @@ const page = {
           <GraphView
             key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly}
             onOpenSearch={note("search")} onOpenSubgraph={note("subgraph")} onContextMenu={note("menu")} onOpenImage={note("image")} onFix={note("fix")}
-            services={{ countTokens: (words) => Promise.resolve({ count: words.split(/\s+/).filter(Boolean).length, limit: 77 }) }}
+            services={{
+              complete: (word) => Promise.resolve(word.startsWith("embedding:") ? [{ insert: "embedding:best", label: "best", detail: "embedding" }] : []),
+              upload: (file) => Promise.resolve(`up/${file.name}`),
+              countTokens: (words) => Promise.resolve({ count: words.split(/\s+/).filter(Boolean).length, limit: 77 }),
+            }}
           />
         </StrictMode>,
       ),
