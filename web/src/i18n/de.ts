@@ -315,4 +315,11 @@ export const de: Readonly<Record<string, string>> = {
   "step.unpack": "Untergraph auflösen",
   subgraph: "Untergraph",
   "canvas.nodeFailed": "{title} ist gescheitert: {message}",
+  "link.copied": "Der Link: {link}",
+  "link.copy": "Link zu diesem Formular kopieren",
+  "recipe.model": "Modell",
+  "recipe.settings": "Einstellungen",
+  "recipe.text": "Text",
+  "run.auto": "Bei jeder Änderung starten, an oder aus",
+  "run.auto.on": "Bei jeder Änderung",
 };

@@ -1,8 +1,9 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Store, useStore } from "../client/store";
 import { t } from "../i18n";
 import { Icon } from "./icons";
 import { openAddress } from "./opening";
+import type { RecipeLine } from "./recipe";
 
 export interface Shown {
   readonly url: string;
@@ -18,6 +19,34 @@ export function showPictures(pictures: readonly Shown[], at = 0): void {
 export function Lightbox() {
   const shown = useStore(open);
   return shown ? <Open {...shown} /> : null;
+}
+
+/** The recipe that the picture carries. */
+function Recipe({ url }: { readonly url: string }) {
+  const [lines, setLines] = useState<readonly RecipeLine[]>([]);
+  useEffect(() => {
+    let gone = false;
+    setLines([]);
+    const read = async (): Promise<void> => {
+      const { recipeOf } = await import("./recipe");
+      const found = await recipeOf(await (await fetch(url)).blob());
+      if (!gone) setLines(found);
+    };
+    read().catch(() => undefined); // a picture without a recipe is a picture all the same
+    return () => {
+      gone = true;
+    };
+  }, [url]);
+  return (
+    <dl className="recipe">
+      {lines.map((line) => (
+        <div key={line.name + line.value}>
+          <dt>{line.name}</dt>
+          <dd>{line.value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
 }
 
 function Open({ pictures, at }: { readonly pictures: readonly Shown[]; readonly at: number }) {
@@ -68,7 +97,10 @@ function Open({ pictures, at }: { readonly pictures: readonly Shown[]; readonly 
           <Icon name="right" />
         </button>
       )}
-      <footer className="small">{t("picture.of", "{at} of {count}", { at: at + 1, count: pictures.length })}</footer>
+      <footer className="small">
+        <Recipe url={picture.url} />
+        {pictures.length > 1 && <p>{t("picture.of", "{at} of {count}", { at: at + 1, count: pictures.length })}</p>}
+      </footer>
     </dialog>
   );
 }

@@ -4,12 +4,12 @@ import { refreshQueue } from "../client/queue";
 import { App } from "./App";
 import { reportErrorsTo } from "./commands";
 import { loadSpecs } from "./documents";
-import { restore } from "./keeping";
+import { openSaved, restore } from "./keeping";
 import { loadPreferences } from "./preferences";
-import { recallJobs, socket } from "./running";
+import { followForAutoRun, recallJobs, socket } from "./running";
 import { openTemplate } from "./templates";
 import { sayError } from "./toasts";
-import { tabs } from "./workspace";
+import { active, tabs, type Tab } from "./workspace";
 
 let started: Promise<void> | undefined;
 
@@ -21,10 +21,29 @@ async function start(): Promise<void> {
   const restored = await restore(id);
   // A newcomer meets a form that works, over the model that ships.
   if (restored === 0) await openTemplate("text_to_image", "form").catch(sayError);
+  await openLinked();
   for (const tab of tabs.get()) recallJobs(tab);
+  const followed = new WeakSet<Tab>();
+  const follow = (): void => {
+    for (const tab of tabs.get()) {
+      if (followed.has(tab)) continue;
+      followed.add(tab);
+      followForAutoRun(tab);
+    }
+  };
+  tabs.subscribe(follow);
+  follow();
   socket.start(id);
   socket.connection.subscribe(refreshQueue);
   refreshQueue();
+}
+
+/** `/?open=name.json`: a saved workflow as a form. */
+async function openLinked(): Promise<void> {
+  const wanted = new URLSearchParams(location.search).get("open");
+  if (wanted === null) return;
+  history.replaceState(null, "", "/");
+  await openSaved(wanted).then(() => active.get()?.view.set("form"), sayError);
 }
 
 export function Start() {

@@ -7,6 +7,7 @@ import { Icon, Mark } from "./icons";
 import { closeTab } from "./keeping";
 import { showMenu } from "./Menu";
 import { batchCount } from "./actions";
+import { autoRun } from "./running";
 import { useRevision } from "./useDocument";
 import { active, isUnsaved, tabs, type Tab, type View } from "./workspace";
 
@@ -90,8 +91,14 @@ function RunBox() {
   const [text, setText] = useState(String(count));
   const { running, waiting } = useStore(queue);
   const busy = running.length + waiting.length;
+  const auto = useStore(autoRun);
   return (
     <div className="runbox">
+      {auto && (
+        <button className="button tiny on" onClick={() => autoRun.set(false)}>
+          {t("run.auto.on", "At each change")} <Icon name="close" />
+        </button>
+      )}
       <span className="queuestate quiet small" role="status">
         {busy > 0 ? t("queue.state", "{count} in the queue", { count: busy }) : ""}
       </span>

@@ -13,7 +13,7 @@ import * as nodes from "./nodeCommands";
 import { chooseFiles, downloadText } from "./opening";
 import { openTemplate } from "./templates";
 import { PANELS, panel, type PanelId } from "./Rail";
-import { cancelRun, queueTab } from "./running";
+import { autoRun, cancelRun, queueTab } from "./running";
 import { preference, setPreference } from "./preferences";
 import { say } from "./toasts";
 import { active, openTab, prefixOf, specs, tabs, TOP, type Tab } from "./workspace";
@@ -54,6 +54,8 @@ export function registerAll(): void {
     { id: "run.front", title: t("run.front", "Run before all that waits"), keys: ["Ctrl+Shift+Enter"], enabled: hasTab, run: () => queueTab(tab(), { count: batchCount.get(), front: true }) },
     { id: "run.cancel", title: t("run.cancel", "Cancel the run"), keys: ["Ctrl+Alt+Enter"], run: cancelRun },
     { id: "run.selected", title: t("run.selected", "Run what the selected nodes need"), enabled: nodes.hasNodes, run: () => queueTab(tab(), { only: [...tab().selection.current.nodes].map((id) => prefixOf(tab().place.get()) + id) }) },
+    { id: "run.auto", title: t("run.auto", "Run at each change, on or off"), enabled: hasTab, run: () => autoRun.update((on) => !on) },
+    { id: "workflow.link", title: t("link.copy", "Copy a link to this form"), enabled: () => active.get()?.path.get() != null, run: copyLink },
     { id: "queue.clear", title: t("queue.clear", "Clear the queue"), run: clearWaiting },
     { id: "queue.pause", title: t("queue.pause", "Pause or go on with the queue"), run: () => pauseQueue(!queue.get().paused) },
 
@@ -110,6 +112,13 @@ export function registerAll(): void {
       return { id: `panel.${one.id}`, title: t("panel.show", "Panel: {name}", { name: one.title() }), ...(key ? { keys: [key] } : {}), run: () => toggle(one.id) };
     }),
   );
+}
+
+/** A link that opens the saved workflow as a form, for whoever may use this server. */
+async function copyLink(): Promise<void> {
+  const link = `${location.origin}/?open=${encodeURIComponent(tab().path.get() ?? "")}`;
+  await navigator.clipboard?.writeText(link).catch(() => undefined);
+  say(t("link.copied", "The link: {link}", { link }));
 }
 
 function step(by: number): void {

@@ -1,4 +1,5 @@
 import { t } from "../i18n";
+import { specOf } from "../document/shown";
 import { ROOT, type FormField, type GraphNode, type InputSpec, type NodeSpec, type Specs, type Workflow } from "../document/types";
 
 export interface ShownField {
@@ -22,7 +23,7 @@ export function formFields(workflow: Workflow, specs: Specs): readonly ShownFiel
   const shown: ShownField[] = [];
   for (const field of chosen) {
     const node = root.nodes.get(field.node);
-    const spec = node && specs.get(node.type);
+    const spec = node && specOf(workflow, node, specs);
     const input = spec?.inputs.find((one) => one.name === field.input);
     if (!node || !spec || !input?.widget || isLinked(workflow, node, input.name)) continue;
     shown.push({ field, node, spec, input, label: field.label ?? labelOf(node, spec, input, chosen), kind: kindOf(input) });
@@ -35,7 +36,7 @@ function guessed(workflow: Workflow, specs: Specs): readonly FormField[] {
   const needed = neededNodes(workflow, specs);
   for (const node of workflow.graphs.get(ROOT)?.nodes.values() ?? []) {
     if (node.mode !== "always" || !needed.has(node.id)) continue;
-    for (const input of specs.get(node.type)?.inputs ?? []) {
+    for (const input of specOf(workflow, node, specs)?.inputs ?? []) {
       if (!input.widget || input.group === "hidden") continue;
       // All of the noise is no choice: it is only one where a picture is changed.
       if (input.name === "denoise" && (node.values.denoise ?? 1) === 1) continue;

@@ -1,4 +1,5 @@
 import type { Target } from "../canvas/hit";
+import { specOf } from "../document/shown";
 import { ROOT, type NodeId } from "../document/types";
 import { t } from "../i18n";
 import { allCommands, keysOf, runCommand } from "./commands";
@@ -26,7 +27,7 @@ function command(id: string, separated = false): MenuItem {
 function formItems(tab: Tab, id: NodeId): readonly MenuItem[] {
   if (tab.place.get().graph !== ROOT) return [];
   const node = tab.document.node(ROOT, id);
-  const inputs = (node && specs.get()?.get(node.type)?.inputs.filter((input) => input.widget && input.group !== "hidden")) ?? [];
+  const inputs = (node && specOf(tab.document.workflow, node, specs.get() ?? new Map())?.inputs.filter((input) => input.widget && input.group !== "hidden")) ?? [];
   return inputs.slice(0, 12).map((input, at) => ({
     label: isInForm(tab, id, input.name) ? t("form.remove", "Not in the form: {name}", { name: input.name }) : t("form.add", "In the form: {name}", { name: input.name }),
     separated: at === 0,

@@ -3,6 +3,7 @@ import { ServerError } from "../client/http";
 import { readWorkflow, writeWorkflow, writtenAt } from "../client/files";
 import { openWindows } from "../client/identity";
 import { Store } from "../client/store";
+import { commandFromText, commandToText } from "../document/journal";
 import type { Command, HistoryStep } from "../document/types";
 import { t } from "../i18n";
 import { watch } from "./checking";
@@ -83,7 +84,7 @@ async function flush(tab: Tab, log: Log): Promise<void> {
   log.revision = revision;
   try {
     if (log.count + done.length > LONGEST_LOG) return await rebase(tab);
-    for (const command of done) await addStep(tab.key, log.count++, JSON.stringify(command));
+    for (const command of done) await addStep(tab.key, log.count++, commandToText(command));
   } catch {
     // Without a journal there is still the server.
   }
@@ -196,7 +197,7 @@ export async function restore(window: string): Promise<number> {
       const workflow = await openBlob(new Blob([entry.text]));
       const unsaved = entry.commands.length > 0 || !entry.saved;
       const tab = openTab(workflow, { ...entry, saved: !unsaved });
-      for (const command of entry.commands) tab.document.apply(JSON.parse(command) as Command, t("step.restored", "Restored"));
+      for (const command of entry.commands) tab.document.apply(commandFromText(command), t("step.restored", "Restored"));
       const version = entry.path === null ? undefined : await writtenAt(entry.path);
       if (version !== undefined) versions.set(tab.key, version);
       await keep(tab);

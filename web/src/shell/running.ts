@@ -2,12 +2,14 @@ import { ask, ServerError } from "../client/http";
 import { randomId } from "../client/identity";
 import { interrupt, refreshQueue } from "../client/queue";
 import { LiveSocket } from "../client/socket";
+import { Store } from "../client/store";
 import { t } from "../i18n";
+import { exactText } from "../document/exact";
 import type { Prompt } from "../document/prompt";
 import type { Command, NodeId, Specs } from "../document/types";
 import { signaturesOf } from "./checking";
 import { afterRun, fileOf, promptOf } from "./documents";
-import { say } from "./toasts";
+import { say, sayError } from "./toasts";
 import { active, specs, tabs, type Tab } from "./workspace";
 
 interface Accepted {
@@ -50,7 +52,7 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
       ...(how.only ? { partial_execution_targets: how.only.map((id) => (`${id}:preview` in prompt ? `${id}:preview` : id)) } : {}),
     };
     try {
-      const accepted = await ask<Accepted>("POST /prompt", { body: body as never });
+      const accepted = await ask<Accepted>("POST /prompt", { body: asJson(exactText(tab.document.workflow, body)) as never });
       tab.run.queued(accepted.prompt_id, Object.keys(prompt), accepted.node_errors, signaturesOf(prompt).values());
       remember(tab, accepted.prompt_id);
     } catch (error) {
@@ -60,10 +62,35 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
       return;
     }
     const moved = afterRun(tab.document.workflow, known);
+    movingOn = true;
     if (moved.length > 0) tab.document.apply({ do: "several", commands: moved } satisfies Command, t("step.seed", "Next seed"));
+    movingOn = false;
   }
   refreshQueue();
 }
+
+const asJson = (text: string): Blob => new Blob([text], { type: "application/json" });
+
+/** While on, each change of the workflow in front is run as soon as nothing else runs. */
+export const autoRun = new Store(false);
+const AUTO_MS = 500;
+
+export function followForAutoRun(tab: Tab): void {
+  let planned: ReturnType<typeof setTimeout> | undefined;
+  const queue = (): void => {
+    const { phase } = tab.run.summary.get();
+    if (!autoRun.get() || active.get() !== tab) return;
+    if (phase === "running" || phase === "queued") plan();
+    else void queueTab(tab).catch(sayError);
+  };
+  const plan = (): void => {
+    clearTimeout(planned);
+    if (autoRun.get()) planned = setTimeout(queue, AUTO_MS);
+  };
+  // A seed that moves on after a run is no reason for the next.
+  tab.document.subscribe(() => !movingOn && plan());
+}
+let movingOn = false;
 
 /** Something to look at behind nodes that put nothing out, so that a run can go up to them and no further. */
 function withPreviews(prompt: Prompt, only: readonly NodeId[], known: Specs): Prompt {

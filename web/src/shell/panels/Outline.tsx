@@ -1,5 +1,6 @@
 import { useMemo, useState } from "react";
 import { useStore } from "../../client/store";
+import { specOf } from "../../document/shown";
 import { ROOT, type GraphNode, type Specs } from "../../document/types";
 import { t } from "../../i18n";
 import { Field } from "../Field";
@@ -33,7 +34,7 @@ function Node({ tab, graph, id, known }: { readonly tab: Tab; readonly graph: st
   const node = useNode(tab.document, graph, id);
   const [open, setOpen] = useState(false);
   if (node === undefined) return null;
-  const spec = known.get(node.type);
+  const spec = specOf(tab.document.workflow, node, known);
   const title = node.title ?? spec?.title ?? node.type;
   const show = (): void => {
     tab.selection.set({ nodes: new Set([id]) });
