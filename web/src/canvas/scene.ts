@@ -157,16 +157,17 @@ export class Scene {
     this.records[i] = node;
     this.x[i] = node.x;
     this.y[i] = node.y;
-    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node, this.graphId)))) return old.x !== node.x || old.y !== node.y;
+    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node)))) return old.x !== node.x || old.y !== node.y;
     this.shape(i, node);
     return true;
   }
 
   private shape(i: number, node: GraphNode): void {
     const border = node.id === INPUTS || node.id === OUTPUTS;
-    const spec = border ? undefined : this.specs.of(node, this.graphId);
+    const known = border || this.specs.knows(node);
+    const shown = border ? [] : this.specs.shown(node, this.graphId);
     const picture = this.pictures.get(node.id);
-    let layout = layoutNode(picture === undefined ? node : { ...node, height: null }, spec);
+    let layout = layoutNode(picture === undefined ? node : { ...node, height: null }, shown, known);
     let height = layout.height;
     if (picture !== undefined && node.collapsed !== true) {
       const wanted = node.height === null ? (layout.width - 16) * picture : node.height - layout.contentHeight;
@@ -176,14 +177,14 @@ export class Scene {
     this.layouts[i] = layout;
     this.w[i] = layout.width;
     this.h[i] = height;
-    this.titles[i] = node.title ?? spec?.title ?? node.type;
+    this.titles[i] = this.specs.title(node);
     let flags = (this.flags[i] ?? 0) & KEPT;
     if (node.mode === "mute") flags |= MUTED;
     if (node.mode === "bypass") flags |= BYPASSED;
     if (node.pinned === true) flags |= PINNED;
     if (node.collapsed === true) flags |= COLLAPSED;
     if (border) flags |= BORDER;
-    else if (spec === undefined) flags |= UNKNOWN;
+    else if (!known) flags |= UNKNOWN;
     else if (this.specs.isSubgraph(node)) flags |= SUBGRAPH;
     this.flags[i] = flags;
   }

@@ -21,8 +21,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
   const border = id === INPUTS || id === OUTPUTS;
   const i = stage.scene.index.get(id);
   const layout = i === undefined ? undefined : stage.scene.layouts[i];
-  const spec = border ? undefined : stage.specs.of(node, stage.graphId);
-  const unknown = spec === undefined && !border;
+  const unknown = !border && !stage.specs.knows(node);
   if (layout === undefined) return null;
   const tab = entered ? 0 : -1;
   const title = stage.scene.titles[i ?? -1] ?? node.type;

@@ -14,7 +14,6 @@ interface PortsProps {
 /** All ports of a node, with their names. The pointer finds them by geometry; the keyboard by these buttons. */
 export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsProps) {
   const collapsed = isSmall(node);
-  const bare = layout.widgets.filter((row) => row.slot < 0 && row.kind !== "raw");
   const sockets = node.inputs.some((slot) => slot.widget === undefined);
   const half = sockets && node.outputs.length > 0;
   return (
@@ -25,10 +24,10 @@ export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsPro
       {node.outputs.map((slot, index) => (
         <Port key={`o${index}`} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!collapsed} half={half} />
       ))}
-      {bare.map((row) => (
+      {layout.loose.map(({ spec, y }, n) => (
         <Port
-          key={`w${row.spec.name}`} side="input" index={-1 - layout.widgets.indexOf(row)} slot={{ name: row.spec.name, type: row.spec.type, widget: row.spec.name }}
-          y={row.portY} linked={false} tab={tab} named={false} half={half}
+          key={`w${spec.name}`} side="input" index={-1 - n} slot={{ name: spec.name, type: spec.type, ...(spec.widget && { widget: spec.name }) }}
+          y={y} linked={false} tab={tab} named={!spec.widget} half={half}
         />
       ))}
     </>

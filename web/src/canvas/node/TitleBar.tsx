@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import type { GraphNode } from "../../document/types";
 import { useUi, useView } from "../context";
+import { inkOn } from "../palette";
 import type { NodeRun } from "../runView";
 import { say } from "../text";
 
@@ -25,7 +26,7 @@ export function size(bytes: number): string {
 export function TitleBar({ node, title, run, unknown }: { readonly node: GraphNode; readonly title: string; readonly run: NodeRun | undefined; readonly unknown: boolean }) {
   const renaming = useUi((ui) => ui.renaming === node.id);
   return (
-    <div className="node-title" style={node.color === undefined ? undefined : { backgroundColor: node.color }} data-coloured={node.color === undefined ? undefined : ""}>
+    <div className="node-title" style={node.color === undefined ? undefined : { backgroundColor: node.color, color: inkOn(node.color) }} data-coloured={node.color === undefined ? undefined : ""}>
       {node.type !== "Reroute" && <span className="node-fold" aria-hidden="true">{node.collapsed === true ? "▸" : "▾"}</span>}
       {renaming ? <TitleField node={node} title={title} /> : <span className="node-name" title={title}>{title}</span>}
       {node.pinned === true && node.type !== "" && <span className="node-mark" role="img" aria-label={say("canvas.pinned", "Pinned")}>⌖</span>}
