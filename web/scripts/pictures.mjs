@@ -8,7 +8,9 @@ const PROMPTS = ["a red apple", "a green heart", "a yellow star", "a blue house"
 mkdirSync(folder, { recursive: true });
 const server = await startServer();
 const browser = await startBrowser();
-const shoot = (page, name) => page.screenshot({ path: join(folder, `${name}.png`) });
+const shoot = (page, name) => page.screenshot({ path: join(folder, `${name}.jpg`), type: "jpeg", quality: 88 });
+
+const COLOURS = ["#5c2b2e", "#5a4526", "#2c4a33", "#2a4058", "#46345c"];
 
 /** A thousand nodes in rows: what a large graph looks like from afar. */
 function large() {
@@ -22,7 +24,7 @@ function large() {
     nodes.push({
       id: at + 1, type: "ImageScaleBy", pos: [column * 300, row * 200], size: [240, 120], flags: {}, order: at, mode: 0,
       inputs: [{ name: "image", type: "IMAGE", link }], outputs: [{ name: "IMAGE", type: "IMAGE", links: column < 39 ? [links.length + 1] : [] }],
-      properties: {}, widgets_values: ["bilinear", 1.5],
+      properties: {}, widgets_values: ["bilinear", 1.5], color: COLOURS[Math.floor(column / 8 + row / 6) % COLOURS.length],
     });
   }
   return { last_node_id: 1000, last_link_id: links.length, nodes, links, groups: [], config: {}, extra: {}, version: 0.4 };
