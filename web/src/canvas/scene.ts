@@ -25,6 +25,7 @@ const KEPT = SELECTED | MOUNTED | DIMMED | RERUN;
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
 const PICTURE_MIN = 160;
 const BORDER_WIDTH = 160;
+const MOST_SHARED = 2000;
 
 /** Geometry of one graph in typed arrays: what drawing, culling and hit testing read every frame. */
 export class Scene {
@@ -49,6 +50,8 @@ export class Scene {
   /** Grows when everything was read anew: what depends on definitions is drawn again. */
   generation = 0;
   private face: readonly (readonly Slot[])[] = [];
+  /** Layouts are never changed, so nodes that look alike have one between them. */
+  private readonly shared = new Map<string, NodeLayout>();
   private readonly pictures = new Map<NodeId, number>();
   private selected: Selected | undefined;
 
@@ -165,9 +168,8 @@ export class Scene {
   private shape(i: number, node: GraphNode): void {
     const border = node.id === INPUTS || node.id === OUTPUTS;
     const known = border || this.specs.knows(node);
-    const shown = border ? [] : this.specs.shown(node, this.graphId);
     const picture = this.pictures.get(node.id);
-    let layout = layoutNode(picture === undefined ? node : { ...node, height: null }, shown, known);
+    let layout = this.layoutOf(picture === undefined ? node : { ...node, height: null }, border, known);
     let height = layout.height;
     if (picture !== undefined && node.collapsed !== true) {
       const wanted = node.height === null ? (layout.width - 16) * picture : node.height - layout.contentHeight;
@@ -187,6 +189,18 @@ export class Scene {
     else if (!known) flags |= UNKNOWN;
     else if (this.specs.isSubgraph(node)) flags |= SUBGRAPH;
     this.flags[i] = flags;
+  }
+
+  private layoutOf(node: GraphNode, border: boolean, known: boolean): NodeLayout {
+    const signature = border ? undefined : this.specs.signature(node);
+    const key = signature === undefined ? "" : `${signature}\n${node.width} ${node.height} ${node.collapsed}`;
+    let layout = key === "" ? undefined : this.shared.get(key);
+    if (layout === undefined) {
+      layout = layoutNode(node, border ? [] : this.specs.shown(node, this.graphId), known);
+      if (this.shared.size > MOST_SHARED) this.shared.clear();
+      if (key !== "") this.shared.set(key, layout);
+    }
+    return layout;
   }
 
   private removeNode(id: NodeId): void {

@@ -2,6 +2,7 @@ import { memo, useCallback } from "react";
 import { INPUTS, OUTPUTS, type NodeId } from "../../document/types";
 import { WidgetRowView } from "../../widgets/WidgetRow";
 import { useGeneration, useLinked, useNode, useRun, useSelected, useUi, useView } from "../context";
+import { isSmall } from "../layout";
 import { Ports } from "./Ports";
 import { Pictures } from "./Pictures";
 import { Below } from "./Below";
@@ -56,7 +57,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
           {(run?.images !== undefined || run?.preview !== undefined) && <Pictures id={id} run={run} tab={tab} top={layout.contentHeight} />}
         </>
       )}
-      <Ports node={node} layout={layout} linked={linked} tab={tab} />
+      <Ports inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
       <Below id={id} run={run} tab={tab} />
     </div>
   );
