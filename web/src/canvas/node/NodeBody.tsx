@@ -42,6 +42,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}
     >
       <TitleBar node={node} title={title} run={run} unknown={unknown} />
+      <Ports inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
       {node.collapsed !== true && (
         <>
           {layout.widgets.map((row) => (
@@ -57,7 +58,6 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
           {(run?.images !== undefined || run?.preview !== undefined) && <Pictures id={id} run={run} tab={tab} top={layout.contentHeight} />}
         </>
       )}
-      <Ports inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
       <Below id={id} run={run} tab={tab} />
     </div>
   );
