@@ -1,4 +1,4 @@
-"""What there is: node types, model files, extensions, the machine, and the page at ``/``."""
+"""What there is: node types, model files, extensions, the machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from aiohttp import web
 
 from engine.errors import MediaError, PathError, SafelightError
 from engine.server.machine import devices, memory_bytes, version
-from engine.server.page import INDEX
 from engine.server.state import Route, answer_error, answer_json, answer_problem, answer_text, state_of
 
 EXTENSION_KINDS: Final = {
@@ -30,17 +29,14 @@ EXTENSION_KINDS: Final = {
 PREVIEW_ENDINGS: Final = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")
 
 
-async def get_index(request: web.Request) -> web.StreamResponse:
-    """Show where things are."""
-    return web.Response(text=INDEX, content_type="text/html")
-
-
 async def get_object_info(request: web.Request) -> web.StreamResponse:
     """Describe all node types."""
     catalogue = state_of(request).catalogue
     text = await catalogue.ask(catalogue.object_info)
     assert text is not None
-    return answer_text(text)
+    answer = answer_text(text)
+    answer.enable_compression()  # the largest answer that every page waits for: a tenth of it goes over the wire
+    return answer
 
 
 async def get_object_info_of(request: web.Request) -> web.StreamResponse:
@@ -244,7 +240,6 @@ async def patch_logs(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES: Final = (
-    Route("GET", "/", get_index, "The page", kind="text/html", twin=False),
     Route("GET", "/object_info", get_object_info, "All node types"),
     Route("GET", "/object_info/{node_class}", get_object_info_of, "One node type"),
     Route("GET", "/system_stats", get_system_stats, "The machine"),

@@ -20,6 +20,7 @@ GET /
 GET /*
 GET /web/*
 GET /assets/*
+GET /assets/{}
 GET /extensions/*
 GET /extensions/{}/{}
 GET /favicon.ico
