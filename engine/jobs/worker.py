@@ -225,6 +225,7 @@ class Worker:
                     listener=lambda event: self._tell(running, event),
                     cancel=running.token,
                     measure=job["measure"],
+                    user=job.get("user"),
                 )
             return {"is": "report", "report": result_record(result.made)}
         except SafelightError as error:

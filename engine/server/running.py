@@ -144,6 +144,7 @@ async def running(
         desk = Desk(
             catalogue, store, hub, supervisor, console, written,
             max_pending=options.max_pending, history_size=options.history_size, previews=options.preview_method,
+            apart=options.multi_user,
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
         webhooks = Webhooks(store, options.webhook_hosts)
@@ -191,7 +192,7 @@ def _make_guard(settings: Settings, options: ServerOptions) -> Guard:
         tls=options.tls_certificate is not None,
         host_names=options.host_names,
         cors_origins=options.cors_origins,
-        require_token=options.require_token,
+        require_token=options.require_token or options.multi_user,  # the token says who it is
         max_upload_bytes=options.max_upload_bytes,
         debug=settings.debug,
     )

@@ -12,6 +12,8 @@ from aiohttp import web
 from engine.errors import DocumentError, OutputError, PathError
 from engine.graph.strict_json import parse_text
 from engine.paths import replace_file
+from engine.paths.private import user_folder
+from engine.server.rooms import user_of, viewer_of
 from engine.server.security.serving import file_answer, file_headers
 from engine.server.state import Route, answer_error, answer_json, answer_problem, bad_request, read_object, state_of
 from engine.server.user_files import DEFAULT_USER, UserFiles, facts
@@ -24,14 +26,19 @@ def _files(request: web.Request) -> UserFiles:
 
 
 def _user(request: web.Request) -> str:
-    """Return the user that a request is of. Raises `web.HTTPUnauthorized` for one that is not known."""
+    """Return the user that a request is of: whom the token names, or for an administrator whom the header names.
+
+    Raises `web.HTTPUnauthorized` for one that is not known.
+    """
     files = _files(request)
     if not files.multi_user:
         return DEFAULT_USER
-    user = request.headers.get("comfy-user", "")
-    if user not in files.users():
+    asks, named = user_of(request), request.headers.get("comfy-user", "")
+    if asks is not None and (viewer_of(request) is not None or named not in files.users()):
+        return user_folder(asks)
+    if named not in files.users():
         raise web.HTTPUnauthorized(text="there is no such user")
-    return user
+    return named
 
 
 async def _do(work: Callable[[], T]) -> T:
@@ -47,6 +54,9 @@ async def _do(work: Callable[[], T]) -> T:
 async def get_users(request: web.Request) -> web.StreamResponse:
     """Say whether there are several users, and who."""
     files = _files(request)
+    viewer = viewer_of(request)
+    if viewer is not None:
+        return answer_json({"storage": "server", "users": {user_folder(viewer): viewer}})
     if files.multi_user:
         return answer_json({"storage": "server", "users": await _do(files.users)})
     return answer_json({"storage": "server", "migrated": True})
