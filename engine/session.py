@@ -29,7 +29,7 @@ from engine.graph.signature import Signature, bound, signature_of
 from engine.graph.validate import coerce_inputs, validate
 from engine.graph.values import did_you_mean, listed
 from engine.paths import Folders, make_folders
-from engine.paths.private import PrivateFolders
+from engine.paths.private import PrivateFolders, user_salt
 from engine.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Session:
             from engine.memory.meter import Meter
 
             found = dataclasses.replace(found, meter=Meter(found.models))
-        apart, salt = self.private.of(user), found.salt if user is None else f"{found.salt} user {user}"
+        apart, salt = self.private.of(user), user_salt(found.salt, user)
         return dataclasses.replace(found, folders=apart, file_identity=apart.identity, salt=salt)
 
     def model_facts(self, key: str, name: str) -> dict[str, Any]:

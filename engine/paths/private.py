@@ -46,6 +46,11 @@ def user_folder(user: str) -> str:
     return f"{USERS}/{name}"
 
 
+def user_salt(salt: str, user: str | None) -> str:
+    """Return the salt of the keys of a user's results, so that nobody else finds them."""
+    return salt if user is None else f"{salt} user {user}"
+
+
 def _below(folders: Folders, folder: str) -> Folders:
     roots = {
         key: tuple(root.joinpath(*folder.split("/")) for root in found) if key in APART else found

@@ -18,7 +18,18 @@ from aiohttp import web
 
 from engine.errors import SafelightError
 from engine.server.pack_routes import PackRoutes
-from engine.server.routes import batches, catalogue, files, jobs, live, operations, queueing, users, workflows
+from engine.server.routes import (
+    batches,
+    catalogue,
+    files,
+    forecasting,
+    jobs,
+    live,
+    operations,
+    queueing,
+    users,
+    workflows,
+)
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -28,6 +39,7 @@ Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 TABLES: Final = (
     queueing.ROUTES,
+    forecasting.ROUTES,
     live.ROUTES,
     jobs.ROUTES,
     batches.ROUTES,

@@ -173,7 +173,7 @@ class Catalogue:
         if isinstance(made, Refusal):
             return made
         prompt = graph_to_api(graph) if editor else posted
-        return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None)
+        return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None, graph=graph)
 
     def expand(
         self, body: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], user: str | None = None

@@ -28,6 +28,7 @@ from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.desk import Desk
 from engine.server.first_page import FirstPage
+from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
@@ -150,7 +151,18 @@ async def running(
         webhooks = Webhooks(store, options.webhook_hosts)
         desk.webhooks_due = webhooks.wake
         state = ServerState(
-            options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files, webhooks
+            options,
+            settings,
+            folders,
+            catalogue,
+            store,
+            hub,
+            desk,
+            supervisor,
+            console,
+            user_files,
+            webhooks,
+            Forecaster(catalogue, supervisor),
         )
         telling = loop.create_task(webhooks.run())
         try:

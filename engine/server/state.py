@@ -18,6 +18,7 @@ from engine.paths import Folders
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.desk import Desk
+from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.options import ServerOptions
 from engine.server.store import Store
@@ -43,6 +44,7 @@ class ServerState:
     console: Console
     user_files: UserFiles
     webhooks: Webhooks
+    forecaster: Forecaster
     began: float = dataclasses.field(default_factory=time.time)
 
 

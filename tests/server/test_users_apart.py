@@ -160,7 +160,12 @@ def test_s50_files(shared: ServerProcess, tmp_path: Path) -> None:
             assert answer.status == 200, await answer.text()
         assert (await ann.raw("GET", "/view?filename=own.txt&type=input"))[2] == b"hers"
         folder = user_folder("ann")
-        for name in ("own.txt", f"../ann/own.txt&subfolder={folder}", f"own.txt&subfolder={folder}", "own.txt&user=ann"):
+        for name in (
+            "own.txt",
+            f"../ann/own.txt&subfolder={folder}",
+            f"own.txt&subfolder={folder}",
+            "own.txt&user=ann",
+        ):
             status = (await bob.raw("GET", f"/view?type=input&filename={name}"))[0]
             assert status in (403, 404), name
         assert (await root.raw("GET", "/view?filename=own.txt&type=input&user=ann"))[2] == b"hers"

@@ -96,6 +96,7 @@ GET /sdapi/v1/script-info
 """
 _RUN = """
 POST /prompt
+POST /forecast
 POST /queue
 POST /interrupt
 POST /history
