@@ -28,6 +28,7 @@ from engine.server.routes import (
     operations,
     queueing,
     users,
+    versions,
     workflows,
 )
 from engine.server.sdapi import facts_routes, making_routes
@@ -46,6 +47,7 @@ TABLES: Final = (
     catalogue.ROUTES,
     files.ROUTES,
     users.ROUTES,
+    versions.ROUTES,
     operations.ROUTES,
     workflows.ROUTES,
     making_routes.ROUTES,

@@ -36,6 +36,7 @@ from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_con
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
 from engine.server.user_files import UserFiles
+from engine.server.versions import Versions
 from engine.server.webhooks import Webhooks
 from engine.server.written_files import WrittenFiles
 from engine.settings import Settings
@@ -44,6 +45,8 @@ GRACE_S: Final = 2.0
 """So long a job that runs may take to end when the server is told to stop."""
 FIRST_ANSWERS_S: Final = 0.2
 QUEUE_FOLDER: Final = "queue"
+OWN_FOLDER: Final = ".safelight"
+"""Below the user's folder; no name of a request leads there."""
 
 _log = logging.getLogger("safelight.server")
 
@@ -148,6 +151,8 @@ async def running(
             apart=options.multi_user,
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
+        versions = Versions(folders.directories("user")[0] / OWN_FOLDER)
+        stack.callback(versions.close)
         webhooks = Webhooks(store, options.webhook_hosts)
         desk.webhooks_due = webhooks.wake
         state = ServerState(
@@ -163,6 +168,7 @@ async def running(
             user_files,
             webhooks,
             Forecaster(catalogue, supervisor),
+            versions,
         )
         telling = loop.create_task(webhooks.run())
         try:

@@ -23,6 +23,7 @@ from engine.server.hub import Hub
 from engine.server.options import ServerOptions
 from engine.server.store import Store
 from engine.server.user_files import UserFiles
+from engine.server.versions import Versions
 from engine.server.webhooks import Webhooks
 from engine.settings import Settings
 
@@ -45,6 +46,7 @@ class ServerState:
     user_files: UserFiles
     webhooks: Webhooks
     forecaster: Forecaster
+    versions: Versions
     began: float = dataclasses.field(default_factory=time.time)
 
 

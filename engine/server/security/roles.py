@@ -54,6 +54,9 @@ GET /settings/{}
 GET /userdata
 GET /v2/userdata
 GET /userdata/{}
+GET /versions
+GET /versions/{}
+GET /versions/{}/{}
 GET /workflow_templates
 GET /workflow_templates/{}/{}
 GET /i18n
@@ -105,6 +108,10 @@ POST /upload/mask
 POST /userdata/{}
 DELETE /userdata/{}
 POST /userdata/{}/move/{}
+POST /versions/{}
+DELETE /versions/{}
+POST /versions/{}/{}/restore
+DELETE /versions/{}/{}
 POST /settings
 POST /settings/{}
 POST /jobs
