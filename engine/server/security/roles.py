@@ -45,6 +45,7 @@ GET /embeddings
 GET /models
 GET /models/{}
 GET /extensions
+GET /extensions/packs
 GET /experiment/models
 GET /experiment/models/{}
 GET /experiment/models/preview/{}/{}/{}
