@@ -198,7 +198,7 @@ class Supervisor:
         facts = {"pid": worker.pid, "killed": False, "peak_memory_bytes": message.get("peak_memory_bytes")}
         match message.get("is"):
             case "began":
-                job.began = True
+                job.began, job.began_at = True, time.monotonic()
                 job.hear({"event": "job_started", "worker": worker.pid})
             case "report":
                 job.finish_reported(message["report"], facts)

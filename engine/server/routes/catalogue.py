@@ -143,7 +143,7 @@ async def get_extension(request: web.Request) -> web.StreamResponse:
         return web.Response(status=404)
     path, kind = found
     headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-    return web.FileResponse(path, headers=headers | (FRAME_HEADERS if kind == "text/html" else {}))
+    return web.FileResponse(path, headers={**headers, **(FRAME_HEADERS if kind == "text/html" else {})})
 
 
 async def get_experiment_models(request: web.Request) -> web.StreamResponse:
