@@ -131,6 +131,34 @@ def test_nodes_of_a_pack_run_and_fail_by_name(server: ServerProcess) -> None:
     asyncio.run(journey())
 
 
+def test_a_job_tells_what_its_nodes_took_and_has_a_thumbnail(server: ServerProcess) -> None:
+    stub = {"class_type": "Stub", "inputs": {"kind": "WHITE", "size": 56}}
+    saves = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "took"}}
+
+    async def journey() -> None:
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, server.url)
+            async with caller.listen() as ears:
+                first = await caller.queue({"1": stub, "2": saves}, extra_data={"measure": True})
+                told = await ears.until_end(first)
+                state = [one["data"]["nodes"] for one in told if one["type"] == "progress_state"][-1]
+                assert state["1"]["state"] == "finished" and state["1"]["seconds"] > 0
+                again = await caller.queue({"1": stub, "2": saves})
+                await ears.until_end(again)
+            job = await caller.get(f"/api/jobs/{first}")
+            assert job["nodes"]["1"]["seconds"] > 0 and job["nodes"]["1"]["peak_bytes"] > 1 << 20
+            (file,) = job["nodes"]["2"]["files"]
+            assert file == {key: value for key, value in job["outputs"]["2"]["images"][0].items() if key in file}
+            assert (await caller.get(f"/api/jobs/{again}"))["nodes"]["2"]["tier"] == "memory"
+            status, headers, data = await caller.raw("GET", f"/api/jobs/{first}/thumbnail?size=32")
+            assert status == 200 and headers["Content-Type"] == "image/webp"
+            assert Image.open(io.BytesIO(data)).size == (32, 32)
+            assert (await caller.raw("GET", "/api/jobs/none/thumbnail"))[0] == 404
+            assert (await caller.get("/api/jobs", limit=1))["paused"] is False
+
+    asyncio.run(journey())
+
+
 def test_what_a_pack_tells_and_brings_reaches_clients(server: ServerProcess) -> None:
     stub = {"class_type": "Stub", "inputs": {"kind": "WHITE", "size": 24}}
     talks = {"class_type": "Talks", "inputs": {"value": ["1", 0]}}

@@ -74,6 +74,7 @@ GET /node_replacements
 GET /internal/files/{}
 GET /jobs
 GET /jobs/{}
+GET /jobs/{}/thumbnail
 GET /events
 GET /batches
 GET /batches/{}
