@@ -46,6 +46,7 @@ GET /embeddings
 GET /models
 GET /models/{}
 GET /extensions
+GET /extensions/packs
 GET /experiment/models
 GET /experiment/models/{}
 GET /experiment/models/preview/{}/{}/{}
@@ -55,6 +56,9 @@ GET /settings/{}
 GET /userdata
 GET /v2/userdata
 GET /userdata/{}
+GET /versions
+GET /versions/{}
+GET /versions/{}/{}
 GET /workflow_templates
 GET /workflow_templates/{}/{}
 GET /i18n
@@ -71,6 +75,7 @@ GET /node_replacements
 GET /internal/files/{}
 GET /jobs
 GET /jobs/{}
+GET /jobs/{}/thumbnail
 GET /events
 GET /batches
 GET /batches/{}
@@ -97,6 +102,7 @@ GET /sdapi/v1/script-info
 """
 _RUN = """
 POST /prompt
+POST /forecast
 POST /queue
 POST /interrupt
 POST /history
@@ -105,6 +111,10 @@ POST /upload/mask
 POST /userdata/{}
 DELETE /userdata/{}
 POST /userdata/{}/move/{}
+POST /versions/{}
+DELETE /versions/{}
+POST /versions/{}/{}/restore
+DELETE /versions/{}/{}
 POST /settings
 POST /settings/{}
 POST /jobs
