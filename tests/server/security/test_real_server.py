@@ -188,7 +188,7 @@ def test_s12_the_headers_are_everywhere(real: Server) -> None:
             assert answer.headers[name.lower()] == value, (path, name)
     page = real.request("GET", "/").body.decode()
     assert "<style" not in page and " style=" not in page
-    assert page.count("<script") == page.count("<script src=") + page.count('<script type="module" src=')
+    assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", page))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
