@@ -15,7 +15,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import SafelightError
-from engine.server.routes import catalogue, editor, files, jobs, live, operations, queueing, users, workflows
+from engine.server.gallery import Gallery
+from engine.server.routes import catalogue, editor, files, gallery, jobs, live, operations, queueing, users, workflows
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -29,6 +30,7 @@ TABLES: Final = (
     jobs.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
+    gallery.ROUTES,
     users.ROUTES,
     operations.ROUTES,
     workflows.ROUTES,
@@ -55,6 +57,7 @@ def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.
     )
     app[STATE] = state
     app[SHARED] = Shared(state.folders)
+    app[gallery.GALLERY] = Gallery(state.folders)
     for route in all_routes():
         app.router.add_route(route.method, route.path, route.handler)
         if route.twin and not route.path.startswith(f"{PREFIX}/"):
