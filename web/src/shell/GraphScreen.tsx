@@ -7,6 +7,8 @@ import { useStore } from "../client/store";
 import type { GraphId, NodeId } from "../document/types";
 import type { WidgetServices } from "../widgets/services";
 import { t } from "../i18n";
+import { dropPicture } from "../pictures/drop";
+import { PICTURE_TYPE } from "../pictures/screens";
 import { overlay } from "./actions";
 import { fixChoice } from "./checking";
 import { addNode, type FromPort } from "./adding";
@@ -25,6 +27,9 @@ const SERVICES: WidgetServices = {
   imageUrl: (name) => `/view?${new URLSearchParams({ filename: name, type: "input", preview: "webp;80" })}`,
   problem: (message) => say(message, "problem"),
 };
+
+/** What can be dragged onto the graph from within the editor. */
+const DRAGGED = ["application/x-safelight-node", PICTURE_TYPE];
 
 interface At {
   readonly x: number;
@@ -70,13 +75,14 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     if (problem.input !== undefined) fixChoice(tab, id, problem.input);
   };
   const drop = (event: DragEvent): void => {
+    if (dropPicture(tab, place.graph, event, camera.current)) return;
     const type = event.dataTransfer.getData("application/x-safelight-node");
     if (type === "") return;
     event.preventDefault();
     addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }));
   };
   return (
-    <div className="graphscreen" onDragOver={(event) => event.dataTransfer.types.includes("application/x-safelight-node") && event.preventDefault()} onDrop={drop}>
+    <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}>
       <GraphView
         key={place.graph}
         ref={camera}
