@@ -119,10 +119,9 @@ function Sides({ a, b, recipes }: { readonly a: Shown; readonly b: Shown; readon
           <button
             className="button tiny"
             disabled={recipes[at]?.opens !== true}
-            aria-label={at === 0 ? t("compare.restoreA", "Open the workflow of A") : t("compare.restoreB", "Open the workflow of B")}
             onClick={() => void openAsWorkflow(one)}
           >
-            <Icon name="open" /> {t("compare.restore", "Restore")}
+            <Icon name="open" /> {at === 0 ? t("compare.restoreA", "Restore A") : t("compare.restoreB", "Restore B")}
           </button>
         </li>
       ))}

@@ -1,37 +1,14 @@
 /** A picture dragged onto the graph: on a node that takes one it becomes its input, elsewhere it opens as what made it. */
 import type { DragEvent } from "react";
 import type { CameraHandle } from "../canvas/GraphView";
-import type { GraphId, GraphNode } from "../document/types";
+import type { GraphId } from "../document/types";
 import { openAddress } from "../shell/opening";
 import { sayError } from "../shell/toasts";
 import type { Tab } from "../shell/workspace";
 import { pictureInputOf, useAsInput } from "./actions";
 import { recipeAt } from "./files";
+import { nodeAt, shownIn } from "./dropped";
 import { PICTURE_TYPE, type Shown } from "./screens";
-
-/** Heights of nodes whose file leaves them to their content are not in the document. */
-const GUESSED_HEIGHT = 340;
-const TITLE = 36;
-
-export function shownIn(data: string): Shown | undefined {
-  try {
-    const { url, name } = JSON.parse(data) as Partial<Shown>;
-    // Only pictures of this server: what is dropped may come from anywhere.
-    return typeof url === "string" && typeof name === "string" && url.startsWith("/view?") ? { url, name } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The topmost node at a point of the graph. */
-export function nodeAt(nodes: Iterable<GraphNode>, x: number, y: number): GraphNode | undefined {
-  let found: GraphNode | undefined;
-  for (const node of nodes) {
-    const height = node.collapsed ? TITLE : (node.height ?? GUESSED_HEIGHT);
-    if (x >= node.x && x <= node.x + node.width && y >= node.y && y <= node.y + height) found = node;
-  }
-  return found;
-}
 
 /** True when what was dropped is a picture of the gallery. */
 export function dropPicture(tab: Tab, graph: GraphId, event: DragEvent, camera: Pick<CameraHandle, "toGraph"> | null): boolean {

@@ -32,7 +32,7 @@ export function Gallery({ large, leave }: { readonly large: boolean; readonly le
   const [span, setSpan] = useState<Span>("all");
   const [workflow, setWorkflow] = useState("");
   const [chosen, choose] = useState(NONE);
-  const [tile, setTile] = useState(large ? 176 : 84);
+  const [tile, setTile] = useState(large ? 176 : 78);
   const [again, setAgain] = useState(0);
   const newest = useStore(queue).done[0]?.id;
   useEffect(() => {

@@ -8,6 +8,7 @@ import { Pages, rowsInView } from "./pages";
 import { moved, ranged, step, toggled, type Chosen } from "./selection";
 
 const GAP = 8;
+const EDGE = 16;
 
 interface Props {
   readonly pages: Pages;
@@ -40,7 +41,7 @@ export function Grid({ pages, tile, chosen, choose, remove, leave }: Props) {
       watch.disconnect();
     };
   }, []);
-  const room = Math.max(1, area.width - 2 * GAP);
+  const room = Math.max(1, area.width - 2 * EDGE);
   const columns = Math.max(1, Math.floor((room + GAP) / (tile + GAP)));
   const side = (room + GAP) / columns - GAP;
   const row = side + GAP;
@@ -95,7 +96,7 @@ export function Grid({ pages, tile, chosen, choose, remove, leave }: Props) {
   const tiles = [];
   for (let at = from; at < to; at++) {
     const picture = pages.at(at);
-    const place = { left: GAP + (at % columns) * (side + GAP), top: Math.floor(at / columns) * row, width: side, height: side };
+    const place = { left: EDGE + (at % columns) * (side + GAP), top: Math.floor(at / columns) * row, width: side, height: side };
     if (picture === undefined) tiles.push(<div key={at} className="tile skeleton" style={place} role="presentation" />);
     else tiles.push(<Tile key={keyOf(picture)} id={`${id}-${at}`} picture={picture} at={at} total={total} place={place} chosen={chosen.keys.has(keyOf(picture))} focused={chosen.focus === at} click={click} />);
   }

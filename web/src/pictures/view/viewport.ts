@@ -25,7 +25,8 @@ export function fitted(picture: Size, stage: Size, margin = MARGIN): Viewport {
 }
 
 export function centred(picture: Size, stage: Size, scale: number): Viewport {
-  return { x: (stage.width - picture.width * scale) / 2, y: (stage.height - picture.height * scale) / 2, scale };
+  // Whole pixels of the screen, so that edges stay sharp.
+  return { x: Math.round((stage.width - picture.width * scale) / 2), y: Math.round((stage.height - picture.height * scale) / 2), scale };
 }
 
 /** Zoom so that the point of the picture under `at` stays there. */
