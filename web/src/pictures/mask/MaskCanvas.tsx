@@ -51,7 +51,7 @@ export function MaskCanvas({ source, painting, settings, moving, onStage }: Prop
       follow(at, stage.view.scale, stage.view);
       if (event.buttons === 0) return;
       if (points.current.length > 0) draw(settings.tool === "lasso" ? [...points.current, at] : [points.current[0]!, square(points.current[0]!, at, event.shiftKey)]);
-      else for (const one of event.getCoalescedEvents?.() ?? [event]) painting.move(stage.locate(one), pressureOf(one, settings.pressure));
+      else for (const one of allOf(event)) painting.move(stage.locate(one), pressureOf(one, settings.pressure));
     },
     up: () => {
       if (points.current.length > 1 && isShape(settings.tool)) painting.fill(settings.tool, points.current, { ...brush, hardness: 1 });
@@ -106,6 +106,12 @@ export function MaskCanvas({ source, painting, settings, moving, onStage }: Prop
       <div ref={cursor} className="paint-cursor" data-off={hand || !round ? "" : undefined} aria-hidden="true" />
     </div>
   );
+}
+
+/** Where the pointer was since the last frame; some browsers do not tell. */
+function allOf(event: PointerEvent): readonly PointerEvent[] {
+  const all = event.getCoalescedEvents?.() ?? [];
+  return all.length > 0 ? all : [event];
 }
 
 /** With Shift both sides are the same. */

@@ -24,7 +24,7 @@ const SIZES = [64, 512] as const;
 
 /** Pictures in a table whose columns and rows are the values that made them. */
 export function SheetView({ name, axes, cell, note }: SheetProps) {
-  const [size, setSize] = useState(168);
+  const [size, setSize] = useState(() => fitting(axes));
   const [busy, setBusy] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -101,7 +101,7 @@ export function SheetView({ name, axes, cell, note }: SheetProps) {
                 <th scope="row"><span title={value}>{value}</span></th>
                 {columns.map((_, column) => (
                   <td key={column}>
-                    <Square cell={cell(column, row)} size={size} label={[columns[column], value].filter(Boolean).join(", ")} open={(picture) => showPictures(all, all.indexOf(picture))} />
+                    <Square cell={cell(column, row)} size={size} label={[columns[column], value].filter(Boolean).join(", ")} open={(picture) => showPictures(all, all.findIndex((one) => one.url === picture.url))} />
                   </td>
                 ))}
               </tr>
@@ -112,6 +112,13 @@ export function SheetView({ name, axes, cell, note }: SheetProps) {
       </div>
     </ScreenFrame>
   );
+}
+
+/** As large as lets the whole sheet be seen, within reason. */
+function fitting([across, down]: readonly SheetAxis[]): number {
+  const wide = (window.innerWidth - (down ? 240 : 60)) / Math.max(1, across?.values.length ?? 1);
+  const high = (window.innerHeight - 140) / Math.max(1, down?.values.length ?? 1);
+  return Math.round(Math.max(96, Math.min(360, wide - 8, high - 8)));
 }
 
 function Square({ cell, size, label, open }: { readonly cell: Cell; readonly size: number; readonly label: string; open(picture: Shown): void }) {

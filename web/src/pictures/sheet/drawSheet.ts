@@ -14,7 +14,7 @@ export async function drawSheet(name: string, axes: readonly SheetAxis[], pictur
   const fits = Math.min(1, (LARGEST_SIDE * 0.9) / (columns.length * (first.width + GAP)), (LARGEST_SIDE * 0.9) / (rows.length * (first.height + GAP)));
   const [width, height] = [Math.max(1, Math.floor(first.width * fits)), Math.max(1, Math.floor(first.height * fits))];
   const text = Math.max(12, Math.min(28, Math.round(width / 14)));
-  const left = down ? Math.min(320, Math.max(width * 0.6, text * 6)) : GAP;
+  const left = down ? Math.min(Math.max(320, width), widest(rows, text)) + 3 * GAP : GAP;
   const top = text * 4.4;
   const canvas = new OffscreenCanvas(Math.ceil(left + columns.length * (width + GAP)), Math.ceil(top + rows.length * (height + GAP)));
   const context = canvas.getContext("2d")!;
@@ -58,6 +58,12 @@ async function firstOf(columns: number, rows: number, picture: (column: number, 
     return size;
   }
   throw new Error("a sheet without pictures");
+}
+
+function widest(words: readonly string[], text: number): number {
+  const context = new OffscreenCanvas(1, 1).getContext("2d")!;
+  context.font = `500 ${text}px system-ui, sans-serif`;
+  return Math.ceil(Math.max(...words.map((one) => context.measureText(one).width)));
 }
 
 function shortened(context: OffscreenCanvasRenderingContext2D, words: string, most: number): string {
