@@ -29,6 +29,8 @@ STATIC = Path("engine", "server", "static")
 STAMP = "stamp.txt"
 NOT_SOURCES = frozenset({"node_modules", "tests", "dist"})
 BUILD_S = 600
+IMPATIENT = ("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
+"""Without a connection to the registry an installation goes on after seconds, not minutes."""
 
 
 def sources(web: Path) -> Iterator[Path]:
@@ -87,7 +89,7 @@ def build(root: Path, package: Path) -> None:
             command = [str(node), str(script), *arguments]
             subprocess.run(command, cwd=web, env=environment, check=True, timeout=BUILD_S, stdin=subprocess.DEVNULL)
 
-        run(npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund")
+        run(npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", *IMPATIENT)
         run(web / "node_modules" / "vite" / "bin" / "vite.js", "build", "--outDir", str(made), "--emptyOutDir")
         (made / STAMP).write_text(stamp_of(root / "web") + "\n", encoding="utf-8")
         shutil.rmtree(root / STATIC, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import Any
 from engine.cli.arguments import settings_from
 from engine.cli.report import print_json
 from engine.compat.packs import Pack, PackState, find_packs, name_of
+from engine.compat.trials import note_trials
 from engine.compat.trust import read_approvals, tree_digest, tree_files
 from engine.errors import InputError
 from engine.graph.values import did_you_mean, listed
@@ -41,6 +42,7 @@ def packs(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise InputError(f"the files of pack {arguments.name!r} cannot be read: {error}", got=str(path)) from error
     approvals.with_pack(arguments.name, digest).save()
+    note_trials(session.folders.directories("user")[0], {digest: None})  # it may be tried again
     if not arguments.json:
         print("\n".join(_files(path)))
     found = {"pack": arguments.name, "trusted": True, "sha256": digest}

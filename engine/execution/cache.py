@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from engine.execution.kept_files import Stamps, files_unchanged, stamp_files
 from engine.graph.content import content_key
 from engine.graph.fingerprint import link_token
+from engine.graph.hot_records import hot_record
 from engine.graph.model import EMPTY
 from engine.graph.node_types import SavedFile
 
@@ -51,7 +52,7 @@ class Shown:
     files: tuple[SavedFile, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@hot_record(eq=False)
 class Result:
     """What a node made: its output values, what it shows, what it wrote. Never changes.
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import NodeFailure
 from engine.execution.context import CURRENT, Context
 from engine.graph.content import content_key
+from engine.graph.hot_records import hot_record
 from engine.graph.model import Link
 from engine.graph.node_types import Blocked, Many, NodeResult, NodeType
 
 Arguments = Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@hot_record()
 class Calls:
     """The calls that a node's inputs ask for. ``mapped``: one for each item of a list, so that outputs are lists."""
 

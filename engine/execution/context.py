@@ -12,6 +12,7 @@ from engine.execution.cancel import CancelToken
 from engine.execution.events import Listener, NodeProgress, tell
 from engine.graph.api_prompt import graph_to_api
 from engine.graph.fingerprint import FileIdentity
+from engine.graph.hot_records import hot_record
 from engine.graph.model import EMPTY, Graph, Node
 from engine.graph.secrets import without_values
 
@@ -103,7 +104,7 @@ class RunScope:
         return line.display_id if line is not None else None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@hot_record()
 class Context:
     """What a node may know and do while it runs.
 

@@ -20,8 +20,8 @@ from engine.errors import GraphError, Problem
 from engine.graph.model import EMPTY, Graph, Link, Node
 from engine.graph.registry import Registry
 
-Links = Callable[[Node], Iterable[Link]]
-"""Give those links of a node that are to be followed."""
+Sources = Callable[[str], Iterable[str]]
+"""Give the nodes that a node takes values from."""
 
 Slot = tuple[str, int]
 """An output of a node: its id and the number of the slot."""
@@ -47,20 +47,18 @@ def ancestors(
     outputs: Iterable[str],
     *,
     available: Container[str] = frozenset(),
-    twins: Mapping[str, str] = EMPTY,
-    links: Links | None = None,
+    sources: Sources | None = None,
 ) -> list[str]:
     """List ``outputs`` and all that they need, sources before their users, without ``available`` and above it.
 
-    A node in ``twins`` is replaced by the one that it maps to. ``links`` are followed (default: all). Raises
-    `GraphError` for a cycle or a link that leads to no node.
+    What a node needs is given by ``sources`` (default: whatever a link leads to). Raises `GraphError` for a cycle or a
+    link that leads to no node.
     """
-    links = links or all_links
     order: list[str] = []
     finished: dict[str, bool] = {}  # False while the node's sources are being listed
     nodes = graph.nodes
     for output in outputs:
-        stack = [twins.get(output, output)]
+        stack = [output]
         while stack:
             node_id = stack[-1]
             state = finished.get(node_id)
@@ -74,8 +72,7 @@ def ancestors(
                 finished[node_id] = True
                 continue
             finished[node_id] = False
-            for link in links(nodes[node_id]):
-                source = twins.get(link.node, link.node)
+            for source in sources(node_id) if sources else _linked(nodes[node_id]):
                 known = finished.get(source)
                 if known is None and source in nodes:
                     stack.append(source)
@@ -84,30 +81,16 @@ def ancestors(
     return order
 
 
-def all_links(node: Node) -> list[Link]:
-    """Return all links of ``node``."""
-    return [value for value in node.inputs.values() if type(value) is Link]
+def _linked(node: Node) -> list[str]:
+    return [value.node for value in node.inputs.values() if type(value) is Link]
 
 
-class EagerLinks:
-    """Give the links whose values a node needs before it can run.
+class PassedOver(dict[str, frozenset[str]]):
+    """The names of the inputs of each node type whose links lead to nothing that it needs before it can run.
 
-    Not those of lazy inputs (of nodes that say what they need), nor those that are handed on as links.
+    Those are lazy inputs (of nodes that say what they need), and links that are handed on as they are. Filled as it is
+    asked: most graphs use few of the types.
     """
-
-    def __init__(self, registry: Registry) -> None:
-        self.passed_over: Mapping[str, frozenset[str]] = _PassedOver(registry)
-        """The names of the inputs of each node type whose links need not be followed."""
-
-    def __call__(self, node: Node) -> list[Link]:
-        passed = self.passed_over[node.type]
-        if not passed:
-            return [value for value in node.inputs.values() if type(value) is Link]
-        return [value for name, value in node.inputs.items() if type(value) is Link and name not in passed]
-
-
-class _PassedOver(dict[str, frozenset[str]]):
-    """Filled as it is asked: most graphs use few of the types."""
 
     def __init__(self, registry: Registry) -> None:
         super().__init__()
@@ -156,7 +139,8 @@ class Planner:
         self._place = {node_id: position for position, node_id in enumerate(nodes)}
         self._next = len(self._place)
         self._carriers = {one.by_name[name].type for one in registry for name in one.uses_model}
-        self.links = EagerLinks(registry)
+        self.passed_over: Mapping[str, frozenset[str]] = PassedOver(registry)
+        self._sources: dict[str, tuple[str, ...]] = {}
 
     def grow(self, added: Iterable[str]) -> None:
         """Give nodes that are new in the graph their places, after all others."""
@@ -167,27 +151,36 @@ class Planner:
         """Forget the places of nodes that are no longer in the graph."""
         for node_id in gone:
             self._place.pop(node_id, None)
+            self._sources.pop(node_id, None)
 
     def plan(self, outputs: Sequence[str], available: Container[str] = frozenset()) -> Plan:
         """Order what ``outputs`` need, see `plan`."""
         graph, twins, place = self._graph, self._twins, self._place
-        needed = ancestors(graph, outputs, available=available, twins=twins, links=self.links)
-        sources = {node_id: self._sources(graph.nodes[node_id]) for node_id in needed}
+        wanted = [twins.get(output, output) for output in outputs]
+        needed = ancestors(graph, wanted, available=available, sources=self.sources)
+        sources = {node_id: self.sources(node_id) for node_id in needed}
         consumers = dict.fromkeys(needed, 0)
         for ones in sources.values():
             for source in ones:
                 consumers[source] = consumers.get(source, 0) + 1
         work = _heavy_work(graph, self._registry, needed, twins, self._carriers)
-        wanted = [twins.get(output, output) for output in outputs]
         steps = _Scheduler(sources, work, place).schedule(wanted)
         return Plan(tuple(steps), sources, consumers, {node_id: one.models for node_id, one in work.items()})
 
-    def _sources(self, node: Node) -> tuple[str, ...]:
-        twins = self._twins
-        found = [twins.get(link.node, link.node) for link in self.links(node)]
-        if len(found) < 2:
-            return tuple(found)
-        return tuple(sorted(set(found), key=self._place.__getitem__))
+    def sources(self, node_id: str) -> tuple[str, ...]:
+        """Return the nodes whose values a node needs before it can run, each once, in the order of the document."""
+        known = self._sources.get(node_id)
+        if known is None:
+            node, twins = self._graph.nodes[node_id], self._twins
+            passed = self.passed_over[node.type]
+            links = [v for name, v in node.inputs.items() if type(v) is Link and name not in passed]
+            found = dict.fromkeys(twins.get(link.node, link.node) for link in links)
+            known = tuple(found) if len(found) < 2 else tuple(sorted(found, key=self._rank))
+            self._sources[node_id] = known
+        return known
+
+    def _rank(self, node_id: str) -> int:
+        return self._place.get(node_id, -1)  # a loose link is found, and told of, by `ancestors`
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

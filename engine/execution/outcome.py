@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.errors import SafelightError
 from engine.execution.events import Usage
+from engine.graph.hot_records import hot_record
 from engine.graph.model import EMPTY
 from engine.graph.node_types import SavedFile
 
@@ -25,7 +26,7 @@ class State(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@hot_record()
 class NodeOutcome:
     """What became of one node.
 

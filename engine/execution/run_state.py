@@ -212,7 +212,7 @@ class RunState:
         Lazy inputs in ``absent`` are None.
         """
         inputs: dict[str, Any] = {}
-        passed = self._planner.links.passed_over[node.type]
+        passed = self._planner.passed_over[node.type]
         declared = node_type.inputs if node_type.inputs_for is None else node_type.inputs_for(node.inputs)
         for parameter in declared:
             if parameter.default is not MISSING and parameter.name not in node.inputs:
@@ -253,7 +253,7 @@ class RunState:
     def unasked(self, node_id: str, asked: Iterable[str] = ()) -> frozenset[str]:
         """Return the names of the lazy linked inputs of a node that are not in ``asked``."""
         node = self.nodes[node_id]
-        passed = self._planner.links.passed_over[node.type]
+        passed = self._planner.passed_over[node.type]
         if not passed:
             return passed
         by_name = self.node_type(node_id).by_name
@@ -270,7 +270,7 @@ class RunState:
             self._sources[node_id] = sources
             for source in sources:
                 uses[source] = uses.get(source, 0) + 1
-            if self._planner.links.passed_over[self.nodes[node_id].type]:
+            if self._planner.passed_over[self.nodes[node_id].type]:
                 self._hold_lazy(node_id)
         self.agenda.add(plan.steps, plan.sources)
         return plan, found
@@ -300,7 +300,7 @@ class RunState:
                 self.tiers[node_id] = hit.tier
                 found.append(node_id)
                 continue
-            pending.extend(link.node for link in self._planner.links(self._shape[node_id]))
+            pending.extend(self._planner.sources(node_id))
         return found
 
     def _find_twins(self, order: Sequence[str]) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.graph.hot_records import hot_record
+
 
 class Missing(enum.Enum):
     """The absence of a value where None is a value."""
@@ -166,7 +168,7 @@ class Blocked:
     message: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@hot_record()
 class NodeResult:
     """What a node returns when it has more to say than its output values.
 

@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import faulthandler
 import importlib
-import json
 import logging
 import os
 import queue
@@ -24,8 +23,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.errors import Problem, SafelightError
@@ -49,6 +47,7 @@ from engine.jobs.process_tree import (
     refuse_huge_allocations,
 )
 from engine.jobs.records import event_record, plain, result_record, settings_from
+from engine.jobs.write_list import listing_writes
 from engine.paths.writing import ANNOUNCE
 from engine.settings import Settings
 
@@ -218,14 +217,15 @@ class Worker:
             graph = load_document(document, session.interfaces)
             if job["workflow"] is not None:
                 graph = dataclasses.replace(graph, workflow=job["workflow"])
-            ANNOUNCE.set(_announcer(job.get("writes")))
-            result = session.run(
-                graph,
-                outputs=job["outputs"],
-                listener=lambda event: self._tell(running, event),
-                cancel=running.token,
-                measure=job["measure"],
-            )
+            with listing_writes(job.get("writes")) as announce:
+                ANNOUNCE.set(announce)
+                result = session.run(
+                    graph,
+                    outputs=job["outputs"],
+                    listener=lambda event: self._tell(running, event),
+                    cancel=running.token,
+                    measure=job["measure"],
+                )
             return {"is": "report", "report": result_record(result.made)}
         except SafelightError as error:
             problems = [plain(problem) for problem in error.problems]
@@ -328,19 +328,6 @@ class Worker:
         with contextlib.suppress(OSError):
             os.close(self._connection.detach())
         self._capture.release()
-
-
-def _announcer(list_of_writes: str | None) -> Callable[[Path, str], None] | None:
-    """Return what adds a line to the list of a job's files before each gets its name."""
-    if list_of_writes is None:
-        return None
-
-    def announce(path: Path, sha256: str) -> None:
-        line = json.dumps({"path": str(path.absolute()), "sha256": sha256}) + "\n"
-        with Path(list_of_writes).open("a", encoding="utf-8") as file:
-            file.write(line)
-
-    return announce
 
 
 def _broken_off(error: BaseException) -> Problem:

@@ -5,8 +5,8 @@ from its file again. Modules in use are pinned. The rule for whom to drop is lea
 
 A recipe with patches gets a module of its own that shares every tensor the patches leave alone with the module of the
 unpatched recipe. That one and the adapters stay as long as there is room, so another strength, or another LoRA on the
-same checkpoint, reads nothing of the checkpoint again. Where the weights do not fit twice, the patched module is built
-from the file by itself.
+same checkpoint, reads nothing of the checkpoint again; another strength takes over the memory of an idle module that
+differs in nothing else. Where the weights do not fit twice, the patched module is built from the file by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import torch
 from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
-from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy
+from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
 from engine.weights.recipe import ModelRecipe, Patch
 
@@ -56,6 +57,14 @@ class _Resident(Generic[Held]):
     held: Held
     tensor_bytes: Mapping[int, int]
     users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What a patched module is a copy of, and which files changed it, at whatever strengths."""
+
+    base: weakref.ref[nn.Module]
+    files: tuple[str, ...]
 
 
 def _tensor_bytes(held: object) -> dict[int, int]:
@@ -95,6 +104,7 @@ class Residency:
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
+        self._copies: weakref.WeakKeyDictionary[nn.Module, _Copy] = weakref.WeakKeyDictionary()
         # least recently used first; what is held under a key is what `_lend` was told to make for it
         self._residents: OrderedDict[str, _Resident[object]] = OrderedDict()
 
@@ -181,9 +191,26 @@ class Residency:
                 return borrowed.enter_context(self._lend(key, read))
 
             changes = merge_sets((adapters(patch), patch.strength) for patch in recipe.patches)
+            origin = _Copy(weakref.ref(module), tuple(patch.file.identity for patch in recipe.patches))
             dtype = self.dtype_for(recipe)
+            twin = self._take_idle(origin)
             with self._reserve(sum(tensors[name].numel() * dtype.itemsize for name in changes)):
-                return patched_copy(module, changes, dtype)
+                if twin is None:
+                    twin = patched_copy(module, changes, dtype)
+                else:
+                    rewrite_copy(twin, module, changes)
+            self._copies[twin] = origin
+            return twin
+
+    def _take_idle(self, origin: _Copy) -> nn.Module | None:
+        """Let go of an idle module with this origin, and return it to be rewritten for other strengths."""
+        with self._lock:
+            for key, resident in self._residents.items():
+                held = resident.held
+                if isinstance(held, nn.Module) and not resident.users and self._copies.get(held) == origin:
+                    del self._residents[key]
+                    return held
+        return None
 
     @contextlib.contextmanager
     def _reserve(self, nbytes: int) -> Iterator[None]:

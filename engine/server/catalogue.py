@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import functools
 import json
 import logging
@@ -23,7 +24,9 @@ from engine.graph.registry import Registry
 from engine.graph.strict_json import parse_text
 from engine.graph.validate import output_nodes
 from engine.paths import path_below
+from engine.server.batches import filled
 from engine.server.object_info import describe
+from engine.server.pack_trial import PackTrial
 from engine.server.prompts import Accepted, Refusal, judge, refusal, refusal_of
 from engine.session import Session
 
@@ -38,6 +41,8 @@ class Catalogue:
         self.session = session
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "catalogue")
         self._entries: dict[str, tuple[NodeType, tuple[Any, ...], str]] = {}
+        self._trial = PackTrial(session)
+        self._tried = False
         self._lazy: tuple[Registry, Mapping[str, frozenset[str]]] | None = None
 
     @property
@@ -46,11 +51,22 @@ class Catalogue:
         return self.session.folders
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
-        """Call ``question`` in the catalogue's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, question, *arguments)
+        """Call ``question`` in the catalogue's thread, once packs that were never tried are known to be harmless."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question, *arguments)
+
+    def _answer(self, question: Callable[..., T], *arguments: Any) -> T:
+        if not self._tried:
+            self._tried = True
+            self._trial.run()
+        return question(*arguments)
+
+    async def tried(self) -> None:
+        """Wait until packs may be imported."""
+        await self.ask(lambda: None)
 
     def close(self) -> None:
         """End the thread."""
+        self._trial.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def warm(self) -> None:
@@ -98,6 +114,10 @@ class Catalogue:
             return self.session.folders.list_files(folder)
         except SafelightError:
             return ()
+
+    def has_packs(self) -> bool:
+        """Say whether there are folders that packs may be in."""
+        return any(root.is_dir() for root in self.session.folders.pack_roots)
 
     def _webs(self) -> dict[str, Path]:
         """Return the folders that packs bring for the editor, by pack; only of packs that loaded."""
@@ -151,6 +171,38 @@ class Catalogue:
             return made
         prompt = graph_to_api(graph) if editor else posted
         return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None)
+
+    def expand(self, body: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Accepted] | Refusal:
+        """Read and check what was posted to ``/prompt`` once for each row of values. Raises `InputError` for values
+        that do not fit and inputs that are not there."""
+        posted = body.get("prompt")
+        if not isinstance(posted, Mapping) or not posted:
+            return refusal("no_prompt", "No prompt provided", 'the body needs "prompt": an object of nodes by id')
+        editor = looks_like_editor(posted)
+        try:
+            graph = load_document(posted, self.session.interfaces) if editor else graph_from_api(posted)
+        except (GraphError, DocumentError) as error:
+            return refusal_of(error.problems)
+        prompts = (graph_to_api(filled(self.session, graph, row)) for row in rows)
+        return self.accept_all([{**body, "prompt": one} for one in prompts], posted if editor else None)
+
+    def accept_all(
+        self, bodies: Sequence[Mapping[str, Any]], workflow: Mapping[str, Any] | None
+    ) -> list[Accepted] | Refusal:
+        """Check several prompts made from one document; all of their outputs have to be computable."""
+        made: list[Accepted] = []
+        for body in bodies:
+            accepted = self.accept(body)
+            if isinstance(accepted, Accepted) and accepted.node_errors:
+                refused = refusal("prompt_outputs_failed_validation", "Not all outputs can be computed")
+                accepted = Refusal(refused.error, accepted.node_errors)
+            if isinstance(accepted, Refusal):
+                if len(bodies) > 1:
+                    message = f"job {len(made)} of the batch: {accepted.error['message']}"
+                    return Refusal({**accepted.error, "message": message}, accepted.node_errors)
+                return accepted
+            made.append(accepted if workflow is None else dataclasses.replace(accepted, workflow=workflow))
+        return made
 
     def _judged(self, graph: Graph, targets: Sequence[str] | None) -> Refusal | tuple[tuple[str, ...], dict[str, Any]]:
         outputs = output_nodes(graph, self.session.registry)

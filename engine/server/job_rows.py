@@ -8,6 +8,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from engine.server import webhook_rows
+from engine.server.webhook_rows import Webhook
+
 PENDING: Final = "pending"
 RUNNING: Final = "in_progress"
 COMPLETED: Final = "completed"
@@ -22,7 +25,8 @@ EVENTS_KEPT: Final = 200_000
 class QueuedJob:
     """A job that waits or runs. ``prompt`` and ``extra`` are JSON text, so that listing the queue costs little.
 
-    ``created`` is in milliseconds since 1970. ``valid`` are the outputs that are computed.
+    ``created`` is in milliseconds since 1970. ``valid`` are the outputs that are computed. ``owner`` is the name of the
+    token that it was asked with, ``batch`` the batch that it belongs to; ``turn`` orders jobs of one number.
     """
 
     id: str
@@ -34,11 +38,19 @@ class QueuedJob:
     created: float
     seq: int = 0
     tries: int = 0
+    owner: str | None = None
+    batch: str | None = None
+    turn: int = 0
 
     @property
-    def order(self) -> tuple[float, int]:
-        """Sort key: lower numbers first, then as they came."""
-        return (self.number, self.seq)
+    def order(self) -> tuple[float, int, int]:
+        """Sort key: lower numbers first, then whose turn it is, then as they came."""
+        return (self.number, self.turn, self.seq)
+
+    @property
+    def fair_client(self) -> str:
+        """Who shares the queue with others: the token it was asked with, else the client."""
+        return f"token {self.owner}" if self.owner is not None else self.client or ""
 
     def item(self) -> str:
         """Return the JSON of the queue's entry ``[number, id, prompt, extra_data, outputs]``."""
@@ -66,31 +78,38 @@ def number_text(number: float) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def add(job: QueuedJob, workflow_id: str | None) -> Callable[[sqlite3.Connection], int]:
-    """Return the operation that adds a job and gives its place; -1 where its id is taken."""
+Added = tuple[QueuedJob, str | None, Webhook | None]
+"""A job that is queued, the id of its workflow, and what its end is told to."""
 
-    def do(db: sqlite3.Connection) -> int:
+
+def add(jobs: Sequence[Added]) -> Callable[[sqlite3.Connection], list[int]]:
+    """Return the operation that adds jobs, all or none, and gives their places; -1 for each whose id is taken."""
+
+    def one(db: sqlite3.Connection, job: QueuedJob, workflow_id: str | None, webhook: Webhook | None) -> int:
         values = (job.id, job.number, PENDING, job.client, job.prompt, job.extra, json.dumps(list(job.valid)))
         done = db.execute(
-            "INSERT OR IGNORE INTO jobs (id, number, state, client, prompt, extra, outputs, workflow_id, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, workflow_id, job.created),
+            "INSERT OR IGNORE INTO jobs (id, number, state, client, prompt, extra, outputs, workflow_id, created,"
+            " owner, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, workflow_id, job.created, job.owner, job.batch),
         )
+        if done.rowcount and webhook is not None:
+            webhook_rows.arm(db, job.id, webhook)
         return int(done.lastrowid or 0) if done.rowcount else -1
 
-    return do
+    return lambda db: [one(db, *added) for added in jobs]
 
 
 def unfinished(db: sqlite3.Connection) -> list[QueuedJob]:
     """List the jobs that were accepted and have not ended, in their order."""
     rows = db.execute(
-        "SELECT id, number, client, prompt, extra, outputs, created, seq, tries FROM jobs WHERE state IN (?, ?)"
+        "SELECT id, number, client, prompt, extra, outputs, created, seq, tries, owner, batch"
+        " FROM jobs WHERE state IN (?, ?)"
         " ORDER BY number, seq",
         (PENDING, RUNNING),
     )
     return [
-        QueuedJob(id, number, client, prompt, extra, tuple(json.loads(outputs)), created, seq, tries)
-        for id, number, client, prompt, extra, outputs, created, seq, tries in rows
+        QueuedJob(id, number, client, prompt, extra, tuple(json.loads(outputs)), *others)
+        for id, number, client, prompt, extra, outputs, *others in rows
     ]
 
 
@@ -117,14 +136,18 @@ def set_running(id: str, started: float) -> Callable[[sqlite3.Connection], Any]:
     )
 
 
-def finish(id: str, end: JobEnd, most: int) -> Callable[[sqlite3.Connection], None]:
-    """Return the operation that ends a job, and forgets the oldest of those that ended beyond ``most``."""
+def finish(id: str, end: JobEnd, most: int) -> Callable[[sqlite3.Connection], bool]:
+    """Return the operation that ends a job, and forgets the oldest of those that ended beyond ``most``.
 
-    def do(db: sqlite3.Connection) -> None:
+    It says whether a webhook is due now.
+    """
+
+    def do(db: sqlite3.Connection) -> bool:
         db.execute(
             "UPDATE jobs SET state = ?, ended = ?, shown = ?, status = ?, meta = ?, error = ?, states = ? WHERE id = ?",
             (*(getattr(end, field.name) for field in dataclasses.fields(end)), id),
         )
+        told = webhook_rows.release(db, id, end.state, end.ended)
         (count,) = db.execute("SELECT count(*) FROM jobs").fetchone()
         if count > most + most // 10:
             db.execute(
@@ -132,16 +155,25 @@ def finish(id: str, end: JobEnd, most: int) -> Callable[[sqlite3.Connection], No
                 f" (SELECT seq FROM jobs WHERE state IN {ENDED} ORDER BY seq DESC LIMIT ?)",
                 (most,),
             )
+        return told
 
     return do
 
 
-def cancel_waiting(ids: Sequence[str], now: float) -> Callable[[sqlite3.Connection], Any]:
-    """Return the operation that ends jobs which waited."""
-    return lambda db: db.executemany(
-        "UPDATE jobs SET state = ?, ended = ? WHERE id = ? AND state = ?",
-        [(CANCELLED, now, id, PENDING) for id in ids],
-    )
+def cancel_waiting(ids: Sequence[str], now: float) -> Callable[[sqlite3.Connection], bool]:
+    """Return the operation that ends jobs which had not begun; it says whether webhooks are due now."""
+
+    def do(db: sqlite3.Connection) -> bool:
+        told = False
+        for id in ids:
+            done = db.execute(
+                f"UPDATE jobs SET state = ?, ended = ? WHERE id = ? AND state NOT IN {ENDED}", (CANCELLED, now, id)
+            )
+            if done.rowcount:
+                told = webhook_rows.release(db, id, CANCELLED, now) or told
+        return told
+
+    return do
 
 
 def forget(ids: Sequence[str] | None) -> Callable[[sqlite3.Connection], None]:
@@ -206,6 +238,8 @@ JOB_COLUMNS: Final = (
     "status",
     "client",
     "states",
+    "owner",
+    "batch",
 )
 
 
@@ -261,16 +295,24 @@ def count_by_state(db: sqlite3.Connection) -> Mapping[str, int]:
 
 
 def list_jobs(
-    states: Sequence[str], workflow: str | None, by_duration: bool, ascending: bool, most: int, offset: int
+    states: Sequence[str],
+    equal: Mapping[str, str | None],
+    *,
+    by_duration: bool,
+    ascending: bool,
+    most: int,
+    offset: int,
 ) -> Callable[[sqlite3.Connection], tuple[list[dict[str, Any]], int]]:
-    """Return the operation that lists jobs (of some states, of a workflow) and counts all that there are of them."""
+    """Return the operation that lists jobs and counts all that there are of them: those of ``states``, if
+    any are named, whose columns are ``equal`` to what is given."""
     where, values = ["1"], list[Any]()
     if states:
         where.append(f"state IN ({', '.join('?' * len(states))})")
         values += states
-    if workflow is not None:
-        where.append("workflow_id = ?")
-        values.append(workflow)
+    for column, value in equal.items():
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
     chosen = " AND ".join(where)
     order = "coalesce(ended - started, 0)" if by_duration else "created"
     direction = "ASC" if ascending else "DESC"

@@ -22,6 +22,7 @@ from engine.server.hub import Hub
 from engine.server.options import ServerOptions
 from engine.server.store import Store
 from engine.server.user_files import UserFiles
+from engine.server.webhooks import Webhooks
 from engine.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,6 +42,7 @@ class ServerState:
     supervisor: Supervisor
     console: Console
     user_files: UserFiles
+    webhooks: Webhooks
     began: float = dataclasses.field(default_factory=time.time)
 
 

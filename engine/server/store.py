@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 MOST_AT_ONCE: Final = 512
 FILE_NAME: Final = "jobs.sqlite3"
 LOCK_NAME: Final = "jobs.lock"
@@ -38,6 +38,16 @@ CREATE TABLE events (
     n INTEGER PRIMARY KEY, job TEXT NOT NULL, client TEXT, type TEXT NOT NULL, data TEXT NOT NULL, time REAL NOT NULL);
 CREATE INDEX events_by_job ON events (job, n);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_SINCE_LAYOUT_1 = """
+ALTER TABLE jobs ADD COLUMN owner TEXT;
+ALTER TABLE jobs ADD COLUMN batch TEXT;
+CREATE INDEX jobs_by_batch ON jobs (batch, seq) WHERE batch IS NOT NULL;
+CREATE TABLE webhooks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, url TEXT NOT NULL, secret TEXT, events TEXT NOT NULL,
+    payload TEXT, due REAL, attempt INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX webhooks_by_job ON webhooks (job);
+CREATE INDEX webhooks_by_due ON webhooks (due) WHERE due IS NOT NULL;
 """
 
 _log = logging.getLogger("safelight.server")
@@ -124,6 +134,8 @@ class Store:
                 self._connection.execute("ROLLBACK")
             answers = [(answer, None, error) for _, answer, _ in asked if answer is not None]
         for answer, result, failed in answers:
+            if not answer.set_running_or_notify_cancel():
+                continue  # whoever asked does not wait any more
             if failed is not None:
                 answer.set_exception(failed)
             else:
@@ -150,13 +162,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables. A database of another layout keeps its rows under another file name of the user's choosing."""
+    """Make the tables, or what a database of layout 1 lacks; one of a later layout is left as it is."""
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     if layout == LAYOUT:
         return
-    if layout != 0:
+    if layout not in (0, 1):
         raise sqlite3.DatabaseError(f"the queue was written by another version (layout {layout})")
-    connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+    tables = _SINCE_LAYOUT_1 if layout == 1 else _TABLES + _SINCE_LAYOUT_1
+    connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {LAYOUT}; COMMIT;")
 
 
 class DirectoryLock:

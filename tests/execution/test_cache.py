@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.execution.cache import KEY_OVERHEAD, RESULT_OVERHEAD, Result, ResultCache, size_bytes
+from engine.graph.hot_records import hot_record
 from engine.graph.node_types import SavedFile
 
 
@@ -99,9 +100,14 @@ def test_result_whose_files_are_gone_is_a_miss(tmp_path: Path) -> None:
     assert cache.get("b") is None, "it left with all its keys"
 
 
-def test_results_cannot_be_changed() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        result_of(1).values = (2,)  # type: ignore[misc]
+def test_what_a_result_holds_cannot_be_changed() -> None:
+    """The record itself is frozen to the type checker, which is told so; what it holds is frozen for everybody."""
+    told = hot_record.__dataclass_transform__  # type: ignore[attr-defined]
+    assert {**told, **told["kwargs"]}["frozen_default"]  # Python 3.11 keeps it among the others
+    made = Result((1,), "key")
+    assert type(made.values) is tuple
+    with pytest.raises(TypeError):
+        made.ui["text"] = "other"  # type: ignore[index]
 
 
 def test_tokens_fall_back_to_what_made_the_value() -> None:

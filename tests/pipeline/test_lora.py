@@ -21,6 +21,7 @@ from engine.errors import WeightError
 from engine.families.building import build_module, parameter_shapes
 from engine.families.lora import add_lora
 from engine.families.pipeline import Guidance, decode_latent, encode_prompt, load_checkpoint, make_models, sample_latent
+from engine.memory.devices import DtypeName
 from engine.memory.residency import Residency
 from engine.session import Session
 from engine.settings import Settings
@@ -129,7 +130,26 @@ def test_a_new_strength_reads_nothing_and_shares_the_rest(
     assert set(read) == {two.name}
     assert all(torch.equal(plain[name], tensor) for name, tensor in kept.items())
     own_bytes = sum(plain[name].numel() * 4 for name in own)
-    assert models.resident_bytes < held + 5 * own_bytes + (1 << 18)  # five patched networks and the factors
+    assert models.resident_bytes < held + 2 * own_bytes + (1 << 18)  # two patched networks and the factors
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_new_strength_takes_the_memory_of_an_idle_one(
+    recipes: tuple[ModelRecipe, ...], loras: tuple[FileRef, FileRef], dtype: DtypeName
+) -> None:
+    """It is written where the old one was, to the bits that a fresh one has; one in use is left alone."""
+    models = make_models("cpu", dtype)
+    model, one = recipes[0], loras[0]
+    plain = {tensor.data_ptr() for tensor in state(models, model).values()}
+    weak, strong, third = (add_lora([(model, strength)], one)[0] for strength in (0.2, 0.9, 1.4))
+    own = {tensor.data_ptr() for tensor in state(models, weak).values()} - plain
+    rewritten = state(models, strong)
+    assert own and {tensor.data_ptr() for tensor in rewritten.values()} - plain == own
+    fresh = state(make_models("cpu", dtype), strong)
+    assert all(torch.equal(fresh[name], tensor) for name, tensor in rewritten.items())
+    with models.use(strong) as module:
+        state(models, third)
+        assert all(torch.equal(fresh[name], tensor) for name, tensor in module.state_dict().items())
 
 
 def test_from_the_file_and_from_the_resident_module_are_the_same_weights(

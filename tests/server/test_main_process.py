@@ -297,3 +297,19 @@ def test_with_a_token_required_only_its_holder_gets_in(tmp_path: Path) -> None:
 
         asyncio.run(journey())
         assert token not in started.text()
+
+
+def test_the_log_is_json_with_the_job_it_speaks_of_and_a_stop_is_clean(tmp_path: Path) -> None:
+    place = ["--user-directory", str(tmp_path), "--disable-all-custom-nodes", "--log-format", "json"]
+    with ServerProcess(ROOT, *place, real=True) as started:
+        prompt = {"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}}
+        prompt["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}  # type: ignore[dict-item]
+        started.post("/prompt", {"prompt": prompt, "prompt_id": "spoken-of"})
+        started.wait_idle()
+        assert started.get("/healthz")["status"] == "ok"
+        assert started.stop() == 0
+        records = [json.loads(line) for line in started.text().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= one.keys() for one in records)
+    mine = [one["message"] for one in records if one.get("job") == "spoken-of"]
+    assert mine[-1] == "job spoken-of: completed"
+    assert records[-1]["message"] == "stopping"

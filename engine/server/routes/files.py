@@ -1,6 +1,7 @@
 """Pictures and other files: what nodes saved, what clients upload.
 
-What a file is served as is decided here, from a short list; whatever a browser might run is only ever a download.
+What a file is served as is decided by its bytes (`engine.server.security.serving`); whatever a browser might run is
+only ever a download.
 """
 
 from __future__ import annotations
@@ -8,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -22,26 +21,9 @@ from engine.media.metadata import read_metadata
 from engine.media.serving import CHANNELS, PREVIEW_FORMATS, channel_of, preview_of, with_mask
 from engine.media.uploads import clean_picture
 from engine.paths import new_path, replace_file, split_annotation
-from engine.server.security import Limits, read_form
+from engine.server.security import Limits, bytes_answer, file_answer, read_form
 from engine.server.state import Route, ServerState, answer_json, answer_problem, bad_request, state_of
 
-SERVED: Final[Mapping[str, str]] = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".mp4": "video/mp4",
-    ".webm": "video/webm",
-    ".mp3": "audio/mpeg",
-    ".flac": "audio/flac",
-    ".wav": "audio/wav",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".glb": "model/gltf-binary",
-}
-"""What is shown in place; everything else is a download of bytes."""
 OTHER_UPLOADS: Final = frozenset(
     {".mp4", ".webm", ".mov", ".mkv", ".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a", ".glb", ".obj", ".stl"}
     | {".latent", ".safetensors", ".json", ".txt", ".csv"}
@@ -76,22 +58,11 @@ async def get_view(request: web.Request) -> web.StreamResponse:
     except MediaError as error:
         return answer_problem(error)
     if made is not None:
-        kind, data = made
-        return web.Response(body=data, headers=_headers(kind, path.name))
-    return web.FileResponse(path, headers=_headers(SERVED.get(path.suffix.lower(), BINARY), path.name))
+        return bytes_answer(made, path.name)
+    return await asyncio.to_thread(file_answer, path)
 
 
-def _headers(kind: str, name: str) -> dict[str, str]:
-    how = "attachment" if kind == BINARY else "inline"
-    plain = re.sub(r"[^A-Za-z0-9._ ()\[\]-]", "_", name)
-    return {
-        "Content-Type": kind,
-        "Content-Disposition": f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
-def _converted(path: Path, query: Mapping[str, str]) -> tuple[str, bytes] | None:
+def _converted(path: Path, query: Mapping[str, str]) -> bytes | None:
     """Return what a picture is made into for ``preview=webp;90`` or ``channel=a``; None to serve it as it is."""
     if path.suffix.lower() not in SUFFIXES:
         return None
@@ -99,10 +70,10 @@ def _converted(path: Path, query: Mapping[str, str]) -> tuple[str, bytes] | None
         format, _, quality = query["preview"].partition(";")
         format = format if format in PREVIEW_FORMATS else "webp"
         number = int(quality) if quality.isdecimal() and len(quality) < 4 else 90
-        return f"image/{format}", preview_of(path, format, min(max(number, 1), 100))
+        return preview_of(path, format, min(max(number, 1), 100))
     channel = query.get("channel", "")
     if channel in CHANNELS and channel != "rgba":
-        return "image/png", channel_of(path, channel)
+        return channel_of(path, channel)
     return None
 
 

@@ -11,6 +11,8 @@ from aiohttp import web
 from engine.server import job_rows as rows
 from engine.server.desk import QueueFull
 from engine.server.prompts import Refusal
+from engine.server.routes.batches import queue_is_full
+from engine.server.security import owner_of
 from engine.server.state import (
     Route,
     answer_error,
@@ -41,7 +43,14 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
         raise bad_request("limit or offset is too small")
     limit = min(limit or MOST, MOST)
     found, total = await state_of(request).store.keep(
-        rows.list_jobs(states, query.get("workflow_id"), sort == "execution_duration", order == "asc", limit, offset)
+        rows.list_jobs(
+            states,
+            {"workflow_id": query.get("workflow_id"), "batch": query.get("batch_id")},
+            by_duration=sort == "execution_duration",
+            ascending=order == "asc",
+            most=limit,
+            offset=offset,
+        )
     )
     jobs = [_record(row) for row in found]
     more = offset + len(jobs) < total
@@ -111,9 +120,9 @@ async def retry_job(request: web.Request) -> web.StreamResponse:
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     try:
-        job = await state.desk.submit(accepted, body)
+        job = await state.desk.submit(accepted, body, owner_of(request))
     except QueueFull:
-        return answer_error(429, "queue_full", "The queue is full")
+        return queue_is_full()
     return answer_json({"prompt_id": job.id, "number": job.number, "node_errors": accepted.node_errors})
 
 
@@ -139,6 +148,7 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
         "outputs_count": len(outputs),
         "preview_output": outputs[-1] if outputs else None,
         "workflow_id": row["workflow_id"],
+        "batch_id": row["batch"],
     }
 
 
@@ -165,6 +175,7 @@ ROUTES: Final = (
         query={
             "status": f"one or more of {', '.join(STATES)}, with commas", "sort_by": "create_time, execution_duration",
             "sort_order": "desc or asc", "limit": "how many", "offset": "from which on", "workflow_id": "of a workflow",
+            "batch_id": "of a batch",
         },
         answers={400: "a query that cannot be meant"},
     ),

@@ -10,9 +10,13 @@ from aiohttp import web
 
 from engine.errors import DocumentError
 from engine.server import job_rows as rows
+from engine.server.batches import BATCH_SCHEMA, read_batch
 from engine.server.desk import QueueFull
+from engine.server.intake import Asked
 from engine.server.job_rows import number_text
 from engine.server.prompts import Refusal
+from engine.server.routes.batches import batch_answer, queue_is_full, submit_batch
+from engine.server.security import owner_of
 from engine.server.state import (
     Route,
     answer_error,
@@ -24,8 +28,9 @@ from engine.server.state import (
     texts,
     whole_number,
 )
+from engine.server.webhook_rows import Webhook
+from engine.server.webhooks import WEBHOOK_SCHEMA
 
-RETRY_S: Final = 2
 MAX_HISTORY: Final = 10_000
 
 
@@ -44,19 +49,34 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
         return answer_error(400, "invalid_prompt", error.problem.message, error.problem.hint or "")
     if not isinstance(body, Mapping):
         return answer_error(400, "no_prompt", "No prompt provided", "the body is not a JSON object")
+    webhook = state.webhooks.read(body.get("webhook"))
+    if "batch" in body:
+        return await queue_batch(request, body, webhook)
     accepted = await state.catalogue.ask(state.catalogue.accept, body)
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     try:
-        job = await state.desk.submit(accepted, body)
+        (job,) = await state.desk.submit_all([Asked(accepted, body, owner_of(request), webhook=webhook)])
     except QueueFull:
-        answer = answer_error(429, "queue_full", "The queue is full", "wait until some jobs are done, then try again")
-        answer.headers["Retry-After"] = str(RETRY_S)
-        return answer
+        return queue_is_full()
     errors = json.dumps(accepted.node_errors)
     return answer_text(
         f'{{"prompt_id": {json.dumps(job.id)}, "number": {number_text(job.number)}, "node_errors": {errors}}}'
     )
+
+
+async def queue_batch(request: web.Request, body: Mapping[str, Any], webhook: Webhook | None) -> web.StreamResponse:
+    """Queue one job for each set of values that the body's ``batch`` names."""
+    state = state_of(request)
+    values = read_batch(body["batch"])
+    accepted = await state.catalogue.ask(state.catalogue.expand, body, values)
+    if isinstance(accepted, Refusal):
+        return answer_json(accepted.as_json(), 400)
+    try:
+        jobs = await submit_batch(state.desk, accepted, values, body, owner_of(request), webhook)
+    except QueueFull:
+        return queue_is_full()
+    return answer_json({**batch_answer(jobs), "node_errors": {}})
 
 
 async def get_queue(request: web.Request) -> web.StreamResponse:
@@ -151,6 +171,8 @@ PROMPT_BODY: Final = {
         "front": {"type": "boolean", "description": "before all that wait"},
         "partial_execution_targets": {"type": "array", "items": {"type": "string"}},
         "extra_data": {"type": "object"},
+        "batch": BATCH_SCHEMA,
+        "webhook": WEBHOOK_SCHEMA,
     },
 }
 CLEAR_BODY: Final = {

@@ -12,12 +12,11 @@ from aiohttp import web
 from engine.errors import DocumentError, OutputError, PathError
 from engine.graph.strict_json import parse_text
 from engine.paths import replace_file
+from engine.server.security.serving import file_answer, file_headers
 from engine.server.state import Route, answer_error, answer_json, answer_problem, bad_request, read_object, state_of
 from engine.server.user_files import DEFAULT_USER, UserFiles, facts
 
 T = TypeVar("T")
-KINDS: Final = {".json": "application/json", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
-"""What a user's file is served as; everything else is a download."""
 
 
 def _files(request: web.Request) -> UserFiles:
@@ -142,11 +141,9 @@ async def get_file(request: web.Request) -> web.StreamResponse:
     path = await _path(request)
     if not path.is_file():
         return web.Response(status=404)
-    kind = KINDS.get(path.suffix.lower(), "application/octet-stream")
-    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff"}
-    if kind == "application/octet-stream":
-        headers["Content-Disposition"] = "attachment"
-    return web.FileResponse(path, headers=headers)
+    if path.suffix.lower() == ".json":  # settings and workflows, which no browser runs
+        return web.FileResponse(path, headers=file_headers(path.name, "application/json"))
+    return await asyncio.to_thread(file_answer, path)
 
 
 async def post_file(request: web.Request) -> web.StreamResponse:

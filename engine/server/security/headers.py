@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 
 from aiohttp import web
 
+from engine.server.header_values import SECURITY_HEADERS
 from engine.server.security.origins import allow_invited
 from engine.server.security.policy import Policy
 from engine.server.security.roles import least_role, matched_path
 from engine.server.security.tokens import Role
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
-    "object-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self' blob:; "
-    "worker-src 'self' blob:; frame-src 'self'"
-)
-SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Server": "Safelight",
-    }
-)
 PASSIVE_TYPES = frozenset(
     {"application/json", "application/octet-stream", "application/openmetrics-text", "text/plain", "text/event-stream"}
     | {"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", ""}

@@ -74,6 +74,8 @@ GET /internal/files/{}
 GET /jobs
 GET /jobs/{}
 GET /events
+GET /batches
+GET /batches/{}
 GET /workflows
 GET /workflows/{}
 GET /sdapi/v1/progress
@@ -114,6 +116,8 @@ POST /jobs/{}/cancel
 POST /jobs/{}/retry
 POST /jobs/{}/priority
 POST /jobs/cancel
+POST /batches/{}/cancel
+POST /batches/{}/retry
 POST /workflows/{}
 POST /sdapi/v1/txt2img
 POST /sdapi/v1/img2img

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from engine.weights.adapters.difference import Difference, add_difference
-from engine.weights.adapters.low_rank import LowRank, add_low_rank
+from engine.weights.adapters.difference import Difference
+from engine.weights.adapters.low_rank import LowRank, low_rank_factors
 from engine.weights.adapters.magnitude import with_magnitude
 
-__all__ = ["Adapter", "AdapterSet", "Strong", "effective_weight", "merge_sets", "patched_copy", "patched_weight"]
+__all__ = [
+    "Adapter",
+    "AdapterSet",
+    "Strong",
+    "effective_weight",
+    "merge_sets",
+    "patched_copy",
+    "patched_weight",
+    "rewrite_copy",
+    "write_patched",
+]
+
+CACHED_ELEMENTS: Final = 1 << 19
 
 Adapter = LowRank | Difference
 
@@ -29,12 +42,40 @@ Strong = tuple[Adapter, float]
 
 def effective_weight(weight: Tensor, adapter: Adapter, strength: float) -> Tensor:
     """Return `weight` with an adapter added at `strength`, float32, in a memory of its own."""
-    return _sum(weight, [(adapter, strength)])
+    made = torch.empty_like(weight, dtype=torch.float32)
+    write_patched(made, weight, [(adapter, strength)])
+    return made
 
 
-def patched_weight(weight: Tensor, changes: Iterable[Strong]) -> Tensor:
+def patched_weight(weight: Tensor, changes: Sequence[Strong]) -> Tensor:
     """Return `weight` with all changes added, in the number format it came in. `weight` itself is not touched."""
-    return _sum(weight, changes).to(weight.dtype)
+    made = torch.empty_like(weight)
+    write_patched(made, weight, changes)
+    return made
+
+
+def write_patched(out: Tensor, weight: Tensor, changes: Sequence[Strong]) -> None:
+    """Write `weight` with all changes added into `out`, of the same shape and any number format.
+
+    Sums are float32 and made some rows at a time, so that they stay in the processor's cache and the memory is gone
+    through once.
+    """
+    source, target = (tensor if tensor.ndim else tensor[None] for tensor in (weight, out))
+    terms = [_terms(source, adapter, strength) for adapter, strength in changes]
+    step = max(1, CACHED_ELEMENTS * len(source) // max(source.numel(), 1))
+    in_place = target.dtype == torch.float32 and target.is_contiguous()
+    buffer = None if in_place else target.new_empty((min(step, len(source)), *source.shape[1:]), dtype=torch.float32)
+    for start in range(0, len(source), step):
+        rows = slice(start, min(start + step, len(source)))
+        sums = target[rows] if buffer is None else buffer[: rows.stop - start]
+        sums.copy_(source[rows])
+        for left, right, scale in terms:
+            if right is None:
+                sums.add_(left[rows], alpha=scale)
+            else:
+                sums.view(len(sums), -1).addmm_(left[rows], right, alpha=scale)
+        if buffer is not None:
+            target[rows].copy_(sums)
 
 
 def merge_sets(sets: Iterable[tuple[AdapterSet, float]]) -> dict[str, list[Strong]]:
@@ -51,25 +92,35 @@ def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]], dt
     tensors = network.state_dict()
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     twin = copy.deepcopy(network, shared)  # the memo makes deepcopy keep every tensor as it is
-    made = {name: _sum(tensors[name], strong).to(dtype) for name, strong in changes.items()}
+    made = {name: torch.empty_like(tensors[name], dtype=dtype) for name in changes}
     twin.load_state_dict(made, strict=False, assign=True)
+    rewrite_copy(twin, network, changes)
     return twin.requires_grad_(False).eval()
 
 
-def _sum(weight: Tensor, changes: Iterable[Strong]) -> Tensor:
-    result = weight.to(torch.float32, copy=True)
-    for adapter, strength in changes:
-        if isinstance(adapter, Difference):
-            add_difference(result, adapter, strength)
-        elif adapter.magnitude is None:
-            add_low_rank(result, adapter, strength)
-        else:
-            result.add_(_dora_change(weight.float(), adapter, adapter.magnitude), alpha=strength)
-    return result
+def rewrite_copy(twin: nn.Module, network: nn.Module, changes: Mapping[str, Sequence[Strong]]) -> None:
+    """Make a patched copy of `network` one with other `changes` of the same parameters, in the memory that it has.
+
+    Fresh memory costs the system several times what the sums cost.
+    """
+    sources, targets = network.state_dict(), twin.state_dict()
+    for name, strong in changes.items():
+        write_patched(targets[name], sources[name], strong)
+
+
+def _terms(weight: Tensor, adapter: Adapter, strength: float) -> tuple[Tensor, Tensor | None, float]:
+    """Return what is added to `weight`: either a tensor of its shape, or the two factors of one, and how often."""
+    if isinstance(adapter, Difference):
+        return adapter.values.float().reshape(weight.shape), None, strength
+    if adapter.magnitude is not None:
+        return _dora_change(weight.float(), adapter, adapter.magnitude), None, strength
+    up, down, scale = low_rank_factors(adapter)
+    return up, down, strength * scale
 
 
 def _dora_change(weight: Tensor, adapter: LowRank, magnitude: Tensor) -> Tensor:
     """Return what DoRA adds to `weight`, both float32, at strength 1."""
-    changed = weight.clone()
-    add_low_rank(changed, adapter, 1.0)
+    changed = weight.clone(memory_format=torch.contiguous_format)
+    up, down, scale = low_rank_factors(adapter)
+    changed.view(len(changed), -1).addmm_(up, down, alpha=scale)
     return with_magnitude(changed, magnitude) - weight

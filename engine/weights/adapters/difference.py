@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Difference", "add_difference"]
+__all__ = ["Difference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,3 @@ class Difference:
     """Hold what is added to a weight."""
 
     values: Tensor
-
-
-def add_difference(weight: Tensor, adapter: Difference, strength: float) -> None:
-    """Add the difference to `weight`, float32, in place."""
-    weight.add_(adapter.values.float().reshape(weight.shape), alpha=strength)

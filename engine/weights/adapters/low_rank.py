@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["LowRank", "add_low_rank", "low_rank_shape"]
+__all__ = ["LowRank", "low_rank_factors", "low_rank_shape"]
 
 Shape = tuple[int, ...]
 
@@ -43,19 +43,15 @@ def low_rank_shape(up: Shape, down: Shape, mid: Shape | None = None) -> Shape | 
     return up[0], down[1] * math.prod(mid[2:])
 
 
-def add_low_rank(weight: Tensor, adapter: LowRank, strength: float) -> None:
-    """Add the change to `weight`, float32, in place; the magnitude of DoRA plays no part here."""
-    rows, rank = weight.shape[0], adapter.down.shape[0]
-    scale = strength if adapter.alpha is None else strength * adapter.alpha / rank
-    up = adapter.up.float().flatten(1)
-    if adapter.mid is None:
-        factors = up, adapter.down.float().flatten(1)
-    else:
-        factors = up, _columns(adapter.mid.float(), adapter.down.float().flatten(1))
-    if weight.is_contiguous():
-        weight.view(rows, -1).addmm_(*factors, alpha=scale)  # no memory but the weight's own is touched
-    else:
-        weight.add_((factors[0] @ factors[1]).reshape(weight.shape), alpha=scale)
+def low_rank_factors(adapter: LowRank) -> tuple[Tensor, Tensor, float]:
+    """Return `up` [out, r], `down` [r, in * kernel] and the scale of ``scale * up @ down``, float32.
+
+    The magnitude of DoRA plays no part here.
+    """
+    rank = adapter.down.shape[0]
+    scale = 1.0 if adapter.alpha is None else adapter.alpha / rank
+    up, down = adapter.up.float().flatten(1), adapter.down.float().flatten(1)
+    return up, down if adapter.mid is None else _columns(adapter.mid.float(), down), scale
 
 
 def _columns(mid: Tensor, down: Tensor) -> Tensor:

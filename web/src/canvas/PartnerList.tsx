@@ -36,10 +36,11 @@ export function PartnerList() {
     { key: NEW, label: say("canvas.newNode", "New node…") },
     ...(links.length > 0 ? [{ key: OFF, label: say("canvas.unlinkAll", "Remove links") }] : []),
   ];
+  const label = say("canvas.partners", "Ports that fit {name}", { name: source.name });
   return (
-    <Popover anchor={anchor} onClose={close}>
+    <Popover anchor={anchor} onClose={close} label={label}>
       <ChoiceList
-        label={say("canvas.partners", "Ports that fit {name}", { name: source.name })}
+        label={label}
         choices={choices}
         onChoose={(chosen) => {
           close();

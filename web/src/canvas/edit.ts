@@ -23,15 +23,15 @@ export function apply(document: Document, commands: readonly Command[], label: s
   document.apply(commands.length === 1 ? first : { do: "several", commands }, label);
 }
 
-/** The slot a port stands for; a widget without a slot gives the slot it would get. */
+/** The slot a port stands for; one without a slot gives the slot it would get. */
 export function slotOf(scene: Scene, port: PortRef): Slot | undefined {
   const i = scene.index.get(port.node);
   const node = i === undefined ? undefined : scene.records[i];
   if (i === undefined || node === undefined) return undefined;
   if (port.side === "output") return node.outputs[port.index];
   if (port.index >= 0) return node.inputs[port.index];
-  const spec = scene.layouts[i]?.widgets[-1 - port.index]?.spec;
-  return spec === undefined ? undefined : { name: spec.name, type: spec.type, widget: spec.name };
+  const spec = scene.layouts[i]?.loose[-1 - port.index]?.spec;
+  return spec === undefined ? undefined : { name: spec.name, type: spec.type, ...(spec.widget && { widget: spec.name }) };
 }
 
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -91,7 +91,8 @@ export function fittingPort(scene: Scene, from: PortRef, id: NodeId): PortRef | 
     return index < 0 ? undefined : { node: id, side: "output", index };
   }
   const taken = new Set(scene.document.linksOf(scene.graphId, id).in.map((link) => link.input));
-  const ports: PortRef[] = node.inputs.map((_, index) => ({ node: id, side: "input", index }));
+  const loose = scene.layouts[i]?.loose.flatMap(({ spec }, n) => (spec.widget ? [] : [-1 - n])) ?? [];
+  const ports = [...node.inputs.keys(), ...loose].map((index): PortRef => ({ node: id, side: "input", index }));
   const cost = (port: PortRef): number => (taken.has(port.index) ? 2 : 0) + (node.inputs[port.index]?.widget === undefined ? 0 : 1);
   return ports.filter((port) => verdict(scene, from, port).ok).toSorted((a, b) => cost(a) - cost(b))[0];
 }
@@ -111,8 +112,8 @@ export function partners(scene: Scene, from: PortRef): PortRef[] {
       if (side === "input" ? compatible(source.type, slot.type) : compatible(slot.type, source.type)) found.push({ node: node.id, side, index });
     });
     if (side === "output") continue;
-    scene.layouts[i]?.widgets.forEach((row, n) => {
-      if (row.slot < 0 && row.kind !== "raw" && source.type !== "*" && compatible(source.type, row.spec.type)) found.push({ node: node.id, side, index: -1 - n });
+    scene.layouts[i]?.loose.forEach(({ spec }, n) => {
+      if ((source.type !== "*" || !spec.widget) && compatible(source.type, spec.type)) found.push({ node: node.id, side, index: -1 - n });
     });
   }
   return found;

@@ -4,7 +4,7 @@ import { isSmall, TITLE } from "./layout";
 import { LINK_HIDDEN } from "./linkTable";
 import { SELECTED, type Scene } from "./scene";
 
-/** A port of a node; for an input -1-n stands for widget n of its layout that has no slot yet. */
+/** A port of a node; for an input -1-n stands for the loose input n of its layout. */
 export interface PortRef {
   readonly node: NodeId;
   readonly side: "input" | "output";
@@ -53,9 +53,7 @@ export function portOf(scene: Scene, i: number, px: number, py: number, within =
     found = { node: node.id, side, index };
   };
   node.inputs.forEach((_, index) => consider("input", index, scene.inX(i), scene.inY(i, index)));
-  layout.widgets.forEach((row, n) => {
-    if (row.slot < 0 && row.kind !== "raw") consider("input", -1 - n, scene.inX(i), (scene.y[i] ?? 0) + row.portY);
-  });
+  layout.loose.forEach((input, n) => consider("input", -1 - n, scene.inX(i), (scene.y[i] ?? 0) + input.y));
   node.outputs.forEach((_, index) => consider("output", index, scene.outX(i), scene.outY(i, index)));
   return found;
 }
@@ -66,7 +64,7 @@ export function portPoint(scene: Scene, port: PortRef): Point | undefined {
   if (i === undefined) return undefined;
   if (port.side === "output") return { x: scene.outX(i), y: scene.outY(i, port.index) };
   if (port.index >= 0) return { x: scene.inX(i), y: scene.inY(i, port.index) };
-  return { x: scene.inX(i), y: (scene.y[i] ?? 0) + (scene.layouts[i]?.widgets[-1 - port.index]?.portY ?? 0) };
+  return { x: scene.inX(i), y: (scene.y[i] ?? 0) + (scene.layouts[i]?.loose[-1 - port.index]?.y ?? 0) };
 }
 
 function nodePart(scene: Scene, i: number, px: number, py: number): Target {

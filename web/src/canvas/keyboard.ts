@@ -11,6 +11,7 @@ import { say } from "./text";
 const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
 };
+const STOPS = ":is(button, input, textarea):not(:disabled, [hidden])";
 const FIELDS = "input, textarea, select, [contenteditable]";
 
 /** Says in words what a node is: its title, type, state and links. */
@@ -146,7 +147,17 @@ export class Keyboard {
       const side = port.startsWith("input") ? "input" : "output";
       this.listPartners({ node, side, index: Number(port.slice(side.length)) });
     }
+    if (event.key === "Tab" && node !== undefined) this.cycle(event, target, node);
     if (event.key === "Delete" && !target.matches(FIELDS)) this.remove();
+  }
+
+  /** Tab goes round within a node; Esc leads out of it. */
+  private cycle(event: KeyboardEvent, target: HTMLElement, node: NodeId): void {
+    const stops = [...(this.stage.mounts.element(node)?.querySelectorAll<HTMLElement>(STOPS) ?? [])].filter((stop) => stop.tabIndex >= 0);
+    const at = stops.indexOf(target);
+    if (at < 0 || (event.shiftKey ? at > 0 : at < stops.length - 1)) return;
+    event.preventDefault();
+    stops.at(event.shiftKey ? -1 : 0)?.focus({ preventScroll: true });
   }
 
   private escape(event: KeyboardEvent): void {
@@ -248,7 +259,9 @@ export class Keyboard {
     stage.ui.set({ entered: id });
     let tries = 40;
     const attempt = (): void => {
-      const first = stage.mounts.element(id)?.querySelector<HTMLElement>("[data-interactive] :is(input, textarea, button), [data-port]");
+      const element = stage.mounts.element(id);
+      // The ports come before the widgets: Shift+Tab reaches them.
+      const first = element?.querySelector<HTMLElement>("[data-interactive] :is(input, textarea, button)") ?? element?.querySelector<HTMLElement>("[data-port]");
       if (first !== null && first !== undefined) {
         first.focus({ preventScroll: true });
         stage.mounts.hold(id, false);

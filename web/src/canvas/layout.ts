@@ -1,4 +1,5 @@
-import { DYNAMIC_CHOICE, effectiveInputs } from "../document/specs";
+import type { ShownInput } from "../document/shown";
+import { DYNAMIC_CHOICE } from "../document/specs";
 import type { GraphNode, InputSpec, NodeSpec } from "../document/types";
 import { hasControl } from "../document/widgets";
 
@@ -24,6 +25,9 @@ export type WidgetKind =
 
 export interface WidgetRow {
   readonly spec: InputSpec;
+  readonly label: string;
+  /** Under this name the node holds what becomes of the value after a run. */
+  readonly control: string | undefined;
   readonly kind: WidgetKind;
   /** Index of the slot of the same name in the node's inputs, or -1 while the widget has no slot. */
   readonly slot: number;
@@ -33,11 +37,18 @@ export interface WidgetRow {
   readonly portY: number;
 }
 
+/** An input that may be linked and has no slot yet: that of a widget, or the next socket of a growing input. */
+export interface LooseInput {
+  readonly spec: InputSpec;
+  readonly y: number;
+}
+
 /** Where the parts of one node lie, relative to its top left corner. */
 export interface NodeLayout {
   readonly inputY: Float32Array;
   readonly outputY: Float32Array;
   readonly widgets: readonly WidgetRow[];
+  readonly loose: readonly LooseInput[];
   readonly width: number;
   /** Height of title, sockets and widgets together, pictures not counted. */
   readonly height: number;
@@ -78,17 +89,6 @@ function heightOf(kind: WidgetKind, ease: number, free: boolean): number {
   return Math.floor(TIGHT_WIDGET + (WIDGET - TIGHT_WIDGET) * ease);
 }
 
-/** Lists the inputs of a node that are widgets, in the order of its type; those of an unknown type are its raw values. */
-export function widgetSpecs(node: GraphNode, spec: NodeSpec | undefined): readonly InputSpec[] {
-  if (spec === undefined) {
-    const names = Object.keys(node.values).filter((name) => !name.endsWith(":control"));
-    return names.map((name) => ({ name, type: "", group: "required", widget: true, options: {} }) as const);
-  }
-  const sockets = new Set(node.inputs.flatMap((slot) => (slot.widget === undefined ? [slot.name] : [])));
-  const inputs = effectiveInputs(spec.inputs, node.values, () => false);
-  return inputs.filter((input) => input.widget && input.group !== "hidden" && !sockets.has(input.name));
-}
-
 /** True when the values of a node decide which inputs it has. */
 export function valuesShape(spec: NodeSpec | undefined): boolean {
   return spec === undefined || spec.inputs.some((input) => input.type.startsWith(DYNAMIC_CHOICE));
@@ -104,6 +104,7 @@ function collapsedLayout(node: GraphNode): NodeLayout {
     inputY: new Float32Array(node.inputs.length).fill(TITLE / 2),
     outputY: new Float32Array(node.outputs.length).fill(TITLE / 2),
     widgets: [],
+    loose: [],
     width: node.type === "Reroute" ? REROUTE_WIDTH : Math.min(node.width, COLLAPSED_WIDTH),
     height: TITLE,
     contentHeight: TITLE,
@@ -115,18 +116,18 @@ function collapsedLayout(node: GraphNode): NodeLayout {
  * Lays out one node. Rows are at ease where the node has the height for it and tight where a file left none; spare
  * height goes to multiline texts and pictures, as the reader of a long prompt expects.
  */
-export function layoutNode(node: GraphNode, spec: NodeSpec | undefined): NodeLayout {
+export function layoutNode(node: GraphNode, shown: readonly ShownInput[], known: boolean): NodeLayout {
   if (isSmall(node)) return collapsedLayout(node);
-  const specs = widgetSpecs(node, spec);
-  const kinds = specs.map((input) => (spec === undefined ? "raw" : widgetKind(input)));
-  const asWidget = new Set(specs.map((input) => input.name));
-  const sockets = node.inputs.filter((slot) => !asWidget.has(slot.widget ?? slot.name)).length;
-  const rows = Math.max(sockets, node.outputs.length);
+  const fields = shown.filter(({ input }) => input.widget);
+  const growing = shown.filter(({ input, slot }) => !input.widget && slot === undefined && input.type !== "");
+  const kinds = fields.map(({ input }) => (known ? widgetKind(input) : "raw"));
+  const asWidget = new Set(fields.map(({ slot }) => slot));
+  const sockets = node.inputs.filter((_, index) => !asWidget.has(index)).length;
+  const rows = Math.max(sockets + growing.length, node.outputs.length);
+  const gap = rows > 0 && fields.length > 0 ? PAD / 2 : 0;
   const free = node.height === null;
-  const need = (ease: number): number => {
-    const head = TITLE + 2 * PAD + rows * rowHeight(ease) + (rows > 0 && specs.length > 0 ? PAD / 2 : 0);
-    return kinds.reduce((sum, kind) => sum + heightOf(kind, ease, free), head);
-  };
+  const need = (ease: number): number =>
+    kinds.reduce((sum, kind) => sum + heightOf(kind, ease, free), TITLE + 2 * PAD + rows * rowHeight(ease) + gap);
   const least = need(0);
   const most = need(1);
   const ease = free ? 1 : Math.min(1, Math.max(0, ((node.height ?? 0) - least) / Math.max(1, most - least)));
@@ -138,27 +139,26 @@ export function layoutNode(node: GraphNode, spec: NodeSpec | undefined): NodeLay
   const row = rowHeight(ease);
   const inputY = new Float32Array(node.inputs.length);
   const outputY = new Float32Array(node.outputs.length);
-  const slotOf = new Map<string, number>();
   let socket = 0;
-  node.inputs.forEach((slot, index) => {
-    const name = slot.widget ?? slot.name;
-    slotOf.set(name, index);
-    if (!asWidget.has(name)) inputY[index] = TITLE + PAD + socket++ * row + row / 2;
+  const nextSocket = (): number => TITLE + PAD + socket++ * row + row / 2;
+  node.inputs.forEach((_, index) => {
+    if (!asWidget.has(index)) inputY[index] = nextSocket();
   });
   node.outputs.forEach((_, index) => (outputY[index] = TITLE + PAD + index * row + row / 2));
-  let y = TITLE + PAD + rows * row + (rows > 0 && specs.length > 0 ? PAD / 2 : 0);
-  const widgets = specs.map((input, index): WidgetRow => {
+  const loose: LooseInput[] = growing.map(({ input }) => ({ spec: input, y: nextSocket() }));
+  let y = TITLE + PAD + rows * row + gap;
+  const widgets = fields.map(({ input, slot, label, control }, index): WidgetRow => {
     const kind = kinds[index] ?? "raw";
     const own = heightOf(kind, ease, free) + (kind === "multiline" || kind === "image" ? spare : 0);
-    const slot = slotOf.get(input.name) ?? -1;
     const portY = y + Math.min(own, WIDGET) / 2 - 1;
-    if (slot >= 0) inputY[slot] = portY;
-    const placed = { spec: input, kind, slot, y, height: own, portY };
+    if (slot !== undefined) inputY[slot] = portY;
+    else if (kind !== "raw") loose.push({ spec: input, y: portY });
+    const placed = { spec: input, label, control, kind, slot: slot ?? -1, y, height: own, portY };
     y += own;
     return placed;
   });
   const width = Math.max(node.width, MIN_WIDTH);
-  return { inputY, outputY, widgets, width, height, contentHeight: content, leastHeight: least };
+  return { inputY, outputY, widgets, loose, width, height, contentHeight: content, leastHeight: least };
 }
 
 function rowHeight(ease: number): number {

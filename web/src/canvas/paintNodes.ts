@@ -1,6 +1,7 @@
 import { NEAR_FROM } from "./camera";
 import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
+import { inkOn } from "./palette";
 import {
   BYPASSED, DIMMED, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
 } from "./scene";
@@ -144,9 +145,13 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
   const widest = size * 0.62;
   context.font = `600 ${size}px ${palette.font}`;
   context.textBaseline = "middle";
-  context.fillStyle = palette.get("text");
+  const text = palette.get("text");
+  let inked = (context.fillStyle = text);
   for (let n = 0; n < seen; n++) {
     const i = visible[n] ?? 0;
+    const own = scene.records[i]?.color;
+    const ink = own === undefined ? text : inkOn(own);
+    if (ink !== inked) context.fillStyle = inked = ink;
     const title = scene.titles[i] ?? "";
     const fits = Math.floor(((w[i] ?? 0) - 20) / widest);
     context.globalAlpha = alphaOf(flags[i] ?? 0);

@@ -1,5 +1,22 @@
 import { ownColour, tokenOf } from "./sockets";
 
+const inks = new Map<string, string>();
+
+/** Black or white, whichever is read better on a colour of a file; white where the colour is no hex number. */
+export function inkOn(colour: string): string {
+  let ink = inks.get(colour);
+  if (ink === undefined) {
+    const short = /^#([\da-f])([\da-f])([\da-f])$/i.exec(colour);
+    const hex = short === null ? colour : `#${short.slice(1).map((digit) => digit + digit).join("")}`;
+    const parts = /^#([\da-f]{2})([\da-f]{2})([\da-f]{2})/i.exec(hex)?.slice(1) ?? ["0", "0", "0"];
+    const [red = 0, green = 0, blue = 0] = parts.map((part) => (parseInt(part, 16) / 255) ** 2.2);
+    ink = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#111111" : "#ffffff";
+    if (inks.size > 1000) inks.clear();
+    inks.set(colour, ink);
+  }
+  return ink;
+}
+
 const NAMES = ["surface-0", "surface-1", "surface-2", "surface-3", "text", "text-quiet", "accent", "border", "focus"] as const;
 export type ColourName = (typeof NAMES)[number];
 

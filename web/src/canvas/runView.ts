@@ -6,6 +6,8 @@ export type NodeStatus = "queued" | "running" | "done" | "cached" | "failed" | "
 export interface ResultImage {
   readonly url: string;
   readonly name: string;
+  /** A smaller version for the node, where the server makes one; the node shows `url` without it. */
+  readonly small?: string;
   readonly width?: number;
   readonly height?: number;
 }

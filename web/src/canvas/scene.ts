@@ -25,6 +25,7 @@ const KEPT = SELECTED | MOUNTED | DIMMED | RERUN;
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
 const PICTURE_MIN = 160;
 const BORDER_WIDTH = 160;
+const MOST_SHARED = 2000;
 
 /** Geometry of one graph in typed arrays: what drawing, culling and hit testing read every frame. */
 export class Scene {
@@ -49,6 +50,8 @@ export class Scene {
   /** Grows when everything was read anew: what depends on definitions is drawn again. */
   generation = 0;
   private face: readonly (readonly Slot[])[] = [];
+  /** Layouts are never changed, so nodes that look alike have one between them. */
+  private readonly shared = new Map<string, NodeLayout>();
   private readonly pictures = new Map<NodeId, number>();
   private selected: Selected | undefined;
 
@@ -157,16 +160,16 @@ export class Scene {
     this.records[i] = node;
     this.x[i] = node.x;
     this.y[i] = node.y;
-    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node, this.graphId)))) return old.x !== node.x || old.y !== node.y;
+    if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node)))) return old.x !== node.x || old.y !== node.y;
     this.shape(i, node);
     return true;
   }
 
   private shape(i: number, node: GraphNode): void {
     const border = node.id === INPUTS || node.id === OUTPUTS;
-    const spec = border ? undefined : this.specs.of(node, this.graphId);
+    const known = border || this.specs.knows(node);
     const picture = this.pictures.get(node.id);
-    let layout = layoutNode(picture === undefined ? node : { ...node, height: null }, spec);
+    let layout = this.layoutOf(picture === undefined ? node : { ...node, height: null }, border, known);
     let height = layout.height;
     if (picture !== undefined && node.collapsed !== true) {
       const wanted = node.height === null ? (layout.width - 16) * picture : node.height - layout.contentHeight;
@@ -176,16 +179,28 @@ export class Scene {
     this.layouts[i] = layout;
     this.w[i] = layout.width;
     this.h[i] = height;
-    this.titles[i] = node.title ?? spec?.title ?? node.type;
+    this.titles[i] = this.specs.title(node);
     let flags = (this.flags[i] ?? 0) & KEPT;
     if (node.mode === "mute") flags |= MUTED;
     if (node.mode === "bypass") flags |= BYPASSED;
     if (node.pinned === true) flags |= PINNED;
     if (node.collapsed === true) flags |= COLLAPSED;
     if (border) flags |= BORDER;
-    else if (spec === undefined) flags |= UNKNOWN;
+    else if (!known) flags |= UNKNOWN;
     else if (this.specs.isSubgraph(node)) flags |= SUBGRAPH;
     this.flags[i] = flags;
+  }
+
+  private layoutOf(node: GraphNode, border: boolean, known: boolean): NodeLayout {
+    const signature = border ? undefined : this.specs.signature(node);
+    const key = signature === undefined ? "" : `${signature}\n${node.width} ${node.height} ${node.collapsed}`;
+    let layout = key === "" ? undefined : this.shared.get(key);
+    if (layout === undefined) {
+      layout = layoutNode(node, border ? [] : this.specs.shown(node, this.graphId), known);
+      if (this.shared.size > MOST_SHARED) this.shared.clear();
+      if (key !== "") this.shared.set(key, layout);
+    }
+    return layout;
   }
 
   private removeNode(id: NodeId): void {

@@ -26,6 +26,9 @@ export interface StageParts {
 
 const SETTLE_MS = 160;
 
+/** Where the view of each open graph was last: coming back to a graph, or new node types, must not move it. */
+const views = new WeakMap<Document, Map<GraphId, { x: number; y: number; zoom: number }>>();
+
 /** Everything of one graph on screen that is not React: canvases, camera, which nodes are in the DOM, the frame loop. */
 export class Stage {
   readonly camera: Camera;
@@ -133,7 +136,8 @@ export class Stage {
         this.ui.announce(say("canvas.nodeFailed", "{title} failed. {message}", { title: this.scene.titles[i] ?? "", message }));
       }
       this.scene.setRun(id, state);
-      this.thumbnails.set(id, state?.images?.[0]?.url);
+      const first = state?.images?.[0];
+      this.thumbnails.set(id, (state?.status === "running" ? state.preview : undefined) ?? first?.small ?? first?.url ?? state?.preview);
       this.mounts.placeOne(id);
     }
     this.redraw();
@@ -154,7 +158,9 @@ export class Stage {
     this.camera.height = height;
     if (!this.placed) {
       this.placed = true;
-      this.fit(false);
+      const last = views.get(this.document)?.get(this.graphId);
+      if (last === undefined) this.fit(false);
+      else this.camera.set(last.x, last.y, last.zoom);
     }
     this.moved();
   }
@@ -217,6 +223,9 @@ export class Stage {
   }
 
   stop(): void {
+    const { x, y, zoom } = this.camera;
+    const kept = views.get(this.document) ?? new Map<GraphId, { x: number; y: number; zoom: number }>();
+    if (this.placed) views.set(this.document, kept.set(this.graphId, { x, y, zoom }));
     cancelAnimationFrame(this.frame);
     clearTimeout(this.settle);
     this.camera.stop();

@@ -2,8 +2,16 @@
 export interface Routes {
   /** The editor */
   "GET /": { readonly query: never; readonly body: undefined };
+  /** Batches, the newest first */
+  "GET /api/batches": { readonly query: "limit" | "offset"; readonly body: undefined };
+  /** One batch, with its jobs and their values */
+  "GET /api/batches/{batch_id}": { readonly query: never; readonly body: undefined };
+  /** Cancel what has not ended of a batch */
+  "POST /api/batches/{batch_id}/cancel": { readonly query: never; readonly body: undefined };
+  /** Queue again what failed or was cancelled of a batch */
+  "POST /api/batches/{batch_id}/retry": { readonly query: never; readonly body: { readonly all?: boolean } };
   /** Jobs, the newest first */
-  "GET /api/jobs": { readonly query: "limit" | "offset" | "sort_by" | "sort_order" | "status" | "workflow_id"; readonly body: undefined };
+  "GET /api/jobs": { readonly query: "batch_id" | "limit" | "offset" | "sort_by" | "sort_order" | "status" | "workflow_id"; readonly body: undefined };
   /** Cancel several jobs */
   "POST /api/jobs/cancel": { readonly query: never; readonly body: { readonly job_ids: readonly (string)[] } };
   /** One job, with its workflow and outputs */
@@ -85,7 +93,7 @@ export interface Routes {
   /** How many jobs wait or run */
   "GET /prompt": { readonly query: never; readonly body: undefined };
   /** Queue a workflow */
-  "POST /prompt": { readonly query: never; readonly body: { readonly prompt: Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>>; readonly _meta?: Readonly<Record<string, unknown>> }>> | { readonly nodes: readonly (unknown)[] }; readonly client_id?: string; readonly prompt_id?: string; readonly number?: number; readonly front?: boolean; readonly partial_execution_targets?: readonly (string)[]; readonly extra_data?: Readonly<Record<string, unknown>> } };
+  "POST /prompt": { readonly query: never; readonly body: { readonly prompt: Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>>; readonly _meta?: Readonly<Record<string, unknown>> }>> | { readonly nodes: readonly (unknown)[] }; readonly client_id?: string; readonly prompt_id?: string; readonly number?: number; readonly front?: boolean; readonly partial_execution_targets?: readonly (string)[]; readonly extra_data?: Readonly<Record<string, unknown>>; readonly batch?: { readonly zip?: Readonly<Record<string, readonly (unknown)[]>>; readonly product?: Readonly<Record<string, readonly (unknown)[]>> }; readonly webhook?: { readonly url: string; readonly events?: readonly ("completed" | "failed" | "cancelled")[]; readonly secret?: string } } };
   /** The jobs that run and wait */
   "GET /queue": { readonly query: never; readonly body: undefined };
   /** Take jobs off the queue */
@@ -133,7 +141,7 @@ export interface Routes {
   /** What a workflow takes and gives */
   "GET /workflows/{name}": { readonly query: never; readonly body: undefined };
   /** Call a workflow */
-  "POST /workflows/{name}": { readonly query: "client_id" | "wait"; readonly body: Readonly<Record<string, unknown>> };
+  "POST /workflows/{name}": { readonly query: "client_id" | "wait"; readonly body: { readonly batch?: { readonly zip?: Readonly<Record<string, readonly (unknown)[]>>; readonly product?: Readonly<Record<string, readonly (unknown)[]>> }; readonly webhook?: { readonly url: string; readonly events?: readonly ("completed" | "failed" | "cancelled")[]; readonly secret?: string } } };
   /** WebSocket: what happens, as it happens */
   "GET /ws": { readonly query: "clientId" | "since" | "watch"; readonly body: undefined };
 }

@@ -5,23 +5,27 @@
  * writes it so again wherever that nearest number stands.
  */
 import { isObject } from "./json";
+import { changedOutside } from "./jsonText";
 import type { Json, JsonObject, Workflow } from "./types";
 
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\b\d{16,}(?![\d.eE])/g;
+const LONG = /-?\b\d{16,}(?![\d.eE])/g;
 
 /** The exact spelling of numbers by their nearest one, or nothing when a text has none. */
 export function exactNumbers(text: string): JsonObject | undefined {
   if (!/\d{16}/.test(text)) return undefined;
   const found: Record<string, string> = {};
   const unclear = new Set<string>();
-  for (const [token] of text.matchAll(TOKENS)) {
-    if (token.startsWith('"') || Number.isSafeInteger(Number(token))) continue;
-    const nearest = JSON.stringify(Number(token));
-    // Two numbers with the same nearest one: neither can be told from the other.
-    if (Object.hasOwn(found, nearest) && found[nearest] !== token) unclear.add(nearest);
-    if (nearest !== token) found[nearest] = token;
-  }
-  const clear = Object.entries(found).filter(([nearest]) => !unclear.has(nearest));
+  changedOutside(text, (part) => {
+    for (const [token] of part.matchAll(LONG)) {
+      if (Number.isSafeInteger(Number(token))) continue;
+      const nearest = JSON.stringify(Number(token));
+      // Two numbers with the same nearest one: neither can be told from the other.
+      if (Object.hasOwn(found, nearest) && found[nearest] !== token) unclear.add(nearest);
+      found[nearest] = token;
+    }
+    return "";
+  });
+  const clear = Object.entries(found).filter(([nearest, token]) => nearest !== token && !unclear.has(nearest));
   return clear.length > 0 ? Object.fromEntries(clear) : undefined;
 }
 
@@ -37,8 +41,10 @@ export function exactText(workflow: Workflow, value: Json | object, indent?: num
 export function restored(workflow: Workflow, text: string): string {
   const exact = workflow.extra?.exact;
   if (!isObject(exact)) return text;
-  return text.replace(TOKENS, (token) => {
-    const source = token.startsWith('"') ? undefined : exact[token];
-    return typeof source === "string" ? source : token;
-  });
+  return changedOutside(text, (part) =>
+    part.replace(LONG, (token) => {
+      const source = exact[token];
+      return typeof source === "string" ? source : token;
+    }),
+  );
 }

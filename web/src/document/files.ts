@@ -103,7 +103,7 @@ function fromTexts(texts: ReadonlyMap<string, string>): FileContents {
     ...(workflow !== undefined && (looksNative(workflow) || looksLikeEditor(workflow)) && { workflow }),
     ...(prompt !== undefined && looksLikeApi(prompt) && { prompt }),
     ...(parameters !== undefined && { parameters }),
-    ...exactly([...texts.values()].join("\n")),
+    ...exactly((workflow ? texts.get("workflow") : undefined) ?? texts.get("prompt") ?? texts.get("comment") ?? ""),
   };
 }
 

@@ -34,10 +34,16 @@ export function unwrap(value: Json): Json {
 
 /** Whole numbers by size, then names by code point: the same order on every machine. */
 export function byId(one: string, other: string): number {
-  const [left, right] = [/^\d{1,15}$/.test(one), /^\d{1,15}$/.test(other)];
+  const [left, right] = [isNumber(one), isNumber(other)];
   if (left && right && Number(one) !== Number(other)) return Number(one) - Number(other);
   if (left !== right) return left ? -1 : 1;
   return one < other ? -1 : one > other ? 1 : 0;
+}
+
+function isNumber(id: string): boolean {
+  // Most keys are names: a look at the first letter settles it for them.
+  const first = id.charCodeAt(0);
+  return first >= 48 && first <= 57 && /^\d{1,15}$/.test(id);
 }
 
 /** Members of these stand on lines of their own. */

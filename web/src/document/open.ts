@@ -1,7 +1,7 @@
 /** Opening and saving: text to workflow and back, in the form that it came in. */
 import { exactNumbers, exactText, restored, withExact } from "./exact";
 import { isObject, member } from "./json";
-import { jsonErrorAt } from "./jsonErrors";
+import { changedOutside, jsonErrorAt } from "./jsonText";
 import { looksNative, nativeText } from "./nativeForm";
 import { DocumentError } from "./problems";
 import { looksLikeApi, readApi } from "./read/api";
@@ -70,7 +70,7 @@ export function parseJson(text: string): Json {
 /** Replaces NaN and Infinity outside of strings by null. */
 function withoutNaN(text: string): string {
   if (!/NaN|Infinity/.test(text)) return text;
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g, (found) => (found.startsWith('"') ? found : "null"));
+  return changedOutside(text, (part) => part.replace(/-?\bInfinity\b|\bNaN\b/g, "null"));
 }
 
 function syntaxError(text: string): DocumentError {

@@ -1,4 +1,4 @@
-import { useId } from "react";
+import { useId, useState } from "react";
 import { upload } from "../client/files";
 import { t } from "../i18n";
 import type { Document, GraphId, InputSpec, Json } from "../document/types";
@@ -46,16 +46,24 @@ export function Field({ document, graph, shown, prominent }: Props) {
 function NumberField({ id, input, value, set }: { readonly id: string; readonly input: InputSpec; readonly value: number; readonly set: (value: Json) => void }) {
   const most = input.name === "steps" ? 60 : input.name === "cfg" ? 20 : input.max;
   const slides = most !== undefined && input.min !== undefined && most - input.min <= 4096 && !/width|height/.test(input.name);
+  const [draft, setDraft] = useState<string>();
+  const within = (number: number): number => Math.max(input.min ?? -Infinity, Math.min(input.max ?? Infinity, number));
   const take = (text: string): void => {
     const number = input.type === "INT" ? Math.round(Number(text)) : Number(text);
-    if (text !== "" && Number.isFinite(number)) set(Math.max(input.min ?? -Infinity, Math.min(input.max ?? Infinity, number)));
+    setDraft(text);
+    // What is out of range may be the beginning of what is meant: 1, 12, 128.
+    if (text !== "" && Number.isFinite(number) && within(number) === number) set(number);
+  };
+  const leave = (): void => {
+    if (draft !== undefined && draft !== "" && Number.isFinite(Number(draft)) && within(Number(draft)) !== Number(draft)) set(within(Number(draft)));
+    setDraft(undefined);
   };
   return (
     <div className="row">
       {slides && (
-        <input type="range" aria-label={input.name} min={input.min} max={most} step={input.step ?? 1} value={Math.min(value, most)} onChange={(event) => take(event.target.value)} />
+        <input type="range" aria-label={input.name} min={input.min} max={most} step={input.step ?? 1} value={Math.min(value, most)} onChange={(event) => take(event.target.value)} onBlur={leave} />
       )}
-      <input id={id} className="field number" style={slides ? { width: 84 } : undefined} type="number" min={input.min} max={input.max} step={input.step ?? (input.type === "INT" ? 1 : 0.1)} value={value} onChange={(event) => take(event.target.value)} />
+      <input id={id} className="field number" style={slides ? { width: 84 } : undefined} type="number" min={input.min} max={input.max} step={input.step ?? (input.type === "INT" ? 1 : 0.1)} value={draft ?? value} onChange={(event) => take(event.target.value)} onBlur={leave} />
     </div>
   );
 }

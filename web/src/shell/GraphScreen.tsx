@@ -47,6 +47,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
       fit: (ids) => camera.current?.fit(ids),
       zoomBy: (factor) => camera.current?.zoomTo(camera.current.zoom * factor),
       centreOn: (id) => camera.current?.centerOn(id),
+      focus: () => camera.current?.focus(),
       rename: (id) => camera.current?.rename(id),
       toGraph: (x, y) => camera.current?.toGraph({ x, y }) ?? { x: 0, y: 0 },
     });

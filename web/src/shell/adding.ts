@@ -39,6 +39,9 @@ export function addNode(type: string, at?: { readonly x: number; readonly y: num
   const commands: Command[] = [{ do: "addNodes", graph: graphId, nodes: [node] }, ...linkTo(graph, node, slot, port)];
   tab.document.apply({ do: "several", commands }, t("step.add", "Add {name}", { name: spec.title }));
   tab.selection.set({ nodes: new Set([node.id]) });
+  // The keyboard goes on at the new node.
+  tab.selection.focus(node.id);
+  graphHandle.get()?.focus();
   countUse(type);
 }
 

@@ -85,7 +85,7 @@ export function FindInGraph() {
     tab.selection.set({ nodes: new Set([id]) });
     graphHandle.get()?.centreOn(id);
   };
-  return <Finder label={t("find", "Find in the graph")} find={find} look={look} choose={(id) => { look(id); close(); }} close={close} />;
+  return <Finder label={t("find", "Find in the graph")} find={find} look={look} choose={(id) => { look(id); close(); graphHandle.get()?.focus(); }} close={close} />;
 }
 
 /** Ask for a name, in the same box that everything else is asked in. */

@@ -9,6 +9,8 @@ export interface GraphHandle {
   centreOn(node: NodeId): void;
   /** Begin to edit a node's title. */
   rename(node: NodeId): void;
+  /** Put the keyboard on the graph. */
+  focus(): void;
   /** A point of the screen in graph units. */
   toGraph(x: number, y: number): { readonly x: number; readonly y: number };
 }

@@ -38,7 +38,7 @@ export function ComboWidget({ spec, value, edit, label, tab, disabled, services 
         <span className="combo-arrow" aria-hidden="true">▾</span>
       </button>
       {open && button.current !== null && (
-        <Popover anchor={button.current} onClose={close}>
+        <Popover anchor={button.current} onClose={close} label={label}>
           <ChoiceList
             label={label}
             current={word}

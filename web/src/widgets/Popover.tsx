@@ -6,13 +6,15 @@ interface PopoverProps {
   readonly onClose: () => void;
   readonly children: ReactNode;
   readonly className?: string;
+  /** Names it as a dialog; without it it belongs to the field beside it. */
+  readonly label?: string;
 }
 
 const GAP = 4;
 const EDGE = 8;
 
 /** A box beside something, outside the zoomed world, closed by Esc or a press elsewhere. */
-export function Popover({ anchor, onClose, children, className }: PopoverProps) {
+export function Popover({ anchor, onClose, children, className, label }: PopoverProps) {
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const element = box.current;
@@ -42,6 +44,8 @@ export function Popover({ anchor, onClose, children, className }: PopoverProps) 
     <div
       ref={box}
       className={`popover ${className ?? ""}`}
+      role={label === undefined ? undefined : "dialog"}
+      aria-label={label}
       data-interactive=""
       onKeyDown={(event) => {
         event.stopPropagation();

@@ -4,7 +4,6 @@ import type { WidgetRow } from "../canvas/layout";
 import { say } from "../canvas/text";
 import type { GraphNode, Json } from "../document/types";
 import { defaultOf } from "../document/specs";
-import { controlName } from "../document/widgets";
 import { ComboWidget } from "./ComboWidget";
 import { ImageWidget } from "./ImageWidget";
 import { NumberWidget } from "./NumberWidget";
@@ -25,10 +24,8 @@ interface RowProps {
 export const WidgetRowView = memo(
   function WidgetRowView({ row, node, tab, linked, readOnly }: RowProps) {
     const { stage, services } = useView();
-    const { spec, kind } = row;
+    const { spec, kind, label, control } = row;
     const { document, graphId: graph } = stage;
-    const label = typeof spec.options["display_name"] === "string" ? spec.options["display_name"] : spec.name;
-    const control = controlName(spec.name);
     const editors = useMemo(() => {
       const words = say("canvas.change", "Change {label}", { label });
       const of = (input: string): Edit => ({
@@ -37,7 +34,7 @@ export const WidgetRowView = memo(
         commit: () => document.commit(),
         cancel: () => document.cancel(),
       });
-      return { value: of(spec.name), control: of(control) };
+      return { value: of(spec.name), control: of(control ?? spec.name) };
     }, [document, graph, node.id, spec.name, control, label]);
     const value = node.values[spec.name] ?? defaultOf(spec);
     const props: WidgetProps = { spec, value, edit: editors.value, label, tab, disabled: readOnly || linked, services };
@@ -49,7 +46,7 @@ export const WidgetRowView = memo(
           <span className="widget-linked">{named ? "" : label} {say("widget.linked", "from link")}</span>
         ) : (
           <div className="widget-body" data-interactive="">
-            <Body kind={kind} props={props} control={node.values[control]} editControl={editors.control} />
+            <Body kind={kind} props={props} control={control === undefined ? undefined : node.values[control]} editControl={editors.control} />
           </div>
         )}
       </div>
@@ -58,7 +55,7 @@ export const WidgetRowView = memo(
   (a, b) =>
     a.row.y === b.row.y && a.row.height === b.row.height && a.row.spec === b.row.spec && a.tab === b.tab && a.linked === b.linked && a.readOnly === b.readOnly &&
     a.node.id === b.node.id && a.node.values[a.row.spec.name] === b.node.values[a.row.spec.name] &&
-    a.node.values[controlName(a.row.spec.name)] === b.node.values[controlName(a.row.spec.name)],
+    a.row.label === b.row.label && a.node.values[a.row.control ?? ""] === b.node.values[b.row.control ?? ""],
 );
 
 function Body({ kind, props, control, editControl }: { kind: WidgetRow["kind"]; props: WidgetProps; control: Json | undefined; editControl: Edit }) {

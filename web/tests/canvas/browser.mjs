@@ -301,6 +301,15 @@ await page.evaluate(() => window.page.selection.focus("5"));
 await page.keyboard.press("Enter");
 await settle(200);
 same("Enter goes into the node", await page.evaluate(() => document.activeElement.closest("[data-node]")?.dataset.node), "5");
+const stop = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+const entry = await stop();
+await page.keyboard.press("Shift+Tab");
+const around = [await stop()];
+while (around.length < 60 && around.at(-1) !== entry) {
+  await page.keyboard.press("Shift+Tab");
+  around.push(await stop());
+}
+same("Tab goes round the node, by every port", [around.at(-1), around.some((one) => one.startsWith("Input latent_image")), around.some((one) => one.startsWith("Output LATENT"))], [entry, true, true]);
 await page.keyboard.press("Escape");
 same("Esc comes out", await page.evaluate(() => document.activeElement.className.includes("graph")), true);
 

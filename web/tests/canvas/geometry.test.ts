@@ -3,9 +3,10 @@ import { Camera } from "../../src/canvas/camera";
 import { distanceToCurve, pointAt } from "../../src/canvas/curve";
 import { cloneCommands, deleteCommands, fittingPort, linkCommands, partners, verdict } from "../../src/canvas/edit";
 import { hit, neighbour, nodesIn, portPoint } from "../../src/canvas/hit";
-import { layoutNode, PAD, ROW, TITLE } from "../../src/canvas/layout";
+import { PAD, ROW, TITLE, type NodeLayout } from "../../src/canvas/layout";
 import { LinkTable } from "../../src/canvas/linkTable";
 import { Mounts } from "../../src/canvas/mounts";
+import { inkOn } from "../../src/canvas/palette";
 import { Scene } from "../../src/canvas/scene";
 import { SpecSource } from "../../src/canvas/specs";
 import { readSpecs } from "../../src/document/specs";
@@ -23,6 +24,11 @@ function node(id: string, type: string, x: number, y: number, more: Partial<Grap
   const inputs = type === "Both" ? [slot("latent", "LATENT")] : type === "Picture" ? [slot("image", "IMAGE")] : [];
   const outputs = type === "Picture" ? [] : [slot("LATENT", "LATENT")];
   return { id, type, mode: "always", values: {}, inputs, outputs, x, y, width: 200, height: null, ...more };
+}
+
+function laidOut(one: GraphNode): NodeLayout {
+  const { scene } = open([one]);
+  return scene.layouts[0] as NodeLayout;
 }
 
 function link(id: string, from: string, to: string): Link {
@@ -44,7 +50,7 @@ const row = (): { document: Document; scene: Scene } =>
 
 describe("layout", () => {
   it("puts sockets in rows below the title and widgets below them", () => {
-    const layout = layoutNode(node("2", "Both", 0, 0), specs.get("Both"));
+    const layout = laidOut(node("2", "Both", 0, 0));
     expect(layout.inputY[0]).toBe(TITLE + PAD + ROW / 2);
     expect(layout.outputY[0]).toBe(layout.inputY[0]);
     expect(layout.widgets.map((one) => [one.spec.name, one.kind])).toEqual([["steps", "number"], ["text", "multiline"]]);
@@ -52,22 +58,22 @@ describe("layout", () => {
     expect(layout.contentHeight).toBe((last?.y ?? 0) + (last?.height ?? 0) + PAD);
   });
   it("gives spare height to the multiline text", () => {
-    const plain = layoutNode(node("2", "Both", 0, 0), specs.get("Both"));
-    const tall = layoutNode(node("2", "Both", 0, 0, { height: plain.height + 100 }), specs.get("Both"));
+    const plain = laidOut(node("2", "Both", 0, 0));
+    const tall = laidOut(node("2", "Both", 0, 0, { height: plain.height + 100 }));
     expect(tall.widgets[1]?.height).toBe((plain.widgets[1]?.height ?? 0) + 100);
     expect(tall.widgets[0]?.height).toBe(plain.widgets[0]?.height);
   });
   it("draws rows together where a file left less height, down to the ecosystem's rows", () => {
-    const plain = layoutNode(node("2", "Both", 0, 0), specs.get("Both"));
-    const tight = layoutNode(node("2", "Both", 0, 0, { height: 60 }), specs.get("Both"));
+    const plain = laidOut(node("2", "Both", 0, 0));
+    const tight = laidOut(node("2", "Both", 0, 0, { height: 60 }));
     expect(tight.height).toBe(tight.leastHeight);
     expect(tight.leastHeight).toBeLessThan(plain.contentHeight);
     expect(tight.widgets[0]?.height).toBe(24);
     const between = (plain.height + tight.height) / 2;
-    expect(layoutNode(node("2", "Both", 0, 0, { height: between }), specs.get("Both")).height).toBeCloseTo(between, 0);
+    expect(laidOut(node("2", "Both", 0, 0, { height: between })).height).toBeCloseTo(between, 0);
   });
   it("shows the values of an unknown type as they are", () => {
-    const layout = layoutNode(node("9", "Gone", 0, 0, { values: { a: 1, "a:control": "fixed", b: [1] } }), undefined);
+    const layout = laidOut(node("9", "Gone", 0, 0, { values: { a: 1, "a:control": "fixed", b: [1] } }));
     expect(layout.widgets.map((one) => [one.spec.name, one.kind])).toEqual([["a", "raw"], ["b", "raw"]]);
   });
 });
@@ -210,6 +216,12 @@ describe("copies and deletion", () => {
     expect(document.graph("").links.size).toBe(0);
     document.undo();
     expect(document.graph("").links.size).toBe(2);
+  });
+});
+
+describe("ink", () => {
+  it("is read on any colour of a file", () => {
+    expect([inkOn("#432"), inkOn("#ffffaa"), inkOn("#222222"), inkOn("pale_blue")]).toEqual(["#ffffff", "#111111", "#ffffff", "#ffffff"]);
   });
 });
 

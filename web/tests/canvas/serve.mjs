@@ -31,7 +31,7 @@ export async function openPage({ width = 1600, height = 900, scale = 1, theme = 
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const { chromium } = (await load("playwright-core")).default;
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: process.env.SAFELIGHT_CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-precise-memory-info", "--js-flags=--expose-gc"],
   });
   const context = await browser.newContext({ viewport: { width, height }, deviceScaleFactor: scale });

@@ -2,6 +2,7 @@ import { memo, useCallback } from "react";
 import { INPUTS, OUTPUTS, type NodeId } from "../../document/types";
 import { WidgetRowView } from "../../widgets/WidgetRow";
 import { useGeneration, useLinked, useNode, useRun, useSelected, useUi, useView } from "../context";
+import { isSmall } from "../layout";
 import { Ports } from "./Ports";
 import { Pictures } from "./Pictures";
 import { Below } from "./Below";
@@ -21,8 +22,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
   const border = id === INPUTS || id === OUTPUTS;
   const i = stage.scene.index.get(id);
   const layout = i === undefined ? undefined : stage.scene.layouts[i];
-  const spec = border ? undefined : stage.specs.of(node, stage.graphId);
-  const unknown = spec === undefined && !border;
+  const unknown = !border && !stage.specs.knows(node);
   if (layout === undefined) return null;
   const tab = entered ? 0 : -1;
   const title = stage.scene.titles[i ?? -1] ?? node.type;
@@ -42,6 +42,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}
     >
       <TitleBar node={node} title={title} run={run} unknown={unknown} />
+      <Ports inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
       {node.collapsed !== true && (
         <>
           {layout.widgets.map((row) => (
@@ -57,7 +58,6 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
           {(run?.images !== undefined || run?.preview !== undefined) && <Pictures id={id} run={run} tab={tab} top={layout.contentHeight} />}
         </>
       )}
-      <Ports node={node} layout={layout} linked={linked} tab={tab} />
       <Below id={id} run={run} tab={tab} />
     </div>
   );

@@ -39,7 +39,7 @@ export function Pictures({ id, run, tab, top }: { readonly id: NodeId; readonly 
   return (
     <div className="node-pictures" style={{ top }} data-interactive="">
       <button type="button" className="node-picture" tabIndex={tab} aria-label={say("canvas.openImage", "Open {name}", { name: image.name })} onClick={() => actions().onOpenImage(id, index)}>
-        <img src={image.url} alt={image.name} draggable={false} decoding="async" loading="lazy" />
+        <img src={image.small ?? image.url} alt={image.name} draggable={false} decoding="async" loading="lazy" />
       </button>
       {images.length > 1 && (
         <div className="node-picture-steps">

@@ -1,34 +1,34 @@
 import { memo } from "react";
 import type { GraphNode, Slot } from "../../document/types";
-import { isSmall, type NodeLayout } from "../layout";
+import type { NodeLayout } from "../layout";
 import { OUTLINES, shapeOf, socketColour } from "../sockets";
 import { say } from "../text";
 
 interface PortsProps {
-  readonly node: GraphNode;
+  readonly inputs: GraphNode["inputs"];
+  readonly outputs: GraphNode["outputs"];
+  readonly small: boolean;
   readonly layout: NodeLayout;
   readonly linked: string;
   readonly tab: number;
 }
 
-/** All ports of a node, with their names. The pointer finds them by geometry; the keyboard by these buttons. */
-export const Ports = memo(function Ports({ node, layout, linked, tab }: PortsProps) {
-  const collapsed = isSmall(node);
-  const bare = layout.widgets.filter((row) => row.slot < 0 && row.kind !== "raw");
-  const sockets = node.inputs.some((slot) => slot.widget === undefined);
-  const half = sockets && node.outputs.length > 0;
+/** All ports of a node, drawn again only when they change and not with every value, with their names. The pointer finds them by geometry; the keyboard by these buttons. */
+export const Ports = memo(function Ports({ inputs, outputs, small, layout, linked, tab }: PortsProps) {
+  const sockets = inputs.some((slot) => slot.widget === undefined);
+  const half = sockets && outputs.length > 0;
   return (
     <>
-      {node.inputs.map((slot, index) => (
-        <Port key={`i${index}`} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!collapsed && slot.widget === undefined} half={half} />
+      {inputs.map((slot, index) => (
+        <Port key={`i${index}`} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!small && slot.widget === undefined} half={half} />
       ))}
-      {node.outputs.map((slot, index) => (
-        <Port key={`o${index}`} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!collapsed} half={half} />
+      {outputs.map((slot, index) => (
+        <Port key={`o${index}`} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!small} half={half} />
       ))}
-      {bare.map((row) => (
+      {layout.loose.map(({ spec, y }, n) => (
         <Port
-          key={`w${row.spec.name}`} side="input" index={-1 - layout.widgets.indexOf(row)} slot={{ name: row.spec.name, type: row.spec.type, widget: row.spec.name }}
-          y={row.portY} linked={false} tab={tab} named={false} half={half}
+          key={`w${spec.name}`} side="input" index={-1 - n} slot={{ name: spec.name, type: spec.type, ...(spec.widget && { widget: spec.name }) }}
+          y={y} linked={false} tab={tab} named={!spec.widget} half={half}
         />
       ))}
     </>

@@ -1,6 +1,7 @@
-import { useEffect, useRef } from "react";
+import { memo, useEffect, useRef } from "react";
 import type { GraphNode } from "../../document/types";
 import { useUi, useView } from "../context";
+import { inkOn } from "../palette";
 import type { NodeRun } from "../runView";
 import { say } from "../text";
 
@@ -22,10 +23,25 @@ export function size(bytes: number): string {
   return `${value >= 10 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
-export function TitleBar({ node, title, run, unknown }: { readonly node: GraphNode; readonly title: string; readonly run: NodeRun | undefined; readonly unknown: boolean }) {
+interface TitleBarProps {
+  readonly node: GraphNode;
+  readonly title: string;
+  readonly run: NodeRun | undefined;
+  readonly unknown: boolean;
+}
+
+export const TitleBar = memo(TitleBarOf, (a, b) => {
+  const [was, is] = [a.node, b.node];
+  return (
+    a.title === b.title && a.run === b.run && a.unknown === b.unknown && was.id === is.id && was.type === is.type && was.mode === is.mode &&
+    was.color === is.color && was.pinned === is.pinned && was.collapsed === is.collapsed
+  );
+});
+
+function TitleBarOf({ node, title, run, unknown }: TitleBarProps) {
   const renaming = useUi((ui) => ui.renaming === node.id);
   return (
-    <div className="node-title" style={node.color === undefined ? undefined : { backgroundColor: node.color }} data-coloured={node.color === undefined ? undefined : ""}>
+    <div className="node-title" style={node.color === undefined ? undefined : { backgroundColor: node.color, color: inkOn(node.color) }} data-coloured={node.color === undefined ? undefined : ""}>
       {node.type !== "Reroute" && <span className="node-fold" aria-hidden="true">{node.collapsed === true ? "▸" : "▾"}</span>}
       {renaming ? <TitleField node={node} title={title} /> : <span className="node-name" title={title}>{title}</span>}
       {node.pinned === true && node.type !== "" && <span className="node-mark" role="img" aria-label={say("canvas.pinned", "Pinned")}>⌖</span>}
