@@ -471,6 +471,26 @@ test("a sweep over two inputs fills a labelled sheet, which is saved as a pictur
   await context.close();
 });
 
+test("a batch that came over the API opens as a sheet", async () => {
+  const sampler = Object.keys(api).find((id) => api[id].class_type === "KSampler");
+  const prompt = structuredClone(api);
+  prompt[sampler].inputs.steps = 2;
+  await post("/prompt", { prompt, prompt_id: "two-by-two", batch: { product: { [`${sampler}.seed`]: [1, 2], [`${sampler}.cfg`]: [3, 6] } } });
+  await settled();
+  const { page, context, problems } = await openPage(browser, server.url);
+  await openGallery(page);
+  await page.getByRole("button", { name: "Sheets" }).click();
+  await page.getByRole("button", { name: /two-by-two/ }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".sheet-cell img").length === 4);
+  assert.deepEqual(await page.locator(".sheet-table thead tr:nth-child(2) th").allInnerTexts(), ["3", "6"]);
+  assert.match(await page.locator(".sheet-table .axis").innerText(), /cfg/);
+  await page.getByRole("button", { name: "6, 2" }).click();
+  await page.locator("dialog.viewer .facts dt").first().waitFor();
+  assert.match((await page.locator(".facts").innerText()).replaceAll(/\s+/g, " "), /Seed 2 .*CFG 6/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
 test("thousands of pictures: scrolling from end to end without a freeze", async () => {
   const folder = join(server.folder, "output", "many");
   mkdirSync(folder);

@@ -64,6 +64,7 @@ export function Gallery({ large, leave }: { readonly large: boolean; readonly le
         <span className="quiet small" role="status">{total === undefined ? t("loading", "Loading") : chosen.keys.size > 0 ? t("gallery.chosen", "{count} chosen", { count: chosen.keys.size }) : t("gallery.count", "{count} pictures", { count: total })}</span>
         <Picked picked={picked} remove={remove} clear={() => choose({ ...chosen, keys: new Set() })} />
         {chosen.keys.size === 0 && <Back done={refresh} />}
+        {chosen.keys.size === 0 && <button className="button tiny" onClick={() => openScreen({ kind: "sheets" })}>{t("sheets", "Sheets")}</button>}
         {!large && chosen.keys.size === 0 && (
           <button className="button tiny" onClick={() => openScreen({ kind: "gallery" })}>{t("gallery.large", "Large")}</button>
         )}

@@ -9,6 +9,7 @@ import type { ScreenOf } from "../PictureScreens";
 import { ScreenFrame } from "../ScreenFrame";
 import { leaveScreen, replaceScreen } from "../screens";
 import { queueSweep, type SweptInput } from "./queueSweep";
+import { remember } from "./sheets";
 import { labelOf, mannerOf, MOST_JOBS, parseLines, parseNumbers, suggested, type Parsed } from "./values";
 
 interface Choice {
@@ -49,6 +50,7 @@ export default function SweepDialog({ screen }: ScreenOf<"sweep">) {
     setBusy(true);
     try {
       const { axes, jobs } = await queueSweep(tab, screen.graph, swept);
+      remember({ name: tab.name.get(), at: Date.now(), axes, jobs });
       replaceScreen({ kind: "sheet", name: tab.name.get(), axes, jobs });
     } catch (error) {
       setBusy(false);
