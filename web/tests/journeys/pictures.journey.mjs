@@ -258,6 +258,14 @@ test("thousands of pictures: scrolling from end to end without a freeze", async 
   console.log(`gallery of 4,000: opened in ${opened} ms, at most ${most} tiles at once, longest task while scrolling ${Math.round(longest)} ms`);
   assert.ok(most < 150, `${most} tiles at once`);
   assert.ok(longest < 150, `a task of ${longest} ms`);
+  // A picture that comes meanwhile does not take away what one looks at.
+  const before = await page.locator("dialog .gallery-bar [role=status]").innerText();
+  await post(server, "/prompt", { prompt: api });
+  await settled(server);
+  await page.waitForFunction((before) => document.querySelector("dialog .gallery-bar [role=status]").innerText !== before, before);
+  const { scrollTop, scrollHeight, clientHeight } = await page.locator("dialog .gallery-grid").evaluate(({ scrollTop, scrollHeight, clientHeight }) => ({ scrollTop, scrollHeight, clientHeight }));
+  assert.ok(scrollTop > scrollHeight - clientHeight - 400, `${scrollTop} of ${scrollHeight}`);
+  assert.equal(await page.locator("dialog .tile.skeleton").count(), 0);
   await page.keyboard.press("Escape");
   assert.deepEqual(problems, []);
   await context.close();
