@@ -85,6 +85,9 @@ test("gallery: search, filters, multi-select by keyboard, trash and back", async
   await page.locator(".tile img").first().waitFor();
   await page.getByRole("combobox", { name: "Workflow", exact: true }).selectOption("From the API");
   await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 4);
+  await page.getByLabel("When").selectOption("day");
+  await page.getByLabel("Which day").fill("2001-02-03");
+  await page.getByText("No picture is like that.").waitFor();
   await page.getByLabel("When").selectOption("today");
   await page.waitForTimeout(200);
   await shown(/^4 pictures/);

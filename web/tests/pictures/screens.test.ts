@@ -4,6 +4,7 @@ import { inside, ofRatio, pulled, type Handle } from "../../src/pictures/crop";
 import { nodeAt, shownIn } from "../../src/pictures/dropped";
 import { inputAddress, referenceOf, thumbnailOf } from "../../src/pictures/files";
 import { rowsInView } from "../../src/pictures/gallery/pages";
+import { dayOf, timesOf } from "../../src/pictures/gallery/span";
 import { NONE, ranged, step, toggled } from "../../src/pictures/gallery/selection";
 import { arranged } from "../../src/pictures/sheet/sheets";
 import { parseLines, parseNumbers, product, suggested } from "../../src/pictures/sheet/values";
@@ -112,4 +113,13 @@ test("three inputs in a product: all but the fastest are rows", () => {
   const jobs = [0, 1].flatMap((a) => [0, 1].flatMap((b) => [0, 1].map((c) => ({ prompt_id: `${a}${b}${c}`, values: { "1.a": a, "1.b": b, "1.c": c } }))));
   const { axes } = arranged(jobs, (node) => node);
   expect(axes.map((axis) => axis.values)).toEqual([["0", "1"], ["0, 0", "0, 1", "1, 0", "1, 1"]]);
+});
+
+test("spans of days begin and end at midnight", () => {
+  const now = new Date(2026, 0, 2, 15, 30);
+  expect(timesOf("all", now)).toEqual({});
+  expect(timesOf("today", now)).toEqual({ after: new Date(2026, 0, 2).getTime() });
+  expect(timesOf("week", now)).toEqual({ after: new Date(2025, 11, 27).getTime() });
+  expect(dayOf(now)).toBe("2026-01-02");
+  expect(timesOf("2025-12-31", now)).toEqual({ after: new Date(2025, 11, 31).getTime(), before: new Date(2026, 0, 1).getTime() });
 });

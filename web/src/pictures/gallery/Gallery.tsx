@@ -10,20 +10,13 @@ import { openScreen } from "../screens";
 import { Grid, keyOf } from "./Grid";
 import { Pages } from "./pages";
 import { NONE } from "./selection";
+import { dayOf, timesOf, type Span } from "./span";
 import "../pictures.css";
 
-const DAY_MS = 86_400_000;
 const TYPING_MS = 180;
-type Span = "all" | "today" | "week" | "month";
 
 /** What was put into the trash last, so that it can be brought back. */
 const trash = new Store<{ readonly key: string; readonly count: number } | undefined>(undefined);
-
-function since(span: Span): number | undefined {
-  if (span === "all") return undefined;
-  const today = new Date().setHours(0, 0, 0, 0);
-  return today - (span === "today" ? 0 : span === "week" ? 6 : 29) * DAY_MS;
-}
 
 /** Everything in the output folder with search and filters; `large` has room for larger tiles. */
 export function Gallery({ large, leave }: { readonly large: boolean; readonly leave?: () => void }) {
@@ -80,8 +73,7 @@ export function Gallery({ large, leave }: { readonly large: boolean; readonly le
 function useListing(asked: string, span: Span, workflow: string, again: string) {
   const shown = useRef<Pages | undefined>(undefined);
   const asking = useMemo(() => {
-    const after = since(span);
-    const query: GalleryQuery = { q: asked, workflow, ...(after === undefined ? {} : { after }) };
+    const query: GalleryQuery = { q: asked, workflow, ...timesOf(span) };
     const before = shown.current;
     // The same question again: what is in view stays in view.
     return new Pages(query, sayError, JSON.stringify(before?.query) === JSON.stringify(query) ? before : undefined);
@@ -112,11 +104,12 @@ function Filters({ text, setText, span, setSpan, workflow, setWorkflow, workflow
   return (
     <div className="gallery-tools">
       <input className="field" type="search" aria-label={t("gallery.search", "Search by prompt, model or seed")} placeholder={t("gallery.search", "Search by prompt, model or seed")} value={text} onChange={(event) => setText(event.target.value)} />
-      <select className="field" aria-label={t("gallery.when", "When")} value={span} onChange={(event) => setSpan(event.target.value as Span)}>
+      <select className="field" aria-label={t("gallery.when", "When")} value={/^\d/.test(span) ? "day" : span} onChange={(event) => setSpan(event.target.value === "day" ? dayOf(new Date()) : (event.target.value as Span))}>
         <option value="all">{t("gallery.all", "Any day")}</option>
         <option value="today">{t("gallery.today", "Today")}</option>
         <option value="week">{t("gallery.week", "Last 7 days")}</option>
         <option value="month">{t("gallery.month", "Last 30 days")}</option>
+        <option value="day">{t("gallery.day", "One day…")}</option>
       </select>
       <select className="field" aria-label={t("gallery.workflow", "Workflow")} value={workflow} onChange={(event) => setWorkflow(event.target.value)}>
         <option value="">{t("gallery.workflows", "All workflows")}</option>
@@ -125,6 +118,7 @@ function Filters({ text, setText, span, setSpan, workflow, setWorkflow, workflow
           <option key={name} value={name}>{`${name} (${count})`}</option>
         ))}
       </select>
+      {/^\d/.test(span) && <input className="field day" type="date" aria-label={t("gallery.whichDay", "Which day")} value={span} onChange={(event) => event.target.value !== "" && setSpan(event.target.value as Span)} />}
       {large && (
         <label className="row" htmlFor={id}>
           <span className="small quiet">{t("gallery.size", "Size")}</span>

@@ -104,7 +104,6 @@ export function MaskCanvas({ source, painting, settings, moving, onStage }: Prop
       aria-label={t("mask.canvas", "Mask: arrow keys move the brush, Enter puts it down")}
       onKeyDown={key}
     >
-      <div className="pic-placed checker" style={{ ...place, imageRendering: "auto" }} />
       <img className="pic-placed picture" src={source.backdrop} alt="" draggable={false} style={place} />
       <canvas ref={canvas} className="pic-placed" width={source.width} height={source.height} style={place} />
       {shape.length > 1 && <Outline shape={shape} tool={settings.tool} place={place} scale={stage.view.scale} size={source} />}
@@ -167,7 +166,8 @@ function colours(painting: Painting, source: MaskSource, rect: Rect, look: Look)
         data[to + 2] = RED[2];
         data[to + 3] = value * 0.66;
       } else {
-        const grey = look === "alone" ? value : 128;
+        // A hole is shown as programs for pictures show nothing: squares of two greys.
+        const grey = look === "alone" ? value : ((rect.x + column) >> 3) + ((rect.y + row) >> 3) & 1 ? 92 : 64;
         data[to] = data[to + 1] = data[to + 2] = grey;
         data[to + 3] = look === "alone" ? 255 : value;
       }

@@ -196,18 +196,21 @@ export function flood(stroke: Plane, picture: ImageData, at: Point, tolerance: n
 
 export type Shape = "rectangle" | "ellipse" | "lasso";
 
-/** Cover a shape: between two corners, or within a line drawn freely. */
+/** Cover a shape: between two corners, or within a line drawn freely. Edges are smooth: each pixel is asked at four points. */
 export function fillShape(stroke: Plane, shape: Shape, points: readonly Point[]): Rect {
   const xs = points.map((point) => point.x);
   const ys = points.map((point) => point.y);
   const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const rect = clipped({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 }, stroke);
   const [cx, cy, rx, ry] = [(x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2];
+  const inside = (x: number, y: number): number => {
+    if (shape === "rectangle") return Number(x >= x0 && x <= x1 && y >= y0 && y <= y1);
+    return Number(shape === "ellipse" ? ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 <= 1 : within(points, x, y));
+  };
   for (let y = rect.y; y < rect.y + rect.height; y++) {
     for (let x = rect.x; x < rect.x + rect.width; x++) {
-      const [px, py] = [x + 0.5, y + 0.5];
-      const inside = shape === "rectangle" || (shape === "ellipse" ? ((px - cx) / rx) ** 2 + ((py - cy) / ry) ** 2 <= 1 : within(points, px, py));
-      if (inside) stroke.data[y * stroke.width + x] = 255;
+      const part = inside(x + 0.25, y + 0.25) + inside(x + 0.75, y + 0.25) + inside(x + 0.25, y + 0.75) + inside(x + 0.75, y + 0.75);
+      if (part > 0) stroke.data[y * stroke.width + x] = Math.round((part * 255) / 4);
     }
   }
   return rect;
