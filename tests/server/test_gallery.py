@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from server_client import Caller
@@ -108,6 +109,35 @@ def test_thumbnails_are_small(serve: Any, base: Path) -> None:
         ):  # fmt: skip
             status, _, _ = await caller.raw("GET", "/gallery/thumbnail", params={**query, **more})
             assert status == wanted, more
+
+    serve(journey)
+
+
+def test_photographs_that_lie_on_their_side_are_upright_everywhere(serve: Any, base: Path) -> None:
+    async def journey(caller: Caller) -> None:
+        photo = Image.new("RGB", (40, 20), (0, 0, 255))
+        photo.paste((255, 0, 0), (0, 0, 20, 20))
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned clockwise by a quarter: what was left is at the top
+        photo.save(base / "input" / "p.jpg", exif=exif, quality=95)
+        for path, query in (
+            ("/gallery/thumbnail", {"size": "64"}), ("/view", {"preview": "webp;90"}), ("/view", {"channel": "rgb"}),
+            ("/view", {"channel": "a"}),
+        ):  # fmt: skip
+            _, _, data = await caller.raw("GET", path, params={"filename": "p.jpg", "type": "input", **query})
+            image = Image.open(io.BytesIO(data))
+            assert image.size == (20, 40), (path, query)
+            if query != {"channel": "a"}:
+                assert image.convert("RGB").getpixel((10, 5))[0] > 200, (path, query)  # type: ignore[index]
+        mask = io.BytesIO()
+        Image.new("RGBA", (20, 40), (0, 0, 0, 128)).save(mask, "PNG")
+        form = aiohttp.FormData()
+        form.add_field("image", mask.getvalue(), filename="m.png")
+        form.add_field("original_ref", json.dumps({"filename": "p.jpg", "type": "input"}))
+        await caller.raw("POST", "/upload/mask", data=form)
+        made = Image.open(base / "input" / "m.png")
+        assert made.size == (20, 40) and made.getpixel((10, 30))[3] == 128  # type: ignore[index]
+        assert made.getpixel((10, 30))[2] > 200  # type: ignore[index]
 
     serve(journey)
 
