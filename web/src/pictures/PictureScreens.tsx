@@ -14,16 +14,19 @@ const body = {
   pictureSheet: lazy(() => import("./sheet/PictureSheet")),
 } as const;
 
-/** The screen for pictures that is open, if one is; each is fetched when it is first needed. */
+/**
+ * The screens for pictures that are open, one over the other; each is fetched when it is first needed. Those below stay
+ * as they are, so that leaving one leads back to what one looked at.
+ */
 export function PictureScreens() {
-  const open = useStore(screens).at(-1);
-  if (open === undefined) return null;
-  const Body = body[open.kind] as ComponentType<{ readonly screen: Screen }>;
-  return (
-    <Suspense fallback={null}>
-      <Body screen={open} />
-    </Suspense>
-  );
+  return useStore(screens).map((screen, at) => {
+    const Body = body[screen.kind] as ComponentType<{ readonly screen: Screen }>;
+    return (
+      <Suspense key={`${at} ${screen.kind}`} fallback={null}>
+        <Body screen={screen} />
+      </Suspense>
+    );
+  });
 }
 
 export type ScreenOf<K extends Screen["kind"]> = { readonly screen: Extract<Screen, { kind: K }> };

@@ -2,11 +2,8 @@ import { useEffect, useRef, type KeyboardEvent, type ReactNode } from "react";
 import { t } from "../i18n";
 import { Icon } from "../shell/icons";
 import { Toasts } from "../shell/Toasts";
-import { leaveScreen, screens } from "./screens";
+import { leaveScreen } from "./screens";
 import "./pictures.css";
-
-/** Where the focus was before the first screen opened. */
-let origin: Element | null = null;
 
 interface Props {
   readonly title: string;
@@ -28,14 +25,12 @@ interface Props {
 export function ScreenFrame({ title, className = "", tools, children, onKey, onLeave = leaveScreen, small = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    origin ??= document.activeElement;
+    const before = document.activeElement;
     const element = dialog.current;
     element?.showModal();
     return () => {
       element?.close();
-      if (screens.get().length > 0) return;
-      if (origin instanceof HTMLElement && origin.isConnected) origin.focus({ preventScroll: true });
-      origin = null;
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     };
   }, []);
   return (

@@ -28,13 +28,24 @@ for (const theme of ["dark", "light"]) {
     await page.locator("dialog .tile").nth(0).click({ modifiers: ["Control"] });
     await page.locator("dialog .tile").nth(1).click({ modifiers: ["Control"] });
     found.push(...(await check(page, `${theme}-gallery`)));
+    await page.getByRole("button", { name: "Sheet", exact: true }).click();
+    await page.locator(".sheet-cell img").first().waitFor();
+    found.push(...(await check(page, `${theme}-sheet`)));
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Choose none" }).click(); // the choice is still there
+    await page.locator("dialog.gallery-screen").getByRole("button", { name: "Sheets" }).click();
+    await page.locator(".sheets").waitFor();
+    found.push(...(await check(page, `${theme}-sheets`)));
+    await page.keyboard.press("Escape");
+    for (const at of [0, 1]) await page.locator("dialog .tile").nth(at).click({ modifiers: ["Control"] });
     await page.getByRole("button", { name: "Compare" }).click();
     await page.locator(".pic-table tbody tr").first().waitFor();
     found.push(...(await check(page, `${theme}-compare`)));
     await page.getByRole("button", { name: "Difference" }).click();
     found.push(...(await check(page, `${theme}-compare-difference`)));
     await page.keyboard.press("Escape");
-    await page.locator("dialog.gallery-screen").waitFor();
+    await page.locator("dialog.compare").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Choose none" }).click();
     await page.locator("dialog .tile").nth(1).click();
     await page.locator("dialog.viewer .facts dt").first().waitFor();
     found.push(...(await check(page, `${theme}-viewer`)));
@@ -261,6 +272,14 @@ test("thousands of pictures: scrolling from end to end without a freeze", async 
   console.log(`gallery of 4,000: opened in ${opened} ms, at most ${most} tiles at once, longest task while scrolling ${Math.round(longest)} ms`);
   assert.ok(most < 150, `${most} tiles at once`);
   assert.ok(longest < 150, `a task of ${longest} ms`);
+  // Whoever comes back from a picture is where they were.
+  const place = () => page.locator("dialog .gallery-grid").evaluate((box) => box.scrollTop);
+  const there = await place();
+  await page.locator("dialog .tile[aria-posinset='4000']").click();
+  await page.locator("dialog.viewer img").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog.viewer").waitFor({ state: "detached" });
+  assert.equal(await place(), there);
   // A picture that comes meanwhile does not take away what one looks at.
   const before = await page.locator("dialog .gallery-bar [role=status]").innerText();
   await post(server, "/prompt", { prompt: api });
