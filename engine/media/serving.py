@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.media.images import open_image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PREVIEW_FORMATS = ("webp", "jpeg")
 CHANNELS = ("rgb", "rgba", "a")
 
 
+def _upright(opened: Image) -> Image:
+    """Return the picture turned as its camera says, as nodes that load it have it."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(opened)
+
+
 def preview_of(path: Path, format: str, quality: int) -> bytes:
     """Return the first frame of a picture as WebP or JPEG of a quality (1 to 100). Raises `MediaError`."""
     with open_image(path) as opened:
-        image = opened.convert("RGB" if format == "jpeg" or "A" not in opened.getbands() else "RGBA")
+        image = _upright(opened).convert("RGB" if format == "jpeg" or "A" not in opened.getbands() else "RGBA")
         buffer = io.BytesIO()
         image.save(buffer, format, quality=quality)
     return buffer.getvalue()
 
 
 def thumbnail_of(path: Path, size: int) -> bytes:
-    """Return the first frame of a picture as WebP whose longer side is at most ``size`` pixels. Raises `MediaError`."""
+    """Return the first frame of a picture as a WebP whose longer side is ``size`` at most. Raises `MediaError`."""
     with open_image(path) as opened:
         opened.draft("RGB", (size, size))  # a JPEG is decoded smaller at once
-        image = opened.convert("RGBA" if "A" in opened.getbands() else "RGB")
+        image = _upright(opened).convert("RGB" if "A" not in opened.getbands() else "RGBA")
         image.thumbnail((size, size))
         buffer = io.BytesIO()
-        image.save(buffer, "webp", quality=80)
+        image.save(buffer, "webp", quality=82, method=2)
     return buffer.getvalue()
 
 
@@ -37,7 +48,7 @@ def channel_of(path: Path, channel: str) -> bytes:
     from PIL import Image
 
     with open_image(path) as opened:
-        rgba = opened.convert("RGBA")
+        rgba = _upright(opened).convert("RGBA")
         if channel == "rgb":
             made = rgba.convert("RGB")
         elif channel == "a":
@@ -58,7 +69,7 @@ def with_mask(original: Path, mask: bytes, texts: dict[str, str]) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
     with open_image(original) as opened:
-        picture = opened.convert("RGBA")
+        picture = _upright(opened).convert("RGBA")
     with open_image(mask, name="the mask") as opened:
         alpha = opened.convert("RGBA").getchannel("A")
     if alpha.size != picture.size:

@@ -24,6 +24,7 @@ from engine.server.routes import (
     editor,
     files,
     forecasting,
+    gallery,
     jobs,
     live,
     operations,
@@ -47,6 +48,7 @@ TABLES: Final = (
     batches.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
+    gallery.ROUTES,
     users.ROUTES,
     versions.ROUTES,
     operations.ROUTES,
@@ -77,6 +79,7 @@ def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.
     app[STATE] = state
     app.on_cleanup.append(_closing(packs))
     app[SHARED] = Shared(state.folders)
+    app[gallery.GALLERIES] = {}
     for route in all_routes():
         app.router.add_route(route.method, route.path, route.handler)
         if route.twin and not route.path.startswith(f"{PREFIX}/"):

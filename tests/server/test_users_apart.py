@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
 from server_client import Caller, ServerProcess, prompt
 
 from engine.paths.private import user_folder
@@ -229,5 +230,28 @@ def test_s50_batches_settings_and_saved_files(shared: ServerProcess) -> None:
         assert "mine" in (await ann.get("/workflows"))["workflows"]
         assert "mine" not in (await bob.get("/workflows"))["workflows"]
         assert (await bob.get("/users"))["users"] == {user_folder("Bob"): "Bob"}
+
+    together(shared, journey)
+
+
+def test_s50_galleries(shared: ServerProcess) -> None:
+    """Each user's pictures, thumbnails and trash are that one's own."""
+    base = shared.base
+    for name, colour in (("ann", "red"), ("Bob", "blue")):
+        folder = base / "output" / user_folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (80, 80), colour).save(folder / f"{colour}.png")
+
+    async def journey(ann: Caller, bob: Caller, root: Caller) -> None:
+        for caller, own, other in ((ann, "red.png", "blue.png"), (bob, "blue.png", "red.png")):
+            assert [one["filename"] for one in (await caller.get("/gallery"))["pictures"]] == [own]
+            for name, status in ((own, 200), (other, 404)):
+                path = f"/gallery/thumbnail?filename={name}"
+                assert (await caller.raw("GET", path))[0] == status
+            assert (await caller.post("/gallery/delete", {"files": [{"filename": other}]}))["deleted"] == []
+        gone = await ann.post("/gallery/delete", {"files": [{"filename": "red.png"}]})
+        assert gone["deleted"] == ["red.png"]
+        assert (await bob.post("/gallery/restore", {"trash": gone["trash"]}))["restored"] == []
+        assert (await ann.post("/gallery/restore", {"trash": gone["trash"]}))["restored"] == ["red.png"]
 
     together(shared, journey)

@@ -1,5 +1,8 @@
+import { pictures } from "../pictures/de";
+
 /** German. Each key stands in the code with its English text; a test holds the two to the same keys. */
 export const de: Readonly<Record<string, string>> = {
+  ...pictures,
   autosave: "Workflows mit einer Datei von selbst speichern",
   "autosave.toggle": "Automatisch speichern an oder aus",
   cancel: "Abbrechen",
@@ -93,9 +96,6 @@ export const de: Readonly<Record<string, string>> = {
   "form.outputs": "Bilder",
   "form.preview": "Das entstehende Bild",
   "form.run": "Bild machen",
-  "gallery.empty": "Gespeicherte Bilder erscheinen hier.",
-  "gallery.more": "Mehr zeigen",
-  "gallery.search": "Nach Namen suchen",
   group: "Gruppe",
   "history.opened": "Wie geöffnet",
   "job.cancelled": "Abgebrochen",
@@ -317,9 +317,6 @@ export const de: Readonly<Record<string, string>> = {
   "canvas.nodeFailed": "{title} ist gescheitert: {message}",
   "link.copied": "Der Link: {link}",
   "link.copy": "Link zu diesem Formular kopieren",
-  "recipe.model": "Modell",
-  "recipe.settings": "Einstellungen",
-  "recipe.text": "Text",
   "run.auto": "Bei jeder Änderung starten, an oder aus",
   "run.auto.on": "Bei jeder Änderung",
 };

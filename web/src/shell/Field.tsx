@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import type { Document, GraphId, InputSpec, Json } from "../document/types";
 import { controlName } from "../document/widgets";
 import type { ShownField } from "./formFields";
+import { PictureTools } from "../pictures/PictureTools";
 import { Icon } from "./icons";
 import { sayError } from "./toasts";
 import { useNode } from "./useDocument";
@@ -33,6 +34,7 @@ export function Field({ document, graph, shown, prominent }: Props) {
       {kind === "seed" && <SeedField id={id} document={document} graph={graph} shown={shown} value={Number(value)} set={set} />}
       {kind === "choice" && <Choice id={id} input={input} value={value} set={set} />}
       {kind === "picture" && <Picture id={id} input={input} value={value} set={set} />}
+      {kind === "picture" && typeof value === "string" && value !== "" && <PictureTools document={document} graph={graph} node={shown.node.id} input={input.name} />}
       {kind === "switch" && (
         <label className="row" htmlFor={id}>
           <span className="grow">{label}</span>

@@ -7,6 +7,8 @@ import { useStore } from "../client/store";
 import type { GraphId, NodeId } from "../document/types";
 import type { WidgetServices } from "../widgets/services";
 import { t } from "../i18n";
+import { dropPicture } from "../pictures/drop";
+import { PICTURE_TYPE } from "../pictures/screens";
 import { overlay } from "./actions";
 import { fixChoice } from "./checking";
 import { addNode, type FromPort } from "./adding";
@@ -25,6 +27,9 @@ const SERVICES: WidgetServices = {
   imageUrl: (name) => `/view?${new URLSearchParams({ filename: name, type: "input", preview: "webp;80" })}`,
   problem: (message) => say(message, "problem"),
 };
+
+/** What can be dragged onto the graph from within the editor. */
+const DRAGGED = ["application/x-safelight-node", PICTURE_TYPE];
 
 interface At {
   readonly x: number;
@@ -60,7 +65,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     tab.place.set({ graph, nodes: [...place.nodes, { id, graph, name }] });
   };
   const menu = (target: Target, at: At, client: At): void => {
-    const items = graphMenu(tab, target, () => search(at, client));
+    const items = graphMenu(tab, target, () => search(at, client), widgetAt(client));
     showMenu(client.x, client.y, t("menu.graph", "Graph"), items);
   };
   const images = (id: NodeId, index: number): void => {
@@ -71,13 +76,14 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     if (problem.input !== undefined) fixChoice(tab, id, problem.input);
   };
   const drop = (event: DragEvent): void => {
+    if (dropPicture(tab, place.graph, event, camera.current)) return;
     const type = event.dataTransfer.getData("application/x-safelight-node");
     if (type === "") return;
     event.preventDefault();
     addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }));
   };
   return (
-    <div className="graphscreen" onDragOver={(event) => event.dataTransfer.types.includes("application/x-safelight-node") && event.preventDefault()} onDrop={drop}>
+    <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}>
       <GraphView
         key={place.graph}
         ref={camera}
@@ -121,6 +127,9 @@ function Crumbs({ tab, place }: { readonly tab: Tab; readonly place: Place }) {
     </nav>
   );
 }
+
+/** The input whose widget lies at a point of the screen. */
+const widgetAt = (client: At): string | undefined => document.elementFromPoint(client.x, client.y)?.closest<HTMLElement>("[data-input]")?.dataset["input"];
 
 /** The port that a link was dragged from, with its type. */
 function fromPort(tab: Tab, graph: GraphId, port: PortRef): FromPort | undefined {

@@ -26,6 +26,20 @@ const PATHS = {
   dice: "M5 5h14v14H5zM9 9h.01M15 9h.01M12 12h.01M9 15h.01M15 15h.01",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   more: "M6 12h.01M12 12h.01M18 12h.01",
+  minus: "M5 12h14",
+  copy: "M9 9h10v11H9zM5 15V4h10",
+  compare: "M12 3v18M4 6h8v12H4zM12 6h8v12h-8",
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  brush: "M20 4l-9 9M8.5 13c-2.5 0-3.5 2-3.5 4 0 1.5-1 2-1 2 2.5 1 7.5 1 7.5-3a3 3 0 0 0-3-3z",
+  eraser: "M9 20h11M5 15l9-10 6 5.5L12 20H9z",
+  bucket: "M11 4l8 8-7 7-8-7 7-7M5 12h13M20.5 16c1 1.5 1 3 0 3s-1-1.5 0-3z",
+  rectangle: "M4 6h16v12H4z",
+  ellipse: "M12 6c5 0 8 2.7 8 6s-3 6-8 6-8-2.7-8-6 3-6 8-6z",
+  lasso: "M7 16c-4-2-4-8 1-10s12 0 12 4-6 7-11 5.5c-2-.6-3 1.5-1.5 2.5s1 2.5 0 3",
+  hand: "M8 12V6.5a1.5 1.5 0 0 1 3 0V11 5a1.5 1.5 0 0 1 3 0v6-4.5a1.5 1.5 0 0 1 3 0V15c0 4-2 6-5 6-3.5 0-4.5-2-7-6 1-1.5 2-1 3 0z",
+  swap: "M4 9h14l-4-4M20 15H6l4 4",
+  undo: "M9 7l-5 5 5 5M4 12h9a6 6 0 0 1 6 6",
+  redo: "M15 7l5 5-5 5M20 12h-9a6 6 0 0 0-6 6",
 } as const;
 export type IconName = keyof typeof PATHS;
 

@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { api, check, fillOutputs, nodeMenu, openGallery, openWorkflow, post, settled } from "./pictures.mjs";
+import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+
+let server, browser;
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+  await fillOutputs(server);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+for (const theme of ["dark", "light"]) {
+  test(`no serious finding on any screen for pictures, ${theme}`, async () => {
+    const { page, context, problems } = await openPage(browser, server.url, { theme });
+    const found = [];
+    await page.getByRole("button", { name: "Make the picture" }).waitFor();
+    await openGallery(page);
+    found.push(...(await check(page, `${theme}-gallery-panel`)));
+    await page.keyboard.press("Shift+G");
+    await page.locator("dialog.gallery-screen .tile img").first().waitFor();
+    await page.locator("dialog .tile").nth(0).click({ modifiers: ["Control"] });
+    await page.locator("dialog .tile").nth(1).click({ modifiers: ["Control"] });
+    found.push(...(await check(page, `${theme}-gallery`)));
+    await page.getByRole("button", { name: "Sheet", exact: true }).click();
+    await page.locator(".sheet-cell img").first().waitFor();
+    found.push(...(await check(page, `${theme}-sheet`)));
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Choose none" }).click(); // the choice is still there
+    await page.locator("dialog.gallery-screen").getByRole("button", { name: "Sheets" }).click();
+    await page.locator(".sheets").waitFor();
+    found.push(...(await check(page, `${theme}-sheets`)));
+    await page.keyboard.press("Escape");
+    for (const at of [0, 1]) await page.locator("dialog .tile").nth(at).click({ modifiers: ["Control"] });
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.locator(".pic-table tbody tr").first().waitFor();
+    found.push(...(await check(page, `${theme}-compare`)));
+    await page.getByRole("button", { name: "Difference" }).click();
+    found.push(...(await check(page, `${theme}-compare-difference`)));
+    await page.keyboard.press("Escape");
+    await page.locator("dialog.compare").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Choose none" }).click();
+    await page.locator("dialog .tile").nth(1).click();
+    await page.locator("dialog.viewer .facts dt").first().waitFor();
+    found.push(...(await check(page, `${theme}-viewer`)));
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
+    await openWorkflow(page, "inpaint_region");
+    await nodeMenu(page, "Picture", "Paint a mask…");
+    await page.locator("dialog.painter canvas").waitFor();
+    const box = await page.locator(".pic-stage.paint").boundingBox();
+    await page.mouse.move(box.x + box.width / 2 - 60, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2 + 60, box.y + box.height / 2 - 60, { steps: 12 });
+    await page.mouse.up();
+    found.push(...(await check(page, `${theme}-mask`)));
+    await page.keyboard.press("Escape");
+    await page.getByText("The mask is not in use yet.").waitFor();
+    found.push(...(await check(page, `${theme}-mask-asks`)));
+    await page.getByRole("button", { name: "Throw it away" }).click();
+    await nodeMenu(page, "Picture", "Crop the picture…");
+    await page.locator(".crop-box").waitFor();
+    await page.getByLabel("Sides").selectOption("1:1");
+    found.push(...(await check(page, `${theme}-crop`)));
+    await page.keyboard.press("Escape");
+    await nodeMenu(page, "KSampler", "Sweep over values…");
+    await page.getByLabel("Input in the rows").waitFor();
+    found.push(...(await check(page, `${theme}-sweep`)));
+    await page.keyboard.press("Escape");
+    assert.deepEqual(found, [], found.join("\n"));
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+}
+
+test("gallery: search, filters, multi-select by keyboard, trash and back", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  await openGallery(page);
+  const count = page.locator(".gallery-bar [role=status]");
+  const shown = async (text) => assert.match(await count.innerText(), text);
+  await page.getByLabel("Search by prompt, model or seed").fill("APPLE");
+  await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 2);
+  await shown(/^2 pictures/);
+  await page.getByLabel("Search by prompt, model or seed").fill("13");
+  await page.waitForFunction(() => document.querySelector(".gallery-grid .tile")?.getAttribute("aria-label")?.includes("blue fish"));
+  await page.getByLabel("Search by prompt, model or seed").fill("no such thing");
+  await page.getByText("No picture is like that.").waitFor();
+  await page.getByLabel("Search by prompt, model or seed").fill("");
+  await page.locator(".tile img").first().waitFor();
+  await page.getByRole("combobox", { name: "Workflow", exact: true }).selectOption("From the API");
+  await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 4);
+  await page.getByLabel("When").selectOption("day");
+  await page.getByLabel("Which day").fill("2001-02-03");
+  await page.getByText("No picture is like that.").waitFor();
+  await page.getByLabel("When").selectOption("today");
+  await page.waitForTimeout(200);
+  await shown(/^4 pictures/);
+  await page.getByRole("listbox").focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Shift+ArrowRight");
+  await shown(/^2 chosen/);
+  await page.keyboard.press("Delete");
+  await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 2);
+  await page.getByRole("button", { name: "Bring back 2" }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 4);
+  // Enter shows one, arrows go on, Escape leads back to where the keyboard was.
+  await page.getByRole("listbox").focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  const first = await page.getByRole("dialog").getAttribute("aria-label");
+  await page.keyboard.press("ArrowRight");
+  assert.notEqual(await page.getByRole("dialog").getAttribute("aria-label"), first);
+  const before = await page.locator(".pic-percent").innerText();
+  await page.keyboard.press("+");
+  assert.notEqual(await page.locator(".pic-percent").innerText(), before);
+  await page.keyboard.press("1");
+  assert.equal(await page.locator(".pic-percent").innerText(), "100 %");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("role")), "listbox");
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("a picture dragged from the gallery: on a node its input, on the graph its workflow", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  await openWorkflow(page, "image_to_image");
+  await openGallery(page);
+  const load = page.locator(".node").filter({ has: page.locator(".image-input") });
+  await page.locator(".graph").focus();
+  await page.keyboard.press("Control+f");
+  await page.getByRole("combobox", { name: "Find in the graph" }).fill("LoadImage");
+  await page.keyboard.press("Enter");
+  await load.waitFor();
+  await page.waitForTimeout(400);
+  await page.locator(".gallery-grid .tile").nth(1).dragTo(load, { targetPosition: { x: 80, y: 12 } });
+  await load.locator('img[alt^="text_to_image"]').waitFor();
+  await page.keyboard.press("Control+z");
+  const tabs = await page.locator(".tab").count();
+  const box = await page.locator(".graph").boundingBox();
+  await page.locator(".gallery-grid .tile").nth(1).dragTo(page.locator(".graph"), { targetPosition: { x: box.width - 420, y: box.height - 40 } });
+  await page.locator(".tab").nth(tabs).waitFor();
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("compare: what differs stands in the table, either is restored", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  await openGallery(page);
+  await page.getByLabel("Search by prompt, model or seed").fill("text_to_image red");
+  await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 2);
+  for (const at of [0, 1]) await page.locator(".gallery-grid .tile").nth(at).click({ modifiers: ["Control"] });
+  await page.getByRole("button", { name: "Compare" }).click();
+  const rows = page.locator(".pic-table tbody tr");
+  await rows.first().waitFor();
+  assert.deepEqual((await rows.allInnerTexts()).map((text) => text.replaceAll(/\s+/g, " ")), ["KSampler · seed 11 14"]);
+  await page.getByText(/% of the pixels differ/).waitFor();
+  const place = page.getByRole("slider", { name: "Place of the slider" });
+  await place.fill("20");
+  const left = async () => (await page.locator(".pic-divider").boundingBox()).x;
+  const early = await left();
+  await page.mouse.move(early + 14, 300);
+  await page.mouse.down();
+  await page.mouse.move(early + 214, 300, { steps: 4 });
+  await page.mouse.up();
+  assert.ok(Math.abs((await left()) - early - 200) < 12, "the divider follows the hand");
+  await page.getByRole("button", { name: "Restore A" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Form", exact: true }).click();
+  assert.equal(await page.getByLabel("Seed", { exact: true }).inputValue(), "11");
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("a sweep over two inputs fills a labelled sheet, which is saved as a picture", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  await page.getByRole("button", { name: "Graph", exact: true }).click();
+  await nodeMenu(page, "KSampler", "Sweep over values…");
+  await page.getByLabel("Input in the columns").selectOption({ label: "KSampler · steps" });
+  const numbers = page.getByLabel("Numbers, ranges like 4..8 by 0.5");
+  await numbers.fill("2..6 by x");
+  await page.getByText("Not possible here: 2..6 by x").waitFor();
+  assert.ok(await page.getByRole("button", { name: "Run them" }).isDisabled());
+  await numbers.fill("2..6 by 2");
+  await page.getByLabel("Input in the rows").selectOption({ label: "KSampler · sampler_name" });
+  for (const name of ["euler", "dpmpp_2m"]) await page.getByRole("checkbox", { name, exact: true }).check();
+  await page.getByText("6 runs").waitFor();
+  await shoot(page, "sweep");
+  await page.getByRole("button", { name: "Run them" }).click();
+  await page.locator(".sheet-table").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".sheet-cell img").length === 6, undefined, { timeout: 60_000 });
+  assert.deepEqual(await page.locator(".sheet-table thead tr:nth-child(2) th").allInnerTexts(), ["2", "4", "6"]);
+  assert.deepEqual(await page.locator(".sheet-table tbody th").allInnerTexts(), ["euler", "dpmpp_2m"]);
+  const found = await check(page, "sheet");
+  assert.deepEqual(found, []);
+  const coming = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save as PNG" }).click();
+  const download = await coming;
+  assert.match(download.suggestedFilename(), /_sheet\.png$/);
+  const data = readFileSync(await download.path());
+  assert.ok(data.readUInt32BE(16) > 3 * 128 && data.readUInt32BE(20) > 2 * 128, "the sheet is large enough for its pictures");
+  if (process.env.SAFELIGHT_SCREENSHOTS) writeFileSync(join(process.env.SAFELIGHT_SCREENSHOTS, "sheet-exported.png"), data);
+  // Each picture is what its place says.
+  await page.getByRole("button", { name: "4, dpmpp_2m" }).click();
+  await page.locator("dialog.viewer .facts dt").first().waitFor();
+  const facts = (await page.locator(".facts").innerText()).replaceAll(/\s+/g, " ");
+  assert.match(facts, /Steps 4 .*Sampler dpmpp_2m/);
+  await page.keyboard.press("Escape");
+  await page.locator(".sheet-table").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("a batch that came over the API opens as a sheet", async () => {
+  const sampler = Object.keys(api).find((id) => api[id].class_type === "KSampler");
+  const prompt = structuredClone(api);
+  prompt[sampler].inputs.steps = 2;
+  await post(server, "/prompt", { prompt, prompt_id: "two-by-two", batch: { product: { [`${sampler}.seed`]: [1, 2], [`${sampler}.cfg`]: [3, 6] } } });
+  await settled(server);
+  const { page, context, problems } = await openPage(browser, server.url);
+  await openGallery(page);
+  await page.getByRole("button", { name: "Sheets" }).click();
+  await page.getByRole("button", { name: /two-by-two/ }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".sheet-cell img").length === 4);
+  assert.deepEqual(await page.locator(".sheet-table thead tr:nth-child(2) th").allInnerTexts(), ["3", "6"]);
+  assert.match(await page.locator(".sheet-table .axis").innerText(), /cfg/);
+  await page.getByRole("button", { name: "6, 2" }).click();
+  await page.locator("dialog.viewer .facts dt").first().waitFor();
+  assert.match((await page.locator(".facts").innerText()).replaceAll(/\s+/g, " "), /Seed 2 .*CFG 6/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("thousands of pictures: scrolling from end to end without a freeze", async () => {
+  const folder = join(server.folder, "output", "many");
+  mkdirSync(folder);
+  const data = readFileSync(join(server.folder, "output", "text_to_image_00002_.png"));
+  for (let number = 0; number < 4000; number++) writeFileSync(join(folder, `many_${String(number).padStart(5, "0")}_.png`), data);
+  const { page, context, problems } = await openPage(browser, server.url);
+  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  const began = Date.now();
+  await page.keyboard.press("Shift+G");
+  await page.locator("dialog .tile img").first().waitFor();
+  const opened = Date.now() - began;
+  await page.evaluate(() => {
+    window.longest = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.longest = Math.max(window.longest, one.duration)))).observe({ type: "longtask" });
+  });
+  const most = await page.evaluate(async () => {
+    const box = document.querySelector("dialog .gallery-grid");
+    let most = 0;
+    for (let part = 0; part <= 40; part++) {
+      box.scrollTop = (box.scrollHeight * part) / 40;
+      await new Promise((done) => setTimeout(done, 30));
+      most = Math.max(most, box.querySelectorAll(".tile").length);
+    }
+    return most;
+  });
+  await page.locator("dialog .tile[aria-posinset='4000'] img").waitFor();
+  const longest = await page.evaluate(() => window.longest);
+  console.log(`gallery of 4,000: opened in ${opened} ms, at most ${most} tiles at once, longest task while scrolling ${Math.round(longest)} ms`);
+  assert.ok(most < 150, `${most} tiles at once`);
+  assert.ok(longest < 150, `a task of ${longest} ms`);
+  // Whoever comes back from a picture is where they were.
+  const place = () => page.locator("dialog .gallery-grid").evaluate((box) => box.scrollTop);
+  const there = await place();
+  await page.locator("dialog .tile[aria-posinset='4000']").click();
+  await page.locator("dialog.viewer img").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog.viewer").waitFor({ state: "detached" });
+  assert.equal(await place(), there);
+  // A picture that comes meanwhile does not take away what one looks at.
+  const before = await page.locator("dialog .gallery-bar [role=status]").innerText();
+  await post(server, "/prompt", { prompt: api });
+  await settled(server);
+  await page.waitForFunction((before) => document.querySelector("dialog .gallery-bar [role=status]").innerText !== before, before);
+  const { scrollTop, scrollHeight, clientHeight } = await page.locator("dialog .gallery-grid").evaluate(({ scrollTop, scrollHeight, clientHeight }) => ({ scrollTop, scrollHeight, clientHeight }));
+  assert.ok(scrollTop > scrollHeight - clientHeight - 400, `${scrollTop} of ${scrollHeight}`);
+  assert.equal(await page.locator("dialog .tile.skeleton").count(), 0);
+  await page.keyboard.press("Escape");
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("German, on a phone", async () => {
+  const { page, context, problems } = await openPage(browser, server.url, { locale: "de-DE", viewport: { width: 390, height: 800 }, hasTouch: true });
+  await page.getByRole("button", { name: "Bild machen" }).waitFor();
+  await page.locator(".rail").getByRole("button", { name: "Bilder" }).click();
+  await page.locator(".tile img").first().waitFor();
+  await page.getByRole("combobox", { name: "Workflow", exact: true }).selectOption("From the API");
+  await page.waitForTimeout(300);
+  await shoot(page, "phone-gallery");
+  await page.locator(".tile").first().click();
+  await page.locator("dialog.viewer .facts dt").first().waitFor();
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0);
+  assert.ok(await page.locator("dialog").getByRole("button", { name: "Als Eingabe nehmen" }).isVisible());
+  assert.ok(await page.locator("dialog").getByRole("button", { name: "Schließen" }).isVisible());
+  await shoot(page, "phone-viewer");
+  assert.deepEqual(problems, []);
+  await context.close();
+});
