@@ -5,6 +5,7 @@ import { LINK_HIDDEN, LINK_SELECTED } from "./linkTable";
 import { paintNodes } from "./paintNodes";
 import type { Palette } from "./palette";
 import type { Scene } from "./scene";
+import { shownTitle } from "./text";
 import type { Thumbnails } from "./thumbnails";
 
 const FEW = 20;
@@ -56,7 +57,7 @@ function paintGroups({ context, camera, scene, palette }: Picture): void {
     context.textBaseline = "top";
     context.fillStyle = palette.get("text");
     context.globalAlpha = 0.8;
-    context.fillText(group.title, group.x + 10, group.y + 8, Math.max(10, group.width - 20));
+    context.fillText(shownTitle(group.title), group.x + 10, group.y + 8, Math.max(10, group.width - 20));
     context.globalAlpha = 1;
     if (camera.zoom >= NEAR_FROM && selected) paintGrip(context, group.x + group.width, group.y + group.height, palette.get("focus"));
   }

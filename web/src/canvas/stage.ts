@@ -25,6 +25,7 @@ export interface StageParts {
 }
 
 const SETTLE_MS = 160;
+const GROW_MS = 10;
 
 /** Where the view of each open graph was last: coming back to a graph, or new node types, must not move it. */
 const views = new WeakMap<Document, Map<GraphId, { x: number; y: number; zoom: number }>>();
@@ -51,6 +52,8 @@ export class Stage {
   private ratio = 1;
   private cameraMoved = true;
   private placed = false;
+  /** What part of a graph was shown when not all of it was read. */
+  private fitted: { readonly x: number; readonly zoom: number } | undefined;
 
   constructor(
     readonly parts: StageParts,
@@ -174,6 +177,7 @@ export class Stage {
     const across = (camera.width - 2 * margin) / Math.max(1, box.width);
     const down = (camera.height - 2 * margin) / Math.max(1, box.height);
     camera.centreOn(box.x + box.width / 2, box.y + box.height / 2, Math.min(1, across, down), fly);
+    this.fitted = fly || this.scene.whole ? undefined : { x: camera.x, zoom: camera.zoom };
   }
 
   private moved(): void {
@@ -202,12 +206,23 @@ export class Stage {
       this.grid.moved(camera);
       this.minimap?.moved();
     }
+    this.grow();
     if (this.mounts.update()) this.redraw();
     paint({
       context: this.context, camera, scene: this.scene, palette: this.palette, thumbnails: this.thumbnails, ratio: this.ratio,
       linking: this.linking, showLinks: this.showLinks,
     });
     if (!this.overlay.idle) this.overlay.draw(this.ratio);
+  }
+
+  /** Reads more of a large graph; when all is there it is looked at as a whole, unless the view was moved meanwhile. */
+  private grow(): void {
+    const { scene, document } = this;
+    if (scene.whole || !document.workflow.graphs.has(this.graphId)) return;
+    if (scene.grow(GROW_MS)) return this.redraw();
+    this.selected();
+    this.ran(scene.ids.slice());
+    if (this.fitted !== undefined && this.camera.x === this.fitted.x && this.camera.zoom === this.fitted.zoom) this.fit(false);
   }
 
   /** Graph point of a pointer event. */

@@ -29,6 +29,7 @@ export {
   workflowJson,
   type Form,
 } from "./open";
+export { type Watch } from "./slices";
 export { exactText } from "./exact";
 export { openFile, readFile, type FileContents } from "./files";
 export { PromptError, toPrompt, VIRTUAL_TYPES, type Prompt, type PromptNode } from "./prompt";

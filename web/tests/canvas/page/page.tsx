@@ -8,7 +8,10 @@ import { createSelection } from "../../../src/canvas/selection";
 import { readEditor } from "../../../src/document/read/editor";
 import { readSpecs } from "../../../src/document/specs";
 import { createDocument } from "../../../src/document/store";
-import type { Document, JsonObject, NodeId } from "../../../src/document/types";
+import { openFile } from "../../../src/document/files";
+import { saveText } from "../../../src/document/open";
+import type { Watch } from "../../../src/document/slices";
+import type { Document, JsonObject, NodeId, Specs, Workflow } from "../../../src/document/types";
 import "../../../src/styles/tokens.css";
 
 const root = createRoot(document.getElementById("root") as HTMLElement);
@@ -43,7 +46,17 @@ const page = {
   calls,
   open(text: string, info: JsonObject, readOnly = false): void {
     const specs = readSpecs(info);
-    const opened = createDocument(readEditor(JSON.parse(text) as JsonObject, specs));
+    page.show(readEditor(JSON.parse(text) as JsonObject, specs), specs, readOnly);
+  },
+  /** Opens as the shell does: a file, read in slices. Gives the text that saving it makes. */
+  async openFile(text: string, info: JsonObject, watch?: Watch): Promise<string> {
+    const specs = readSpecs(info);
+    const workflow = await openFile(await new Blob([text]).arrayBuffer(), specs, watch);
+    page.show(workflow, specs);
+    return text.length > 1e6 ? "" : saveText(workflow, specs);
+  },
+  show(workflow: Workflow, specs: Specs, readOnly = false): void {
+    const opened = createDocument(workflow);
     page.document = opened;
     page.selection = createSelection();
     page.runs = new Runs();
