@@ -20,7 +20,9 @@ export const DIMMED = 128;
 export const BORDER = 256;
 export const SUBGRAPH = 512;
 export const RERUN = 1024;
-const KEPT = SELECTED | MOUNTED | DIMMED | RERUN;
+/** Not on the way of the signal that is traced. */
+export const FADED = 2048;
+const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
 
 /** Numbers of run states in the typed array; 0 is none. */
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
@@ -59,6 +61,7 @@ export class Scene {
   selectedGroups: ReadonlySet<string> = new Set();
   selectedLinks: ReadonlySet<string> = new Set();
   selectedNodes: ReadonlySet<NodeId> = new Set();
+  hoveredLinks: readonly string[] = [];
   /** Grows when everything was read anew: what depends on definitions is drawn again. */
   generation = 0;
   private face: readonly (readonly Slot[])[] = [];

@@ -2,12 +2,14 @@ import type { Change, Document, GraphId, NodeId, Specs } from "../document/types
 import { Camera, NEAR_FROM } from "./camera";
 import { Grid } from "./grid";
 import { Minimap } from "./minimap";
+import { LINK_FADED } from "./linkTable";
 import { Mounts } from "./mounts";
 import { paint } from "./paint";
 import { Overlay } from "./overlay";
 import { Palette } from "./palette";
 import type { RunView } from "./runView";
-import { Scene, STATUS } from "./scene";
+import { above, below } from "./rules";
+import { FADED, Scene, STATUS } from "./scene";
 import type { Selection } from "./selection";
 import { SpecSource } from "./specs";
 import { say } from "./text";
@@ -188,6 +190,29 @@ export class Stage {
     this.settle = setTimeout(() => this.parts.world.classList.remove("moving"), SETTLE_MS);
     this.redraw();
     this.ui.cameraMoved();
+  }
+
+  /** Lets everything step back that neither feeds a node nor is fed by it; nothing steps back without one. */
+  trace(id: NodeId | undefined): void {
+    const { scene, document, graphId } = this;
+    const on = id === undefined ? undefined : new Set([...above(document, graphId, id), ...below(document, graphId, id)]);
+    for (const one of scene.ids) scene.mark(one, FADED, on !== undefined && !on.has(one));
+    const { links } = scene;
+    for (let i = 0; i < links.count; i++) {
+      const link = links.records[i];
+      const away = on !== undefined && link !== undefined && !(on.has(link.from) && on.has(link.to));
+      links.flags[i] = away ? (links.flags[i] ?? 0) | LINK_FADED : (links.flags[i] ?? 0) & ~LINK_FADED;
+    }
+    this.ui.set({ traced: on });
+    this.redraw();
+  }
+
+  /** Draws links thicker that the pointer is on. */
+  hoverLinks(ids: readonly string[]): void {
+    const { hoveredLinks } = this.scene;
+    if (ids.length === hoveredLinks.length && ids.every((id, n) => id === hoveredLinks[n])) return;
+    this.scene.hoveredLinks = ids;
+    this.redraw();
   }
 
   /** Asks for one drawing in the next frame, however often it is asked. */

@@ -16,6 +16,7 @@ import {
   type Workflow,
 } from "../types";
 import { INPUTS, OUTPUTS } from "../types";
+import { readLooks } from "../looks";
 import { readGroups } from "./groups";
 import { readBends } from "./bends";
 import { readInstanceValues } from "./instances";
@@ -86,6 +87,7 @@ function* readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined):
   };
   const { links, left: leftLinks } = yield* readLinks(listOf(data.links), nodes, { inputs, outputs }, borders);
   const bends = readBends(data, links);
+  readLooks(data, links);
   const { groups, left: leftGroups } = readGroups(listOf(data.groups), nodes);
   const definitions = data.definitions;
   const file: JsonObject = {

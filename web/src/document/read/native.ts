@@ -193,6 +193,7 @@ function* readLinks(
       type: slot.type,
       ...(Array.isArray(look.bends) && { bends: look.bends as unknown as NonNullable<Link["bends"]> }),
       ...(look.hidden === true && { hidden: true }),
+      ...(typeof look.portal === "string" && look.portal !== "" && { portal: look.portal }),
     });
   };
   for (const node of nodes.values()) {

@@ -3,6 +3,7 @@ import { createRef, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { flushSync } from "react-dom";
 import { GraphView, type CameraHandle } from "../../../src/canvas/GraphView";
+import type { LinkStyle } from "../../../src/canvas/curve";
 import type { NodeRun, RunView } from "../../../src/canvas/runView";
 import { createSelection } from "../../../src/canvas/selection";
 import { readEditor } from "../../../src/document/read/editor";
@@ -44,6 +45,7 @@ const page = {
   selection: createSelection(),
   runs: new Runs(),
   calls,
+  linkStyle: "spline" as LinkStyle,
   open(text: string, info: JsonObject, readOnly = false): void {
     const specs = readSpecs(info);
     page.show(readEditor(JSON.parse(text) as JsonObject, specs), specs, readOnly);
@@ -65,7 +67,7 @@ const page = {
       root.render(
         <StrictMode>
           <GraphView
-            key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly}
+            key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly} linkStyle={page.linkStyle}
             onOpenSearch={note("search")} onOpenSubgraph={note("subgraph")} onContextMenu={note("menu")} onOpenImage={note("image")} onFix={note("fix")}
             services={{
               complete: (word) => Promise.resolve(word.startsWith("embedding:") ? [{ insert: "embedding:best", label: "best", detail: "embedding" }] : []),
