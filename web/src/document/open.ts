@@ -32,6 +32,23 @@ export function inForm(workflow: Workflow, form: Form): Workflow {
   return { ...workflow, extra: { ...workflow.extra, form } };
 }
 
+/**
+ * Whether saving in the document's own form would lose what was done to it: an API prompt has no places, groups or
+ * subgraphs. The shell then offers the native form.
+ */
+export function nativeFormNeeded(before: Workflow, now: Workflow): boolean {
+  if (formOf(now) !== "api" || before === now) return false;
+  if (now.graphs.size > 1 || now.form.length > 0) return true;
+  const [was, is] = [before.graphs.get(ROOT), now.graphs.get(ROOT)];
+  if (is === undefined || is.groups.size > 0) return true;
+  for (const node of is.nodes.values()) {
+    const old = was?.nodes.get(node.id);
+    const placed = old === undefined || old.x !== node.x || old.y !== node.y || old.width !== node.width || old.height !== node.height;
+    if (placed || node.mode !== "always" || node.color !== undefined || node.collapsed === true) return true;
+  }
+  return [...is.links.values()].some((link) => link.bends !== undefined || link.hidden === true || link.portal !== undefined);
+}
+
 /** Reads a parsed document of any known form. Raises `DocumentError` when it is of none. */
 export function readWorkflow(data: Json, specs: Specs): Workflow {
   return atOnce(readWorkflowSteps(data, specs));
