@@ -6,6 +6,7 @@ import type { Box, Point } from "./camera";
 import "./canvas.css";
 import "../widgets/widgets.css";
 import { useUi, useView, ViewContext, type View } from "./context";
+import type { LinkStyle } from "./curve";
 import { GroupTitle } from "./GroupTitle";
 import { describe, Keyboard } from "./keyboard";
 import { MinimapView } from "./MinimapView";
@@ -29,6 +30,8 @@ export interface CameraHandle {
   readonly zoom: number;
   /** The part of the graph in view. */
   readonly view: Box;
+  /** Shows what feeds a node and what it feeds, and lets the rest step back; Esc, or no node, ends it. */
+  trace(id: NodeId | undefined): void;
   /** Begins to edit the title of a node. */
   rename(id: NodeId): void;
   focus(): void;
@@ -46,12 +49,13 @@ export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid" 
   readonly hand?: boolean;
   readonly minimap?: boolean;
   readonly showLinks?: boolean;
+  readonly linkStyle?: LinkStyle;
   readonly ref?: Ref<CameraHandle>;
 }
 
 /** The graph on screen. One instance shows one graph of one document; opening another makes a new one. */
 export function GraphView(props: GraphViewProps) {
-  const { document, graphId, specs, run, selection, services = NO_SERVICES, minimap = true, showLinks = true, ref } = props;
+  const { document, graphId, specs, run, selection, services = NO_SERVICES, minimap = true, showLinks = true, linkStyle = "spline", ref } = props;
   const host = useRef<HTMLDivElement>(null);
   const grid = useRef<HTMLDivElement>(null);
   const bottom = useRef<HTMLCanvasElement>(null);
@@ -80,9 +84,10 @@ export function GraphView(props: GraphViewProps) {
 
   useEffect(() => {
     if (stage === undefined) return;
-    stage.showLinks = showLinks;
+    stage.showLinks = showLinks && linkStyle !== "hidden";
+    stage.scene.links.style = linkStyle;
     stage.redraw();
-  }, [stage, showLinks]);
+  }, [stage, showLinks, linkStyle]);
   useImperativeHandle(ref, () => cameraHandle(() => stage), [stage]);
   const view = useMemo<View | undefined>(
     () => (stage === undefined ? undefined : { stage, actions: () => latest.current, services }),
@@ -161,6 +166,7 @@ function cameraHandle(get: () => Stage | undefined): CameraHandle {
       if (camera === undefined) return { x: 0, y: 0, width: 1, height: 1 };
       return { x: camera.x, y: camera.y, width: camera.width / camera.zoom, height: camera.height / camera.zoom };
     },
+    trace: (id) => get()?.trace(id),
     rename: (id) => get()?.ui.set({ renaming: id }),
     focus: () => get()?.parts.host.focus({ preventScroll: true }),
   };

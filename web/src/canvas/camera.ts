@@ -11,7 +11,7 @@ export interface Box extends Point {
 export const STRAIGHT_BELOW = 0.15;
 /** From this zoom on nodes are DOM elements. */
 export const NEAR_FROM = 0.45;
-export const MIN_ZOOM = 0.02;
+export const MIN_ZOOM = 0.005;
 export const MAX_ZOOM = 4;
 const FLIGHT_MS = 180;
 

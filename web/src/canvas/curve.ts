@@ -47,3 +47,40 @@ export function distanceToCurve(px: number, py: number, x1: number, y1: number, 
   }
   return best;
 }
+
+/** How links are drawn between their ends. */
+export type LinkStyle = "spline" | "straight" | "angled" | "hidden";
+
+const STUB = 16;
+
+/** Corners of a right-angled link, as x, y pairs between its ends. */
+export function corners(x1: number, y1: number, x2: number, y2: number): readonly number[] {
+  if (x2 - x1 >= 2 * STUB) {
+    const middle = (x1 + x2) / 2;
+    return [middle, y1, middle, y2];
+  }
+  const between = (y1 + y2) / 2;
+  return [x1 + STUB, y1, x1 + STUB, between, x2 - STUB, between, x2 - STUB, y2];
+}
+
+/** Adds one link to a path that already stands at (x1, y1). */
+export function addWire(path: CanvasPath, style: LinkStyle, x1: number, y1: number, x2: number, y2: number): void {
+  if (style === "spline") return addCurve(path, x1, y1, x2, y2);
+  const by = style === "angled" ? corners(x1, y1, x2, y2) : [];
+  for (let n = 0; n < by.length; n += 2) path.lineTo(by[n] ?? 0, by[n + 1] ?? 0);
+  path.lineTo(x2, y2);
+}
+
+/** The middle of a link. */
+export function wireMiddle(style: LinkStyle, x1: number, y1: number, x2: number, y2: number): { x: number; y: number } {
+  return style === "spline" ? pointAt(x1, y1, x2, y2, 0.5) : { x: (x1 + x2) / 2, y: (y1 + y2) / 2 };
+}
+
+/** Distance of a point from a link. */
+export function distanceToWire(style: LinkStyle, px: number, py: number, x1: number, y1: number, x2: number, y2: number): number {
+  if (style === "spline") return distanceToCurve(px, py, x1, y1, x2, y2);
+  const by = [x1, y1, ...(style === "angled" ? corners(x1, y1, x2, y2) : []), x2, y2];
+  let best = Infinity;
+  for (let n = 2; n < by.length; n += 2) best = Math.min(best, toSegment(px, py, by[n - 2] ?? 0, by[n - 1] ?? 0, by[n] ?? 0, by[n + 1] ?? 0));
+  return best;
+}

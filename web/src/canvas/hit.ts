@@ -1,7 +1,7 @@
 import type { Group, GroupId, Link, LinkId, NodeId } from "../document/types";
 import type { Point } from "./camera";
 import { isSmall, TITLE } from "./layout";
-import { LINK_HIDDEN } from "./linkTable";
+import { LINK_UNDRAWN } from "./linkTable";
 import { SELECTED, type Scene } from "./scene";
 
 /** A port of a node; for an input -1-n stands for the loose input n of its layout. */
@@ -90,7 +90,7 @@ function bendAt(scene: Scene, px: number, py: number, within: number): Target | 
 function markerAt(scene: Scene, px: number, py: number, within: number): Target | undefined {
   const { links } = scene;
   for (let i = 0; i < links.count; i++) {
-    if ((links.flags[i] ?? 0) & LINK_HIDDEN || px < (links.minX[i] ?? 0) || px > (links.maxX[i] ?? 0)) continue;
+    if ((links.flags[i] ?? 0) & LINK_UNDRAWN || px < (links.minX[i] ?? 0) || px > (links.maxX[i] ?? 0)) continue;
     if (py < (links.minY[i] ?? 0) - within || py > (links.maxY[i] ?? 0) + within) continue;
     if ((links.maxX[i] ?? 0) - (links.minX[i] ?? 0) < TITLE * 2) continue;
     const { x, y } = links.middle(i);
@@ -124,6 +124,8 @@ export function hit(scene: Scene, px: number, py: number, zoom: number): Target 
   if (near) {
     const handle = bendAt(scene, px, py, 9 * slack) ?? markerAt(scene, px, py, 9 * slack);
     if (handle !== undefined) return handle;
+    const portal = scene.links.portalAt(px, py);
+    if (portal !== undefined) return { kind: "marker", link: portal };
   }
   const link = scene.links.at(px, py, 6 * slack);
   if (link !== undefined) return { kind: "link", link: link.link.id, segment: link.segment };

@@ -127,6 +127,10 @@ export class Keyboard {
           this.listPartners({ node: focused, side: "output", index: 0 });
         }
         return;
+      case "t":
+      case "T":
+        event.preventDefault();
+        return this.trace();
       case "Delete":
       case "Backspace":
         event.preventDefault();
@@ -169,6 +173,9 @@ export class Keyboard {
     } else if (event.target !== stage.parts.host) {
       event.preventDefault();
       stage.parts.host.focus({ preventScroll: true });
+    } else if (stage.ui.state.traced !== undefined) {
+      event.preventDefault();
+      stage.trace(undefined);
     } else if (stage.selection.current.nodes.size + stage.selection.current.links.size + stage.selection.current.groups.size > 0) {
       event.preventDefault();
       stage.selection.set({});
@@ -218,6 +225,16 @@ export class Keyboard {
     const box = scene.bounds(to.map((one) => one.id));
     if (box !== undefined) stage.camera.reveal(box);
     stage.ui.announce(say("canvas.moved", "Moved to {x}, {y}", { x: Math.round(to[0]?.x ?? 0), y: Math.round(to[0]?.y ?? 0) }));
+  }
+
+  /** Shows the signal through the focused node, or everything again. */
+  private trace(): void {
+    const { stage } = this;
+    const { focused } = stage.selection;
+    if (focused === undefined) return;
+    stage.trace(stage.ui.state.traced === undefined ? focused : undefined);
+    const { traced } = stage.ui.state;
+    stage.ui.announce(traced === undefined ? say("canvas.untraced", "All nodes") : say("canvas.traced", "{n} nodes on the way of this signal", { n: traced.size }));
   }
 
   private toggle(): void {

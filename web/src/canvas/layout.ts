@@ -10,6 +10,8 @@ export const WIDGET = 30;
 export const PAD = 6;
 export const GRID = 20;
 export const MIN_WIDTH = 160;
+const WIDEST = 8000;
+export const TALLEST = 20_000;
 /** Rows of a node whose saved height has no room for more: those of the ecosystem's files, so that neighbours do not overlap. */
 const TIGHT_ROW = 20;
 const TIGHT_WIDGET = 24;
@@ -105,7 +107,7 @@ function collapsedLayout(node: GraphNode): NodeLayout {
     outputY: new Float32Array(node.outputs.length).fill(TITLE / 2),
     widgets: [],
     loose: [],
-    width: node.type === "Reroute" ? REROUTE_WIDTH : Math.min(node.width, COLLAPSED_WIDTH),
+    width: node.type === "Reroute" ? REROUTE_WIDTH : Math.max(REROUTE_WIDTH, Math.min(node.width || 0, COLLAPSED_WIDTH)),
     height: TITLE,
     contentHeight: TITLE,
     leastHeight: TITLE,
@@ -132,7 +134,7 @@ export function layoutNode(node: GraphNode, shown: readonly ShownInput[], known:
   const most = need(1);
   const ease = free ? 1 : Math.min(1, Math.max(0, ((node.height ?? 0) - least) / Math.max(1, most - least)));
   const content = need(ease);
-  const height = Math.max(content, node.height ?? 0);
+  const height = Math.max(content, Math.min(node.height ?? 0, TALLEST) || 0);
   const stretchy = kinds.filter((kind) => kind === "multiline" || kind === "image").length;
   const spare = stretchy > 0 ? (height - content) / stretchy : 0;
 
@@ -157,7 +159,7 @@ export function layoutNode(node: GraphNode, shown: readonly ShownInput[], known:
     y += own;
     return placed;
   });
-  const width = Math.max(node.width, MIN_WIDTH);
+  const width = Math.min(Math.max(node.width || 0, MIN_WIDTH), WIDEST);
   return { inputY, outputY, widgets, loose, width, height, contentHeight: content, leastHeight: least };
 }
 

@@ -1,8 +1,15 @@
 import type { Link, LinkId } from "../document/types";
-import { distanceToCurve, pointAt, reach } from "./curve";
+import { distanceToWire, reach, wireMiddle, type LinkStyle } from "./curve";
+import { tagAt } from "./portals";
 
 export const LINK_HIDDEN = 1;
 export const LINK_SELECTED = 2;
+/** Shown as a pair of tags. */
+export const LINK_PORTAL = 4;
+/** Not on the way of the signal that is traced. */
+export const LINK_FADED = 8;
+/** What draws no line. */
+export const LINK_UNDRAWN = LINK_HIDDEN | LINK_PORTAL;
 
 function grown(old: Float32Array, size: number): Float32Array<ArrayBuffer> {
   const next = new Float32Array(size);
@@ -13,6 +20,7 @@ function grown(old: Float32Array, size: number): Float32Array<ArrayBuffer> {
 /** Links of one graph as flat arrays: ends, boxes for culling, and an order by type so that one stroke draws a type. */
 export class LinkTable {
   count = 0;
+  style: LinkStyle = "spline";
   readonly ids: LinkId[] = [];
   readonly records: Link[] = [];
   readonly index = new Map<LinkId, number>();
@@ -82,7 +90,7 @@ export class LinkTable {
     } else if (this.type[i] !== type) this.sorted = false;
     this.records[i] = link;
     this.type[i] = type;
-    this.flags[i] = ((this.flags[i] ?? 0) & ~LINK_HIDDEN) | (link.hidden === true ? LINK_HIDDEN : 0);
+    this.flags[i] = ((this.flags[i] ?? 0) & ~LINK_UNDRAWN) | (link.hidden === true ? LINK_HIDDEN : link.portal !== undefined ? LINK_PORTAL : 0);
     if (link.bends !== undefined && link.bends.length > 0) {
       this.bends.set(link.id, new Float32Array(link.bends.flatMap((bend) => [bend.x, bend.y])));
     } else this.bends.delete(link.id);
@@ -158,10 +166,10 @@ export class LinkTable {
   /** The middle of link `i`, where its marker sits: the middle bend, or the middle of the curve. */
   middle(i: number): { x: number; y: number } {
     const bends = this.bends.get(this.ids[i] ?? "");
-    if (bends === undefined) return pointAt(this.x1[i] ?? 0, this.y1[i] ?? 0, this.x2[i] ?? 0, this.y2[i] ?? 0, 0.5);
+    if (bends === undefined) return wireMiddle(this.style, this.x1[i] ?? 0, this.y1[i] ?? 0, this.x2[i] ?? 0, this.y2[i] ?? 0);
     const segment = bends.length >> 2;
     const [ax, ay, bx, by] = this.segment(i, segment, bends);
-    return pointAt(ax, ay, bx, by, 0.5);
+    return wireMiddle(this.style, ax, ay, bx, by);
   }
 
   private segment(i: number, s: number, bends: Float32Array | undefined): [number, number, number, number] {
@@ -173,18 +181,27 @@ export class LinkTable {
     return [ax, ay, bx, by];
   }
 
+  /** The link whose tag holds a point. */
+  portalAt(x: number, y: number): LinkId | undefined {
+    for (let i = 0; i < this.count; i++) {
+      const name = (this.flags[i] ?? 0) & LINK_PORTAL ? (this.records[i]?.portal ?? "") : "";
+      if (name !== "" && tagAt(name, x, y, this.x1[i] ?? 0, this.y1[i] ?? 0, this.x2[i] ?? 0, this.y2[i] ?? 0)) return this.ids[i];
+    }
+    return undefined;
+  }
+
   /** Finds the link within `tolerance` of a point and which of its segments (between bends) that is. */
   at(x: number, y: number, tolerance: number): { link: Link; segment: number } | undefined {
     let best = tolerance;
     let found: { link: Link; segment: number } | undefined;
     for (let i = 0; i < this.count; i++) {
-      if ((this.flags[i] ?? 0) & LINK_HIDDEN) continue;
+      if ((this.flags[i] ?? 0) & LINK_UNDRAWN) continue;
       if (x < (this.minX[i] ?? 0) - tolerance || x > (this.maxX[i] ?? 0) + tolerance) continue;
       if (y < (this.minY[i] ?? 0) - tolerance || y > (this.maxY[i] ?? 0) + tolerance) continue;
       const bends = this.bends.get(this.ids[i] ?? "");
       for (let s = 0; s <= (bends?.length ?? 0) >> 1; s++) {
         const [ax, ay, bx, by] = this.segment(i, s, bends);
-        const distance = distanceToCurve(x, y, ax, ay, bx, by);
+        const distance = distanceToWire(this.style, x, y, ax, ay, bx, by);
         if (distance < best) {
           best = distance;
           found = { link: this.records[i] as Link, segment: s };

@@ -1,13 +1,16 @@
-import { addCurve } from "./curve";
+import { addWire } from "./curve";
 import { NEAR_FROM, STRAIGHT_BELOW, type Camera } from "./camera";
 import { TITLE } from "./layout";
-import { LINK_HIDDEN, LINK_SELECTED } from "./linkTable";
+import { LINK_FADED, LINK_PORTAL, LINK_SELECTED, LINK_UNDRAWN } from "./linkTable";
 import { paintNodes } from "./paintNodes";
 import type { Palette } from "./palette";
+import { paintTags } from "./portals";
 import type { Scene } from "./scene";
+import { shownTitle } from "./text";
 import type { Thumbnails } from "./thumbnails";
 
 const FEW = 20;
+const FADED = 0.15;
 
 /** What one picture of the bottom canvas is made from. */
 export interface Picture {
@@ -56,7 +59,7 @@ function paintGroups({ context, camera, scene, palette }: Picture): void {
     context.textBaseline = "top";
     context.fillStyle = palette.get("text");
     context.globalAlpha = 0.8;
-    context.fillText(group.title, group.x + 10, group.y + 8, Math.max(10, group.width - 20));
+    context.fillText(shownTitle(group.title), group.x + 10, group.y + 8, Math.max(10, group.width - 20));
     context.globalAlpha = 1;
     if (camera.zoom >= NEAR_FROM && selected) paintGrip(context, group.x + group.width, group.y + group.height, palette.get("focus"));
   }
@@ -91,17 +94,20 @@ function paintLinks({ context, camera, scene, palette, linking, ratio }: Picture
   // A line of at most one pixel is a hairline, which costs a fraction of a stroked outline.
   context.lineWidth = Math.max(2.25, 1 / (camera.zoom * ratio));
   context.lineCap = "butt";
-  context.globalAlpha = linking ? 0.2 : straight ? 0.45 : 0.85;
+  const alpha = linking ? 0.2 : straight ? 0.45 : 0.85;
+  context.globalAlpha = alpha;
   let open = -1;
   for (let n = 0; n < order.length; n++) {
     const i = order[n] ?? 0;
-    if ((links.flags[i] ?? 0) & LINK_HIDDEN) continue;
+    const flags = links.flags[i] ?? 0;
+    if (flags & LINK_UNDRAWN) continue;
     if ((links.maxX[i] ?? 0) < left || (links.minX[i] ?? 0) > right || (links.maxY[i] ?? 0) < top || (links.minY[i] ?? 0) > bottom) continue;
-    const type = links.type[i] ?? 0;
+    const type = (links.type[i] ?? 0) * 2 + (flags & LINK_FADED ? 1 : 0);
     if (type !== open) {
       if (open >= 0) context.stroke();
       context.beginPath();
-      context.strokeStyle = palette.socket(links.types[type] ?? "*");
+      context.strokeStyle = palette.socket(links.types[type >> 1] ?? "*");
+      context.globalAlpha = type & 1 ? alpha * FADED : alpha;
       open = type;
     }
     trace(context, scene, i, straight);
@@ -126,17 +132,26 @@ function trace(context: CanvasRenderingContext2D, scene: Scene, i: number, strai
       const bx = bends[b] ?? 0;
       const by = bends[b + 1] ?? 0;
       if (straight) context.lineTo(bx, by);
-      else addCurve(context, x, y, bx, by);
+      else addWire(context, links.style, x, y, bx, by);
       x = bx;
       y = by;
     }
   }
   if (straight) context.lineTo(x2, y2);
-  else addCurve(context, x, y, x2, y2);
+  else addWire(context, links.style, x, y, x2, y2);
 }
 
 function paintChosenLinks(context: CanvasRenderingContext2D, camera: Camera, scene: Scene, palette: Palette, straight: boolean): void {
   const { links } = scene;
+  for (const id of scene.hoveredLinks) {
+    const i = links.index.get(id);
+    if (i === undefined) continue;
+    context.beginPath();
+    context.strokeStyle = palette.socket(links.types[links.type[i] ?? 0] ?? "*");
+    context.lineWidth = 4 / Math.min(1, camera.zoom);
+    trace(context, scene, i, straight);
+    context.stroke();
+  }
   for (const id of scene.selectedLinks) {
     const i = links.index.get(id);
     if (i === undefined || ((links.flags[i] ?? 0) & LINK_SELECTED) === 0) continue;
@@ -156,7 +171,7 @@ function paintHiddenLinks(context: CanvasRenderingContext2D, scene: Scene, palet
   for (const id of selectedNodes) {
     const { in: into, out } = scene.document.linksOf(scene.graphId, id);
     for (const link of [...into, ...out]) {
-      const i = link.hidden === true ? links.index.get(link.id) : undefined;
+      const i = link.hidden === true || link.portal !== undefined ? links.index.get(link.id) : undefined;
       if (i === undefined) continue;
       context.beginPath();
       context.strokeStyle = palette.socket(link.type);
@@ -172,7 +187,9 @@ function paintMarkers(context: CanvasRenderingContext2D, camera: Camera, scene: 
   const { links } = scene;
   context.lineWidth = 1.5;
   for (let i = 0; i < links.count; i++) {
-    if ((links.flags[i] ?? 0) & LINK_HIDDEN) continue;
+    const flags = links.flags[i] ?? 0;
+    if (flags & LINK_PORTAL) paintPortal(context, camera, scene, palette, i);
+    if (flags & (LINK_UNDRAWN | LINK_FADED)) continue;
     if (!seen(camera, links.minX[i] ?? 0, links.minY[i] ?? 0, links.maxX[i] ?? 0, links.maxY[i] ?? 0)) continue;
     if ((links.maxX[i] ?? 0) - (links.minX[i] ?? 0) < TITLE * 2) continue;
     const { x, y } = links.middle(i);
@@ -192,4 +209,12 @@ function paintMarkers(context: CanvasRenderingContext2D, camera: Camera, scene: 
       context.fill();
     }
   }
+}
+
+function paintPortal(context: CanvasRenderingContext2D, camera: Camera, scene: Scene, palette: Palette, i: number): void {
+  const { links } = scene;
+  if (!seen(camera, (links.minX[i] ?? 0) - 20, (links.minY[i] ?? 0) - 20, (links.maxX[i] ?? 0) + 20, (links.maxY[i] ?? 0) + 20)) return;
+  const type = links.types[links.type[i] ?? 0] ?? "*";
+  paintTags(context, palette, links.records[i]?.portal ?? "", type, links.x1[i] ?? 0, links.y1[i] ?? 0, links.x2[i] ?? 0, links.y2[i] ?? 0);
+  context.lineWidth = 1.5;
 }

@@ -3,7 +3,7 @@ import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
 import { inkOn } from "./palette";
 import {
-  BYPASSED, DIMMED, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
+  BYPASSED, DIMMED, FADED, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
 } from "./scene";
 import { OUTLINES, shapeOf } from "./sockets";
 
@@ -56,7 +56,7 @@ export function paintNodes(picture: Picture): void {
 }
 
 function alphaOf(flags: number): number {
-  if (flags & DIMMED) return 0.3;
+  if (flags & (DIMMED | FADED)) return 0.3;
   return flags & (MUTED | BYPASSED) ? 0.45 : 1;
 }
 

@@ -10,6 +10,7 @@ import { say } from "./text";
 const THRESHOLD = 3;
 const WHEEL_LINE = 16;
 const EDGE = 24;
+const LONG_PRESS_MS = 500;
 
 /** True when a press belongs to a widget and not to the canvas. */
 function interactive(event: Event): boolean {
@@ -26,6 +27,8 @@ export class Pointer {
   private readonly abort = new AbortController();
   private last: PointerEvent | undefined;
   private pulling = 0;
+  private press: ReturnType<typeof setTimeout> | undefined;
+  private pressedLong = 0;
 
   constructor(
     private readonly stage: Stage,
@@ -54,6 +57,7 @@ export class Pointer {
   /** Takes back what the gesture under way has done. */
   cancel(): void {
     const { gesture } = this;
+    clearTimeout(this.press);
     this.gesture = undefined;
     this.pressed = undefined;
     this.fingers.clear();
@@ -63,6 +67,8 @@ export class Pointer {
   private down(event: PointerEvent): void {
     if (event.pointerType === "touch") {
       this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+      clearTimeout(this.press);
+      if (this.fingers.size === 1 && !fromField(event)) this.press = setTimeout(() => this.longPress(event), LONG_PRESS_MS);
       if (this.fingers.size === 2) {
         this.gesture?.cancel();
         this.gesture = undefined;
@@ -167,6 +173,7 @@ export class Pointer {
     if (!pressed.moved) {
       if (Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < THRESHOLD) return;
       pressed.moved = true;
+      clearTimeout(this.press);
       // Captured only now: a press that stays a click must reach the element under it.
       this.stage.parts.host.setPointerCapture(event.pointerId);
     }
@@ -201,7 +208,10 @@ export class Pointer {
     if (this.space) cursor = "grab";
     else if (!interactive(event)) {
       const at = this.stage.pointOf(event);
-      const { kind } = hit(this.stage.scene, at.x, at.y, this.stage.camera.zoom);
+      const target = hit(this.stage.scene, at.x, at.y, this.stage.camera.zoom);
+      const { kind } = target;
+      const port = target.kind === "port" ? linksAt(this.stage.scene, target.port).map((link) => link.id) : [];
+      this.stage.hoverLinks("link" in target ? [target.link] : port);
       if (kind === "port") cursor = "crosshair";
       else if (kind === "resize" || kind === "groupResize") cursor = "nwse-resize";
       else if (kind === "marker" || kind === "link" || kind === "collapse") cursor = "pointer";
@@ -225,6 +235,7 @@ export class Pointer {
   }
 
   private up(event: PointerEvent): void {
+    clearTimeout(this.press);
     this.fingers.delete(event.pointerId);
     const { pressed, gesture } = this;
     if (pressed === undefined || gesture === undefined || pressed.id !== event.pointerId) return;
@@ -258,19 +269,45 @@ export class Pointer {
       if (node !== undefined && stage.specs.isSubgraph(node) && target.kind === "body") return actions.onOpenSubgraph(node.type, node.id);
       if (target.kind === "title" && !actions.readOnly && node?.type !== "") return stage.ui.set({ renaming: target.id });
     }
+    if (target.kind === "marker") return this.throughPortal(target.link, at.x);
     if (actions.readOnly) return;
     if (target.kind === "link") addBend(stage, target.link, target.segment, at);
     else if (target.kind === "groupTitle") stage.ui.set({ renamingGroup: target.id });
     else if (target.kind === "empty") actions.onOpenSearch(at, { x: event.clientX, y: event.clientY });
   }
 
+  /** From one tag of a portal to the node at the other. */
+  private throughPortal(id: LinkId, x: number): void {
+    const { stage } = this;
+    const { links } = stage.scene;
+    const i = links.index.get(id) ?? -1;
+    const link = links.records[i];
+    if (link?.portal === undefined) return;
+    const atStart = Math.abs(x - (links.x1[i] ?? 0)) < Math.abs(x - (links.x2[i] ?? 0));
+    const place = stage.scene.box(atStart ? link.to : link.from);
+    if (place !== undefined) stage.camera.centreOn(place.x + place.width / 2, place.y + place.height / 2);
+  }
+
   private menu(event: MouseEvent): void {
-    if (event.target instanceof Element && event.target.closest("input, textarea, [data-own-menu]") !== null) return;
+    if (fromField(event)) return;
     event.preventDefault();
+    // Some browsers ask for the menu of a long press themselves, others do not.
+    if (performance.now() - this.pressedLong < 1000) return;
     this.cancel();
     const { stage } = this;
     const byKey = event.target === stage.parts.host && event instanceof PointerEvent && event.pointerType === "" && event.button === 0;
     if (byKey) return this.menuOfFocused();
+    this.menuAt(event);
+  }
+
+  private longPress(event: PointerEvent): void {
+    this.pressedLong = performance.now();
+    this.cancel();
+    this.menuAt(event);
+  }
+
+  private menuAt(event: MouseEvent): void {
+    const { stage } = this;
     const at = stage.pointOf(event);
     const target = hit(stage.scene, at.x, at.y, stage.camera.zoom);
     if ("id" in target && target.kind !== "groupTitle" && target.kind !== "groupResize" && !stage.selection.current.nodes.has(target.id)) {
@@ -290,6 +327,11 @@ export class Pointer {
     const box = stage.parts.host.getBoundingClientRect();
     this.actions().onContextMenu({ kind: "title", id: focused }, place, { x: box.left + screen.x, y: box.top + screen.y });
   }
+}
+
+/** True for what has a menu of its own. */
+function fromField(event: Event): boolean {
+  return event.target instanceof Element && event.target.closest("input, textarea, [data-own-menu]") !== null;
 }
 
 function scrolls(start: Element, deltaY: number): boolean {

@@ -2,10 +2,11 @@ import {
   INPUTS, OUTPUTS, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
 } from "../document/types";
 import type { Box } from "./camera";
-import { layoutNode, valuesShape, type NodeLayout } from "./layout";
+import { layoutNode, TALLEST, valuesShape, type NodeLayout } from "./layout";
 import { LINK_SELECTED, LinkTable } from "./linkTable";
 import type { NodeRun, NodeStatus } from "./runView";
 import type { Selected } from "./selection";
+import { shownTitle } from "./text";
 import type { SpecSource } from "./specs";
 
 export const SELECTED = 1;
@@ -19,13 +20,26 @@ export const DIMMED = 128;
 export const BORDER = 256;
 export const SUBGRAPH = 512;
 export const RERUN = 1024;
-const KEPT = SELECTED | MOUNTED | DIMMED | RERUN;
+/** Not on the way of the signal that is traced. */
+export const FADED = 2048;
+const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
 
 /** Numbers of run states in the typed array; 0 is none. */
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
 const PICTURE_MIN = 160;
 const BORDER_WIDTH = 160;
 const MOST_SHARED = 2000;
+/** A graph of more nodes than this is read in portions, a few of them before the first picture. */
+const AT_ONCE = 8000;
+const PORTION = 100;
+const FIRST = 20;
+/** Further out than this nothing is drawn: 32-bit numbers of the canvas get coarse there. */
+const EDGE = 4_000_000;
+
+/** Where a node is drawn: files may name any number, or what was none to begin with. */
+function placed(value: number): number {
+  return Number.isNaN(value) ? 0 : Math.max(-EDGE, Math.min(EDGE, value));
+}
 
 /** Geometry of one graph in typed arrays: what drawing, culling and hit testing read every frame. */
 export class Scene {
@@ -47,6 +61,7 @@ export class Scene {
   selectedGroups: ReadonlySet<string> = new Set();
   selectedLinks: ReadonlySet<string> = new Set();
   selectedNodes: ReadonlySet<NodeId> = new Set();
+  hoveredLinks: readonly string[] = [];
   /** Grows when everything was read anew: what depends on definitions is drawn again. */
   generation = 0;
   private face: readonly (readonly Slot[])[] = [];
@@ -54,6 +69,7 @@ export class Scene {
   private readonly shared = new Map<string, NodeLayout>();
   private readonly pictures = new Map<NodeId, number>();
   private selected: Selected | undefined;
+  private growth: Generator<void> | undefined;
 
   constructor(
     readonly document: Document,
@@ -75,10 +91,41 @@ export class Scene {
     this.generation += 1;
     const graph = this.graph;
     this.face = [graph.inputs, graph.outputs];
-    for (const node of graph.nodes.values()) this.putNode(node);
-    this.putBorders(graph);
-    for (const link of graph.links.values()) this.putLink(link);
     this.groups = [...graph.groups.values()];
+    const growth = this.growing();
+    this.growth = growth;
+    this.grow(Infinity, graph.nodes.size > AT_ONCE ? FIRST : Infinity);
+  }
+
+  /** Reads more of a large graph for some milliseconds; says whether there is still more. */
+  grow(milliseconds: number, most = Infinity): boolean {
+    const end = performance.now() + milliseconds;
+    for (let steps = 0; this.growth !== undefined && steps < most; steps++) {
+      if (this.growth.next().done === true) this.growth = undefined;
+      if (performance.now() > end) break;
+    }
+    return this.growth !== undefined;
+  }
+
+  get whole(): boolean {
+    return this.growth === undefined;
+  }
+
+  /** Nodes and links in portions; what changes meanwhile is taken over by `update` and found here already. */
+  private *growing(): Generator<void> {
+    const begun = this.graph;
+    let count = 0;
+    for (const id of begun.nodes.keys()) {
+      const node = this.index.has(id) ? undefined : this.graph.nodes.get(id);
+      if (node !== undefined) this.putNode(node);
+      if (++count % PORTION === 0) yield;
+    }
+    this.putBorders(this.graph);
+    for (const id of this.graph.links.keys()) {
+      const link = this.links.index.has(id) ? undefined : this.graph.links.get(id);
+      if (link !== undefined) this.putLink(link);
+      if (++count % PORTION === 0) yield;
+    }
   }
 
   /**
@@ -158,8 +205,8 @@ export class Scene {
     }
     const old = isNew ? undefined : this.records[i];
     this.records[i] = node;
-    this.x[i] = node.x;
-    this.y[i] = node.y;
+    this.x[i] = placed(node.x);
+    this.y[i] = placed(node.y);
     if (old !== undefined && sameShape(old, node) && (old.values === node.values || !valuesShape(this.specs.of(node)))) return old.x !== node.x || old.y !== node.y;
     this.shape(i, node);
     return true;
@@ -173,13 +220,13 @@ export class Scene {
     let height = layout.height;
     if (picture !== undefined && node.collapsed !== true) {
       const wanted = node.height === null ? (layout.width - 16) * picture : node.height - layout.contentHeight;
-      height = layout.contentHeight + Math.max(PICTURE_MIN, Math.min(wanted, node.height === null ? 480 : Infinity));
+      height = layout.contentHeight + Math.max(PICTURE_MIN, Math.min(wanted, node.height === null ? 480 : TALLEST));
       layout = { ...layout, height: layout.contentHeight };
     }
     this.layouts[i] = layout;
     this.w[i] = layout.width;
     this.h[i] = height;
-    this.titles[i] = this.specs.title(node);
+    this.titles[i] = shownTitle(this.specs.title(node));
     let flags = (this.flags[i] ?? 0) & KEPT;
     if (node.mode === "mute") flags |= MUTED;
     if (node.mode === "bypass") flags |= BYPASSED;

@@ -2,12 +2,14 @@ import type { Change, Document, GraphId, NodeId, Specs } from "../document/types
 import { Camera, NEAR_FROM } from "./camera";
 import { Grid } from "./grid";
 import { Minimap } from "./minimap";
+import { LINK_FADED } from "./linkTable";
 import { Mounts } from "./mounts";
 import { paint } from "./paint";
 import { Overlay } from "./overlay";
 import { Palette } from "./palette";
 import type { RunView } from "./runView";
-import { Scene, STATUS } from "./scene";
+import { above, below } from "./rules";
+import { FADED, Scene, STATUS } from "./scene";
 import type { Selection } from "./selection";
 import { SpecSource } from "./specs";
 import { say } from "./text";
@@ -25,6 +27,7 @@ export interface StageParts {
 }
 
 const SETTLE_MS = 160;
+const GROW_MS = 10;
 
 /** Where the view of each open graph was last: coming back to a graph, or new node types, must not move it. */
 const views = new WeakMap<Document, Map<GraphId, { x: number; y: number; zoom: number }>>();
@@ -51,6 +54,8 @@ export class Stage {
   private ratio = 1;
   private cameraMoved = true;
   private placed = false;
+  /** What part of a graph was shown when not all of it was read. */
+  private fitted: { readonly x: number; readonly zoom: number } | undefined;
 
   constructor(
     readonly parts: StageParts,
@@ -174,6 +179,7 @@ export class Stage {
     const across = (camera.width - 2 * margin) / Math.max(1, box.width);
     const down = (camera.height - 2 * margin) / Math.max(1, box.height);
     camera.centreOn(box.x + box.width / 2, box.y + box.height / 2, Math.min(1, across, down), fly);
+    this.fitted = fly || this.scene.whole ? undefined : { x: camera.x, zoom: camera.zoom };
   }
 
   private moved(): void {
@@ -184,6 +190,29 @@ export class Stage {
     this.settle = setTimeout(() => this.parts.world.classList.remove("moving"), SETTLE_MS);
     this.redraw();
     this.ui.cameraMoved();
+  }
+
+  /** Lets everything step back that neither feeds a node nor is fed by it; nothing steps back without one. */
+  trace(id: NodeId | undefined): void {
+    const { scene, document, graphId } = this;
+    const on = id === undefined ? undefined : new Set([...above(document, graphId, id), ...below(document, graphId, id)]);
+    for (const one of scene.ids) scene.mark(one, FADED, on !== undefined && !on.has(one));
+    const { links } = scene;
+    for (let i = 0; i < links.count; i++) {
+      const link = links.records[i];
+      const away = on !== undefined && link !== undefined && !(on.has(link.from) && on.has(link.to));
+      links.flags[i] = away ? (links.flags[i] ?? 0) | LINK_FADED : (links.flags[i] ?? 0) & ~LINK_FADED;
+    }
+    this.ui.set({ traced: on });
+    this.redraw();
+  }
+
+  /** Draws links thicker that the pointer is on. */
+  hoverLinks(ids: readonly string[]): void {
+    const { hoveredLinks } = this.scene;
+    if (ids.length === hoveredLinks.length && ids.every((id, n) => id === hoveredLinks[n])) return;
+    this.scene.hoveredLinks = ids;
+    this.redraw();
   }
 
   /** Asks for one drawing in the next frame, however often it is asked. */
@@ -197,19 +226,28 @@ export class Stage {
     if (this.cameraMoved) {
       this.cameraMoved = false;
       parts.world.style.transform = `scale(${camera.zoom}) translate(${-camera.x}px, ${-camera.y}px)`;
-      const far = camera.zoom < NEAR_FROM;
       // Seen or not, the layer keeps its focus: `visibility` would take it from a field that is being edited.
-      parts.world.style.opacity = far ? "0" : "1";
-      parts.world.style.pointerEvents = far ? "none" : "";
+      parts.world.classList.toggle("far", camera.zoom < NEAR_FROM);
       this.grid.moved(camera);
       this.minimap?.moved();
     }
+    this.grow();
     if (this.mounts.update()) this.redraw();
     paint({
       context: this.context, camera, scene: this.scene, palette: this.palette, thumbnails: this.thumbnails, ratio: this.ratio,
       linking: this.linking, showLinks: this.showLinks,
     });
     if (!this.overlay.idle) this.overlay.draw(this.ratio);
+  }
+
+  /** Reads more of a large graph; when all is there it is looked at as a whole, unless the view was moved meanwhile. */
+  private grow(): void {
+    const { scene, document } = this;
+    if (scene.whole || !document.workflow.graphs.has(this.graphId)) return;
+    if (scene.grow(GROW_MS)) return this.redraw();
+    this.selected();
+    this.ran(scene.ids.slice());
+    if (this.fitted !== undefined && this.camera.x === this.fitted.x && this.camera.zoom === this.fitted.zoom) this.fit(false);
   }
 
   /** Graph point of a pointer event. */

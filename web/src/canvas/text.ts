@@ -4,3 +4,13 @@ import { t } from "../i18n";
 export function say(key: string, english: string, values: Readonly<Record<string, string | number>> = {}): string {
   return t(key, english).replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
+
+const LONGEST_TITLE = 200;
+// Control characters, and those that turn the direction of everything around them.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g;
+
+/** A title as it is shown: in one line of a length that can be drawn, and without what would disarrange the rest. */
+export function shownTitle(title: string): string {
+  const short = title.length > LONGEST_TITLE ? `${title.slice(0, LONGEST_TITLE)}…` : title;
+  return short.replace(UNSEEN, " ");
+}

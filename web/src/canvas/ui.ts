@@ -9,6 +9,8 @@ export interface UiState {
   readonly entered?: NodeId | undefined;
   /** The port whose list of partners is open. */
   readonly linkingPort?: PortRef | undefined;
+  /** The nodes on the way of the signal that is traced. */
+  readonly traced?: ReadonlySet<NodeId> | undefined;
   readonly announcement: string;
 }
 

@@ -8,10 +8,11 @@ import { glbTexts, svgTexts } from "./media/scenes";
 import { jpegTexts, webpTexts } from "./media/exif";
 import { pngTexts } from "./media/png";
 import { looksNative } from "./nativeForm";
-import { parseJson, readWorkflow } from "./open";
+import { openTextSteps, parseJson, readWorkflow } from "./open";
 import { DocumentError } from "./problems";
 import { looksLikeApi } from "./read/api";
 import { looksLikeEditor } from "./read/editor";
+import { inSlices, type Watch } from "./slices";
 import type { Json, JsonObject, Specs, Workflow } from "./types";
 
 export interface FileContents {
@@ -25,6 +26,8 @@ export interface FileContents {
   readonly exact?: JsonObject;
 }
 
+/** JSON from this size on is read in slices. */
+const LARGE = 1 << 20;
 const JSON_LIMIT = 256 << 20;
 
 /** Reads what a file carries. Raises `DocumentError` for JSON with an error in it; other files may carry nothing. */
@@ -45,8 +48,15 @@ export async function readFile(data: ArrayBuffer): Promise<FileContents> {
   return fromTexts(texts);
 }
 
-/** Opens a dropped file: its workflow, or else its prompt laid out. Raises `DocumentError` when it carries neither. */
-export async function openFile(data: ArrayBuffer, specs: Specs): Promise<Workflow> {
+/**
+ * Opens a dropped file: its workflow, or else its prompt laid out. Raises `DocumentError` when it carries neither.
+ * Large JSON is read in slices, so that the page goes on answering; `watch` is told how far it is and may end it.
+ */
+export async function openFile(data: ArrayBuffer, specs: Specs, watch?: Watch): Promise<Workflow> {
+  if (data.byteLength > LARGE && data.byteLength <= JSON_LIMIT && looksLikeJson(new Bytes(new Uint8Array(data)))) {
+    // The browser decodes a Blob in another thread.
+    return inSlices(openTextSteps(await new Blob([data]).text(), specs), watch);
+  }
   const { workflow, prompt, parameters, exact } = await readFile(data);
   const found = workflow ?? prompt;
   if (found !== undefined) return withExact(readWorkflow(found, specs), exact);

@@ -22,6 +22,7 @@ export {
   emptyWorkflow,
   formOf,
   inForm,
+  nativeFormNeeded,
   openText,
   parseJson,
   readWorkflow,
@@ -29,6 +30,7 @@ export {
   workflowJson,
   type Form,
 } from "./open";
+export { type Watch } from "./slices";
 export { exactText } from "./exact";
 export { openFile, readFile, type FileContents } from "./files";
 export { PromptError, toPrompt, VIRTUAL_TYPES, type Prompt, type PromptNode } from "./prompt";
@@ -46,6 +48,7 @@ export {
   type Edge,
 } from "./operations/arrange";
 export { clipFromText, clipToText, copy, duplicate, paste, type Clip, type Pasted } from "./operations/clipboard";
+export { groupToSubgraph, isGroupNode } from "./operations/groupNodes";
 export { connect, insertReroute, removeKeepingLinks } from "./operations/links";
 export { promoteInput, promoteOutput, removePort, renamePort } from "./operations/ports";
 export { migrate, replaceType, type Migrated, type Migration } from "./operations/replace";

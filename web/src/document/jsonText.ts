@@ -5,7 +5,7 @@
  */
 
 /** The place after the string that opens at `at`; the end of the text when it is never closed. */
-function afterString(text: string, at: number): number {
+export function afterString(text: string, at: number): number {
   for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let slashes = 0;
     while (text[end - 1 - slashes] === "\\") slashes += 1;

@@ -3,7 +3,7 @@
  *
  *     nodes        by id: {type, inputs: {name: value or [node, output]}, mode?, kept?, slots}
  *     exits        of a definition: what feeds each of its outputs
- *     view         nodes by id: {x, y, w, h?, title?, color?, ...}; groups; links by "node input": {bends?, hidden?}
+ *     view         nodes by id: {x, y, w, h?, title?, color?, ...}; groups; links by "node input": {bends?, hidden?, portal?}
  *     definitions  subgraphs by id: the same, with name, inputs and outputs
  *     form, meta
  *

@@ -2,11 +2,13 @@
 import { exactNumbers, exactText, restored, withExact } from "./exact";
 import { isObject, member } from "./json";
 import { changedOutside, jsonErrorAt } from "./jsonText";
+import { parseSteps } from "./jsonSteps";
 import { looksNative, nativeText } from "./nativeForm";
 import { DocumentError } from "./problems";
 import { looksLikeApi, readApi } from "./read/api";
-import { looksLikeEditor, readEditor } from "./read/editor";
-import { readNative } from "./read/native";
+import { looksLikeEditor, readEditorSteps } from "./read/editor";
+import { readNativeSteps } from "./read/native";
+import { atOnce, share, type Steps } from "./slices";
 import { ROOT, type Json, type JsonObject, type Specs, type Workflow } from "./types";
 import { writeApi } from "./write/api";
 import { writeEditor } from "./write/editor";
@@ -30,10 +32,31 @@ export function inForm(workflow: Workflow, form: Form): Workflow {
   return { ...workflow, extra: { ...workflow.extra, form } };
 }
 
+/**
+ * Whether saving in the document's own form would lose what was done to it: an API prompt has no places, groups or
+ * subgraphs. The shell then offers the native form.
+ */
+export function nativeFormNeeded(before: Workflow, now: Workflow): boolean {
+  if (formOf(now) !== "api" || before === now) return false;
+  if (now.graphs.size > 1 || now.form.length > 0) return true;
+  const [was, is] = [before.graphs.get(ROOT), now.graphs.get(ROOT)];
+  if (is === undefined || is.groups.size > 0) return true;
+  for (const node of is.nodes.values()) {
+    const old = was?.nodes.get(node.id);
+    const placed = old === undefined || old.x !== node.x || old.y !== node.y || old.width !== node.width || old.height !== node.height;
+    if (placed || node.mode !== "always" || node.color !== undefined || node.collapsed === true) return true;
+  }
+  return [...is.links.values()].some((link) => link.bends !== undefined || link.hidden === true || link.portal !== undefined);
+}
+
 /** Reads a parsed document of any known form. Raises `DocumentError` when it is of none. */
 export function readWorkflow(data: Json, specs: Specs): Workflow {
-  if (isObject(data) && looksNative(data)) return readNative(data, specs);
-  if (isObject(data) && looksLikeEditor(data)) return readEditor(data, specs);
+  return atOnce(readWorkflowSteps(data, specs));
+}
+
+export function* readWorkflowSteps(data: Json, specs: Specs): Steps<Workflow> {
+  if (isObject(data) && looksNative(data)) return yield* readNativeSteps(data, specs);
+  if (isObject(data) && looksLikeEditor(data)) return yield* readEditorSteps(data, specs);
   for (const key of ["workflow", "prompt"]) {
     const inner = member(data, key);
     if (
@@ -41,7 +64,7 @@ export function readWorkflow(data: Json, specs: Specs): Workflow {
       !Object.hasOwn(inner, "class_type") &&
       (looksNative(inner) || looksLikeEditor(inner) || looksLikeApi(inner))
     ) {
-      return readWorkflow(inner, specs);
+      return yield* readWorkflowSteps(inner, specs);
     }
   }
   if (isObject(data) && looksLikeApi(data)) return readApi(data, specs);
@@ -53,6 +76,21 @@ export function readWorkflow(data: Json, specs: Specs): Workflow {
 /** Reads a file's text. Raises `DocumentError`, with line and column for text that is no JSON. */
 export function openText(text: string, specs: Specs): Workflow {
   return withExact(readWorkflow(parseJson(text), specs), exactNumbers(text));
+}
+
+/** As `openText`, in pieces. */
+export function* openTextSteps(text: string, specs: Specs): Steps<Workflow> {
+  const clean = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  let data: Json;
+  try {
+    data = yield* share(parseSteps(clean), 0, 0.4);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    data = parseJson(clean);
+  }
+  yield 0.4;
+  const workflow = yield* share(readWorkflowSteps(data, specs), 0.4, 1);
+  return withExact(workflow, exactNumbers(text));
 }
 
 export function parseJson(text: string): Json {

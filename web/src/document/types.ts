@@ -65,6 +65,8 @@ export interface Link {
   /** Points the link runs through, from source to target, in graph units (the ecosystem's native reroutes). */
   readonly bends?: readonly { readonly x: number; readonly y: number; readonly id: string }[];
   readonly hidden?: boolean;
+  /** Shown as a pair of tags with this name instead of a line. */
+  readonly portal?: string;
   readonly extra?: JsonObject;
 }
 
@@ -164,7 +166,7 @@ export type Command =
   | { readonly do: "moveNodes"; readonly graph: GraphId; readonly to: readonly { readonly id: NodeId; readonly x: number; readonly y: number }[] }
   | { readonly do: "addLinks"; readonly graph: GraphId; readonly links: readonly Link[]; readonly at?: Places }
   | { readonly do: "removeLinks"; readonly graph: GraphId; readonly ids: readonly LinkId[] }
-  | { readonly do: "updateLink"; readonly graph: GraphId; readonly id: LinkId; readonly set: Partial<Pick<Link, "bends" | "hidden">> }
+  | { readonly do: "updateLink"; readonly graph: GraphId; readonly id: LinkId; readonly set: { readonly [K in "bends" | "hidden" | "portal"]?: Link[K] | undefined } }
   | { readonly do: "putGroups"; readonly graph: GraphId; readonly groups: readonly Group[]; readonly at?: Places }
   | { readonly do: "removeGroups"; readonly graph: GraphId; readonly ids: readonly GroupId[] }
   | { readonly do: "putGraph"; readonly definition: Graph; readonly at?: number }

@@ -58,7 +58,11 @@ export const WidgetRowView = memo(
     a.row.label === b.row.label && a.node.values[a.row.control ?? ""] === b.node.values[b.row.control ?? ""],
 );
 
+/** Longer texts are shown by their beginning and not edited here: a field of so many letters stops the page. */
+const LONGEST_TEXT = 500_000;
+
 function Body({ kind, props, control, editControl }: { kind: WidgetRow["kind"]; props: WidgetProps; control: Json | undefined; editControl: Edit }) {
+  if (typeof props.value === "string" && props.value.length > LONGEST_TEXT) return <RawWidget {...props} />;
   switch (kind) {
     case "number":
       return <NumberWidget {...props} />;

@@ -18,7 +18,8 @@ import { connect, insertReroute, removeKeepingLinks } from "../../src/document/o
 import { promoteInput, promoteOutput, removePort, renamePort } from "../../src/document/operations/ports";
 import { migrate, replaceType } from "../../src/document/operations/replace";
 import { instancesOf, OperationError, toSubgraph, unpack } from "../../src/document/operations/subgraphs";
-import { ROOT, type Command, type Graph, type GraphNode, type Link, type Workflow } from "../../src/document/types";
+import { ROOT, type Command, type Graph, type Workflow } from "../../src/document/types";
+import { anyGraph } from "./arbitrary";
 import { examples, exampleSpecs } from "./corpus";
 import { graph, link, node, plain, workflow } from "./samples";
 
@@ -38,43 +39,6 @@ const chain = () =>
   workflow(
     graph([node("1"), node("2"), node("3")], [link("x", "1", "2"), link("y", "2", "3"), link("z", "1", "3", 1)]),
   );
-
-/** Acyclic graphs of running, muted and bypassed nodes, reroutes and primitives. */
-const anyGraph: fc.Arbitrary<Workflow> = fc
-  .array(
-    fc.record({
-      kind: fc.constantFrom("Test", "Test", "Test", "Reroute", "PrimitiveNode"),
-      mode: fc.constantFrom("always", "always", "mute", "bypass"),
-      from: fc.tuple(fc.nat(20), fc.nat(20)),
-    }),
-    { minLength: 2, maxLength: 14 },
-  )
-  .map((rows) => {
-    const nodes: GraphNode[] = [];
-    const links: Link[] = [];
-    for (const [place, row] of rows.entries()) {
-      const id = String(place + 1);
-      const shape: Partial<GraphNode> =
-        row.kind === "Reroute"
-          ? { inputs: [{ name: "", type: "*" }] }
-          : row.kind === "PrimitiveNode"
-            ? { inputs: [], values: { value: place } }
-            : {
-                inputs: [
-                  { name: "a", type: "IMAGE" },
-                  { name: "b", type: "IMAGE", widget: "b" },
-                ],
-                values: { b: place, c: "x" },
-                mode: row.mode as GraphNode["mode"],
-              };
-      nodes.push(node(id, { type: row.kind, x: place * 10, ...shape }));
-      for (const [input, from] of row.from.entries()) {
-        if (from > 0 && from <= place && input < nodes[place]!.inputs.length)
-          links.push(link(`${id}${input}`, String(from), id, input));
-      }
-    }
-    return workflow(graph(nodes, links));
-  });
 
 describe("subgraphs", () => {
   it("run as their nodes did, and so do the nodes when they are unpacked", () => {

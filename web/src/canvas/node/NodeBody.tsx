@@ -17,6 +17,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
   const linked = useLinked(id);
   useGeneration();
   const entered = useUi((ui) => ui.entered === id);
+  const faded = useUi((ui) => ui.traced !== undefined && !ui.traced.has(id));
   const register = useCallback((element: HTMLElement | null) => stage.mounts.register(id, element), [stage, id]);
   if (node === undefined) return null;
   const border = id === INPUTS || id === OUTPUTS;
@@ -37,6 +38,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-focused={selected & 2 ? "" : undefined}
       data-mode={node.mode}
       data-status={run?.status}
+      data-faded={faded ? "" : undefined}
       data-unknown={unknown ? "" : undefined}
       data-border={border ? "" : undefined}
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}

@@ -3,6 +3,7 @@ import { linkIndex } from "../adjacency";
 import { several } from "../commands";
 import { withEntry } from "../json";
 import { freeIds, NODE_WIDTH } from "../nodes";
+import { REROUTES } from "../prompt/trace";
 import { proxiesOf, proxyName } from "../read/instances";
 import {
   INPUTS,
@@ -228,7 +229,12 @@ function valuesInside(instance: GraphNode, definition: Graph): Map<NodeId, Recor
     // An inner instance holds the value under the name of its own input.
     const name = slot?.widget ?? (definition.nodes.get(link.to) !== undefined ? slot?.name : undefined);
     const port = link.from === INPUTS ? definition.inputs[link.output]?.name : undefined;
-    if (port !== undefined && name !== undefined) set(link.to, name, instance.values[port]);
+    if (port === undefined) continue;
+    if (name !== undefined) set(link.to, name, instance.values[port]);
+    for (const end of beyondReroutes(definition, link)) {
+      const widget = definition.nodes.get(end.to)?.inputs[end.input]?.widget;
+      if (widget !== undefined) set(end.to, widget, instance.values[port]);
+    }
   }
   for (const [inner, widget] of proxiesOf(instance)) {
     const node = definition.nodes.get(inner);
@@ -237,6 +243,23 @@ function valuesInside(instance: GraphNode, definition: Graph): Map<NodeId, Recor
         ? undefined
         : proxiesOf(node).find(([, one]) => one === widget || one === widget.slice(widget.lastIndexOf(": ") + 2));
     set(inner, nested === undefined ? widget : proxyName(...nested), instance.values[proxyName(inner, widget)]);
+  }
+  return found;
+}
+
+/** The links that go on from the reroutes that a link leads to. */
+function beyondReroutes(graph: Graph, link: Link): readonly Link[] {
+  const found: Link[] = [];
+  const open = [link];
+  const seen = new Set<Link>(open);
+  for (let step = open.pop(); step !== undefined; step = open.pop()) {
+    if (!REROUTES.has(graph.nodes.get(step.to)?.type ?? "")) continue;
+    for (const next of linkIndex(graph.links).of(step.to).out) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      found.push(next);
+      open.push(next);
+    }
   }
   return found;
 }

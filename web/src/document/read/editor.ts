@@ -1,6 +1,7 @@
 /** Reading the ecosystem's workflows, schema 0.4 and 1, in every spelling. */
 import { fileOf, typeOf, type Left } from "../fileRecords";
 import { idOf, isObject, listOf, member } from "../json";
+import { atOnce, type Steps } from "../slices";
 import {
   ROOT,
   type Graph,
@@ -15,10 +16,14 @@ import {
   type Workflow,
 } from "../types";
 import { INPUTS, OUTPUTS } from "../types";
+import { readLooks } from "../looks";
 import { readGroups } from "./groups";
 import { readBends } from "./bends";
 import { readInstanceValues } from "./instances";
 import { padded, readNode } from "./nodes";
+
+/** Entries between two pauses. */
+const AT_A_TIME = 100;
 
 export function looksLikeEditor(data: Json): boolean {
   return Array.isArray(member(data, "nodes"));
@@ -26,13 +31,17 @@ export function looksLikeEditor(data: Json): boolean {
 
 /** Never fails on single entries: what cannot be read is kept and written back as it came. */
 export function readEditor(data: JsonObject, specs: Specs): Workflow {
-  const graphs = new Map<GraphId, Graph>([[ROOT, readGraph(data, ROOT, undefined)]]);
+  return atOnce(readEditorSteps(data, specs));
+}
+
+export function* readEditorSteps(data: JsonObject, specs: Specs): Steps<Workflow> {
+  const graphs = new Map<GraphId, Graph>([[ROOT, yield* readGraph(data, ROOT, undefined)]]);
   const pending: { data: JsonObject; parent: GraphId }[] = [{ data, parent: ROOT }];
   for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
     for (const entry of definitionsOf(one.data)) {
       const id = entry.id;
       if (typeof id !== "string" || id === ROOT || graphs.has(id)) continue;
-      graphs.set(id, readGraph(entry, id, one.parent));
+      graphs.set(id, yield* readGraph(entry, id, one.parent));
       pending.push({ data: entry, parent: id });
     }
   }
@@ -40,6 +49,7 @@ export function readEditor(data: JsonObject, specs: Specs): Workflow {
   for (const [id, graph] of graphs) {
     const nodes = new Map<NodeId, GraphNode>();
     for (const node of graph.nodes.values()) {
+      if (nodes.size % AT_A_TIME === 0) yield 0.7 + (0.3 * nodes.size) / graph.nodes.size;
       const definition = graphs.get(node.type);
       nodes.set(
         node.id,
@@ -59,10 +69,12 @@ function definitionsOf(data: JsonObject): readonly JsonObject[] {
   return listOf(subgraphs).filter(isObject);
 }
 
-function readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): Graph {
+function* readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): Steps<Graph> {
   const nodes = new Map<NodeId, GraphNode>();
   const leftNodes: Left[] = [];
-  for (const [at, entry] of listOf(data.nodes).entries()) {
+  const entries = listOf(data.nodes);
+  for (const [at, entry] of entries.entries()) {
+    if (at % AT_A_TIME === 0) yield (0.4 * at) / entries.length;
     const node = readNode(entry);
     if (node === undefined || nodes.has(node.id)) leftNodes.push({ at, entry });
     else nodes.set(node.id, node);
@@ -73,8 +85,9 @@ function readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): 
     inputs: idOf(member(data.inputNode, "id")) ?? INPUTS,
     outputs: idOf(member(data.outputNode, "id")) ?? OUTPUTS,
   };
-  const { links, left: leftLinks } = readLinks(listOf(data.links), nodes, { inputs, outputs }, borders);
+  const { links, left: leftLinks } = yield* readLinks(listOf(data.links), nodes, { inputs, outputs }, borders);
   const bends = readBends(data, links);
+  readLooks(data, links);
   const { groups, left: leftGroups } = readGroups(listOf(data.groups), nodes);
   const definitions = data.definitions;
   const file: JsonObject = {
@@ -92,7 +105,7 @@ function readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined): 
   return {
     id,
     name: typeof data.name === "string" ? data.name : "",
-    nodes: settled(nodes, links),
+    nodes: yield* settled(nodes, links),
     links,
     groups,
     inputs: id === ROOT ? [] : settledPorts(inputs, links, "from", INPUTS),
@@ -139,15 +152,16 @@ interface Table {
   used: boolean;
 }
 
-function readLinks(
+function* readLinks(
   entries: readonly Json[],
   nodes: Map<NodeId, GraphNode>,
   ports: { inputs: readonly Slot[]; outputs: readonly Slot[] },
   borders: { inputs: string; outputs: string },
-): { links: Map<string, Link>; left: Left[] } {
+): Steps<{ links: Map<string, Link>; left: Left[] }> {
   const table = new Map<string, Table>();
   const left: Left[] = [];
   for (const [at, entry] of entries.entries()) {
+    if (at % AT_A_TIME === 0) yield 0.4 + (0.1 * at) / entries.length;
     const row = readRow(entry, at, borders);
     if (row === undefined) {
       left.push({ at, entry });
@@ -169,7 +183,9 @@ function readLinks(
     found.set(row.id, { id: row.id, from: row.from, output: row.output, to, input, type: row.type, extra });
   };
   // The slot says which link feeds it; what the table says of the target may be out of date.
+  let count = 0;
   for (const node of nodes.values()) {
+    if (++count % AT_A_TIME === 0) yield 0.5 + (0.1 * count) / nodes.size;
     for (const [input, slot] of node.inputs.entries()) {
       const id = idOf(member(slot.extra?.file, "link"));
       const row = id === undefined ? undefined : table.get(id);
@@ -237,10 +253,11 @@ function hasOutput(nodes: Map<NodeId, GraphNode>, ports: { inputs: readonly Slot
 }
 
 /** Notes where slots name other links than those that were read. */
-function settled(nodes: Map<NodeId, GraphNode>, links: ReadonlyMap<string, Link>): Map<NodeId, GraphNode> {
+function* settled(nodes: Map<NodeId, GraphNode>, links: ReadonlyMap<string, Link>): Steps<Map<NodeId, GraphNode>> {
   const into = new Map<string, string>();
   const outOf = new Map<string, string[]>();
   for (const link of links.values()) {
+    if (into.size % AT_A_TIME === 0) yield undefined;
     into.set(`${link.to} ${link.input}`, link.id);
     const key = `${link.from} ${link.output}`;
     const before = outOf.get(key);
@@ -249,6 +266,7 @@ function settled(nodes: Map<NodeId, GraphNode>, links: ReadonlyMap<string, Link>
   }
   const made = new Map<NodeId, GraphNode>();
   for (const node of nodes.values()) {
+    if (made.size % AT_A_TIME === 0) yield 0.6 + (0.1 * made.size) / nodes.size;
     let odd = false;
     const inputs = node.inputs.map((slot, place) => {
       const now = into.get(`${node.id} ${place}`) ?? null;

@@ -2,6 +2,7 @@
 import { isObject, listOf, member, objectOf, withEntry } from "../json";
 import { byId, unwrap, VERSION } from "../nativeForm";
 import { DocumentError } from "../problems";
+import { atOnce, type Steps } from "../slices";
 import {
   OUTPUTS,
   INPUTS,
@@ -24,17 +25,24 @@ import { placesOf } from "../widgets";
 import { slotKey } from "../write/native";
 import { DEFAULT_WIDTH, valuesAt } from "./nodes";
 
+/** Entries between two pauses. */
+const AT_A_TIME = 100;
+
 /** Raises `DocumentError` when a newer version wrote the document. */
 export function readNative(data: JsonObject, specs: Specs): Workflow {
+  return atOnce(readNativeSteps(data, specs));
+}
+
+export function* readNativeSteps(data: JsonObject, specs: Specs): Steps<Workflow> {
   if (typeof data.safelight !== "number" || data.safelight > VERSION) {
     throw new DocumentError(
       `the workflow is of version ${String(data.safelight)}, this editor reads version ${VERSION}`,
     );
   }
   const { safelight: _version, definitions, form, ...root } = data as JsonObject & { safelight: number };
-  const graphs = new Map<GraphId, Graph>([[ROOT, readGraph(ROOT, root as JsonObject, specs)]]);
+  const graphs = new Map<GraphId, Graph>([[ROOT, yield* readGraph(ROOT, root as JsonObject, specs)]]);
   for (const [id, entry] of Object.entries(objectOf(definitions))) {
-    if (id !== ROOT && isObject(entry)) graphs.set(id, readGraph(id, entry, specs));
+    if (id !== ROOT && isObject(entry)) graphs.set(id, yield* readGraph(id, entry, specs));
   }
   const fields = listOf(form).flatMap((one): FormField[] =>
     isObject(one) && typeof one.node === "string" ? [one as unknown as FormField] : [],
@@ -43,12 +51,14 @@ export function readNative(data: JsonObject, specs: Specs): Workflow {
   return { graphs, form: fields, extra: { form: "native", ...(others && { native: others }) } };
 }
 
-function readGraph(id: GraphId, data: JsonObject, specs: Specs): Graph {
+function* readGraph(id: GraphId, data: JsonObject, specs: Specs): Steps<Graph> {
   const view = objectOf(data.view);
   const nodes = new Map<NodeId, GraphNode>();
   const entries = objectOf(data.nodes);
   const places = objectOf(view.nodes);
-  for (const key of Object.keys(entries).sort(byId)) {
+  const keys = Object.keys(entries).sort(byId);
+  for (const [at, key] of keys.entries()) {
+    if (at % AT_A_TIME === 0) yield (0.6 * at) / keys.length;
     const node = readNode(key, entries[key]!, objectOf(member(places, key)), specs);
     if (node !== undefined) nodes.set(key, node);
   }
@@ -64,7 +74,7 @@ function readGraph(id: GraphId, data: JsonObject, specs: Specs): Graph {
     id,
     name: typeof data.name === "string" ? data.name : "",
     nodes,
-    links: readLinks(data, entries, nodes, inputs, outputs),
+    links: yield* readLinks(data, entries, nodes, inputs, outputs),
     groups: new Map(groups.map((group) => [group.id, group])),
     inputs: id === ROOT ? [] : inputs,
     outputs: id === ROOT ? [] : outputs,
@@ -155,14 +165,15 @@ function readGroup(id: string, entry: JsonObject, nodes: ReadonlyMap<NodeId, Gra
   };
 }
 
-function readLinks(
+function* readLinks(
   data: JsonObject,
   entries: JsonObject,
   nodes: ReadonlyMap<NodeId, GraphNode>,
   inputs: readonly Slot[],
   outputs: readonly Slot[],
-): Map<string, Link> {
+): Steps<Map<string, Link>> {
   const links = new Map<string, Link>();
+  let count = 0;
   const looks = objectOf(member(data.view, "links"));
   const add = (value: Json | undefined, to: NodeId, input: number) => {
     const [from, named] = listOf(value);
@@ -182,9 +193,11 @@ function readLinks(
       type: slot.type,
       ...(Array.isArray(look.bends) && { bends: look.bends as unknown as NonNullable<Link["bends"]> }),
       ...(look.hidden === true && { hidden: true }),
+      ...(typeof look.portal === "string" && look.portal !== "" && { portal: look.portal }),
     });
   };
   for (const node of nodes.values()) {
+    if (++count % AT_A_TIME === 0) yield 0.6 + (0.4 * count) / nodes.size;
     const given = objectOf(member(entries[node.id], "inputs"));
     for (const place of node.inputs.keys()) {
       const value = member(given, slotKey(node.inputs, place));

@@ -16,6 +16,7 @@ import {
   type Specs,
   type Workflow,
 } from "../types";
+import { writeLooks } from "../looks";
 import { writeBends } from "./bends";
 import { writeGroups } from "./groups";
 import { writeNode } from "./nodes";
@@ -41,6 +42,7 @@ function writeGraph(workflow: Workflow, graph: Graph, specs: Specs, schema1: boo
   put(out, "groups", withLeft(writeGroups(graph), leftOf(graph, "leftGroups")));
   if (graph.id !== ROOT) writePorts(out, graph);
   writeBends(out, graph);
+  writeLooks(out, graph);
   writeCounters(out, graph);
   writeDefinitions(out, workflow, graph, specs);
   return out;

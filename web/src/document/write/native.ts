@@ -81,6 +81,7 @@ function writeGraph(graph: Graph): JsonObject {
     const look: Fields = {
       ...(link.bends !== undefined && link.bends.length > 0 && { bends: link.bends as unknown as Json }),
       ...(link.hidden === true && { hidden: true }),
+      ...(link.portal !== undefined && { portal: link.portal }),
     };
     if (Object.keys(look).length > 0) withEntry(links, `${link.to} ${link.input}`, look);
   }

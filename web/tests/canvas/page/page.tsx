@@ -3,12 +3,16 @@ import { createRef, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { flushSync } from "react-dom";
 import { GraphView, type CameraHandle } from "../../../src/canvas/GraphView";
+import type { LinkStyle } from "../../../src/canvas/curve";
 import type { NodeRun, RunView } from "../../../src/canvas/runView";
 import { createSelection } from "../../../src/canvas/selection";
 import { readEditor } from "../../../src/document/read/editor";
 import { readSpecs } from "../../../src/document/specs";
 import { createDocument } from "../../../src/document/store";
-import type { Document, JsonObject, NodeId } from "../../../src/document/types";
+import { openFile } from "../../../src/document/files";
+import { saveText } from "../../../src/document/open";
+import type { Watch } from "../../../src/document/slices";
+import type { Document, JsonObject, NodeId, Specs, Workflow } from "../../../src/document/types";
 import "../../../src/styles/tokens.css";
 
 const root = createRoot(document.getElementById("root") as HTMLElement);
@@ -41,9 +45,20 @@ const page = {
   selection: createSelection(),
   runs: new Runs(),
   calls,
+  linkStyle: "spline" as LinkStyle,
   open(text: string, info: JsonObject, readOnly = false): void {
     const specs = readSpecs(info);
-    const opened = createDocument(readEditor(JSON.parse(text) as JsonObject, specs));
+    page.show(readEditor(JSON.parse(text) as JsonObject, specs), specs, readOnly);
+  },
+  /** Opens as the shell does: a file, read in slices. Gives the text that saving it makes. */
+  async openFile(text: string, info: JsonObject, watch?: Watch): Promise<string> {
+    const specs = readSpecs(info);
+    const workflow = await openFile(await new Blob([text]).arrayBuffer(), specs, watch);
+    page.show(workflow, specs);
+    return text.length > 1e6 ? "" : saveText(workflow, specs);
+  },
+  show(workflow: Workflow, specs: Specs, readOnly = false): void {
+    const opened = createDocument(workflow);
     page.document = opened;
     page.selection = createSelection();
     page.runs = new Runs();
@@ -52,7 +67,7 @@ const page = {
       root.render(
         <StrictMode>
           <GraphView
-            key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly}
+            key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly} linkStyle={page.linkStyle}
             onOpenSearch={note("search")} onOpenSubgraph={note("subgraph")} onContextMenu={note("menu")} onOpenImage={note("image")} onFix={note("fix")}
             services={{
               complete: (word) => Promise.resolve(word.startsWith("embedding:") ? [{ insert: "embedding:best", label: "best", detail: "embedding" }] : []),
