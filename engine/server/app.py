@@ -18,7 +18,7 @@ from aiohttp import web
 
 from engine.errors import SafelightError
 from engine.server.pack_routes import PackRoutes
-from engine.server.routes import batches, catalogue, editor, files, jobs, live, operations, queueing, users, workflows
+from engine.server.routes import batches, catalogue, editor, files, jobs, live, operations, queueing, tokens, users, workflows
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -37,6 +37,7 @@ TABLES: Final = (
     operations.ROUTES,
     workflows.ROUTES,
     editor.ROUTES,
+    tokens.ROUTES,
     making_routes.ROUTES,
     facts_routes.ROUTES,
 )

@@ -97,6 +97,7 @@ GET /sdapi/v1/script-info
 """
 _RUN = """
 POST /prompt
+POST /tokens
 POST /queue
 POST /interrupt
 POST /history

@@ -15,6 +15,7 @@ import { Toasts } from "./Toasts";
 import { TopBar } from "./TopBar";
 import { active, type Tab } from "./workspace";
 import { runCommand } from "./commands";
+import { looking } from "./preferences";
 import { sayError } from "./toasts";
 
 const GraphScreen = lazy(() => import("./GraphScreen"));
@@ -26,12 +27,13 @@ const SaveAs = lazy(() => finders().then((one) => ({ default: one.SaveAs })));
 
 export function App({ ready }: { readonly ready: boolean }) {
   const tab = useStore(active);
+  const { focus } = useStore(looking);
   useEffect(() => {
     window.addEventListener("keydown", handleKey);
     return () => window.removeEventListener("keydown", handleKey);
   }, []);
   return (
-    <div className="shell">
+    <div className="shell" data-focus={focus || undefined}>
       <TopBar />
       <Rail />
       <PanelHost />

@@ -14,7 +14,7 @@ import { chooseFiles, downloadText } from "./opening";
 import { openTemplate } from "./templates";
 import { PANELS, panel, type PanelId } from "./Rail";
 import { autoRun, cancelRun, queueTab } from "./running";
-import { preference, setPreference } from "./preferences";
+import { look, looking, preference, setPreference } from "./preferences";
 import { say } from "./toasts";
 import { active, openTab, prefixOf, specs, tabs, TOP, type Tab } from "./workspace";
 
@@ -54,7 +54,8 @@ export function registerAll(): void {
     { id: "run.front", title: t("run.front", "Run before all that waits"), keys: ["Ctrl+Shift+Enter"], enabled: hasTab, run: () => queueTab(tab(), { count: batchCount.get(), front: true }) },
     { id: "run.cancel", title: t("run.cancel", "Cancel the run"), keys: ["Ctrl+Alt+Enter"], run: cancelRun },
     { id: "run.selected", title: t("run.selected", "Run what the selected nodes need"), enabled: nodes.hasNodes, run: () => queueTab(tab(), { only: [...tab().selection.current.nodes].map((id) => prefixOf(tab().place.get()) + id) }) },
-    { id: "run.auto", title: t("run.auto", "Run at each change, on or off"), enabled: hasTab, run: () => autoRun.update((on) => !on) },
+    { id: "run.auto", title: t("run.auto", "Run at each change, on or off"), enabled: hasTab, run: () => autoRun.update((mode) => (mode === "change" ? "off" : "change")) },
+    { id: "run.again", title: t("run.again", "Run again and again, on or off"), enabled: hasTab, run: () => autoRun.update((mode) => (mode === "instant" ? "off" : "instant")) },
     { id: "workflow.link", title: t("link.copy", "Copy a link to this form"), enabled: () => active.get()?.path.get() != null, run: copyLink },
     { id: "queue.clear", title: t("queue.clear", "Clear the queue"), run: clearWaiting },
     { id: "queue.pause", title: t("queue.pause", "Pause or go on with the queue"), run: () => pauseQueue(!queue.get().paused) },
@@ -105,6 +106,13 @@ export function registerAll(): void {
     { id: "view.find", title: t("find", "Find in the graph"), keys: ["Ctrl+F"], enabled: hasTab, run: () => overlay.set("find") },
     { id: "view.palette", title: t("palette", "All commands"), keys: ["Ctrl+K", "Ctrl+Shift+P"], run: () => overlay.set("palette") },
     { id: "view.refresh", title: t("refresh", "Look for new nodes and models"), keys: ["R"], run: () => loadSpecs().then(() => say(t("refresh.done", "Nodes and models are up to date"))) },
+    { id: "view.minimap", title: t("view.minimap", "Overview map, on or off"), keys: ["Alt+M"], enabled: onGraph, run: () => setPreference("minimap", !preference("minimap").get()) },
+    { id: "view.links", title: t("view.links", "Show or hide all links"), keys: ["L"], enabled: onGraph, run: () => look({ links: !looking.get().links }) },
+    { id: "view.focus", title: t("view.focus", "Only the graph: hide all else, or show it again"), keys: ["F"], enabled: hasTab, run: () => look({ focus: !looking.get().focus }) },
+    { id: "view.lock", title: t("view.lock", "Lock the graph against changes, or unlock it"), keys: ["Shift+L"], enabled: onGraph, run: () => look({ locked: !looking.get().locked }) },
+    { id: "view.hand", title: t("view.hand", "Hand: drag moves the view"), keys: ["H"], enabled: onGraph, run: () => look({ hand: true }) },
+    { id: "view.pointer", title: t("view.pointer", "Pointer: drag selects"), keys: ["V"], enabled: onGraph, run: () => look({ hand: false }) },
+    { id: "view.snap", title: t("view.snap", "Nodes snap to the grid, on or off"), enabled: onGraph, run: () => setPreference("snap", !preference("snap").get()) },
     { id: "view.theme", title: t("theme.toggle", "Dark or light"), run: () => setPreference("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark") },
     { id: "edit.autosave", title: t("autosave.toggle", "Autosave on or off"), run: () => setPreference("autosave", !preference("autosave").get()) },
     ...PANELS.map((one) => {

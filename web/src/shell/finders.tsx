@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import { overlay, type SearchPlace } from "./actions";
 import { addNode, slotFor } from "./adding";
 import { allCommands, isEnabled, keysOf, runCommand, shown } from "./commands";
+import { Select } from "./controls/Select";
 import { Finder, type Found } from "./Finder";
 import { graphHandle } from "./graphHandle";
 import { save } from "./keeping";
@@ -54,12 +55,7 @@ export function NodeSearch({ x, y, at, port }: SearchPlace) {
   const filters = (
     <>
       {port && <span className="small quiet row">{t("search.fits", "Fits {type}", { type: port.type })}</span>}
-      <select className="field" aria-label={t("search.category", "Category")} value={category} onChange={(event) => setCategory(event.target.value)}>
-        <option value="">{t("search.all", "All categories")}</option>
-        {categories.map((one) => (
-          <option key={one}>{one}</option>
-        ))}
-      </select>
+      <Select small label={t("search.category", "Category")} value={category} options={[{ value: "", label: t("search.all", "All categories") }, ...categories.map((one) => ({ value: one, label: one }))]} set={setCategory} />
     </>
   );
   return <Finder label={t("node.add", "Add a node…")} find={find} choose={choose} close={close} filters={filters} place={{ x, y }} />;

@@ -78,7 +78,7 @@ export function graphMenu(tab: Tab, target: Target, search: () => void): readonl
     command("node.subgraph"),
     ...(isSubgraph() ? [command("node.unpack")] : []),
     ...formItems(tab, id),
-    ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, run: () => paint(value) })),
-    { label: t("node.colour.none", "No colour"), run: () => paint(undefined) },
+    ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, spot: value, run: () => paint(value) })),
+    { label: t("node.colour.none", "No colour"), spot: "", run: () => paint(undefined) },
   ];
 }

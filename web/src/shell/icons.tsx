@@ -25,13 +25,21 @@ const PATHS = {
   star: "M12 4l2.4 5 5.6.7-4.1 3.8 1.1 5.5-5-2.8-5 2.8 1.1-5.5L4 9.7 9.6 9z",
   dice: "M5 5h14v14H5zM9 9h.01M15 9h.01M12 12h.01M9 15h.01M15 15h.01",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  minus: "M6 12h12",
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M18.4 5.6L17 7M7 17l-1.4 1.4",
+  link: "M10 14l4-4M8.5 11L6 13.5a3.5 3.5 0 0 0 5 5L13.5 16M15.5 13l2.5-2.5a3.5 3.5 0 0 0-5-5L10.5 8",
+  pin: "M9 4h6l-1 6 3 3H7l3-3zM12 13v7",
+  versions: "M7 4h10v12H7zM4 8v12h10",
+  extensions: "M10 5a2 2 0 1 1 4 0h5v5a2 2 0 1 1 0 4v5H5v-5a2 2 0 1 0 0-4V5z",
+  lock: "M7 11h10v9H7zM9 11V8a3 3 0 0 1 6 0v3",
   more: "M6 12h.01M12 12h.01M18 12h.01",
 } as const;
 export type IconName = keyof typeof PATHS;
 
 export function Icon({ name }: { readonly name: IconName }) {
   return (
-    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">
+    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" data-icon={name}>
       <path d={PATHS[name]} />
     </svg>
   );
