@@ -20,6 +20,7 @@ import os
 import queue
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -136,8 +137,9 @@ class Worker:
         self._make_session = getattr(importlib.import_module(module), attribute)
         self._settings = self._bounded(settings_from(setup["settings"]))
         self._session = self._make_session(self._settings)
+        self._salt: str | None = None
         if setup["warm"]:
-            _ = self._session.services  # loads torch
+            self._salt = self._session.services.salt  # loads torch
         _ = self._session.registry
         self._sender.send({"is": "ready", "pid": os.getpid()})
 
@@ -148,6 +150,8 @@ class Worker:
                 match message.get("do"):
                     case "cancel":
                         self._cancel(message["job"])
+                    case "known":
+                        self._tell_known(message)
                     case "ping":
                         self._sender.send({"is": "pong", "ping": message["ping"]})
                     case _:
@@ -172,6 +176,14 @@ class Worker:
         self._capture.end_lines()
         self._sender.drain(1.0)
         end_own_group()
+
+    def _tell_known(self, message: Mapping[str, Any]) -> None:
+        """Say which keys have a result, and in which tier, while something else may be running."""
+        cache, tiers = vars(self._session).get("cache"), {}
+        if cache is not None and self._salt is not None:
+            with contextlib.suppress(sqlite3.Error):
+                tiers = {key: tier for key in message["keys"] if (tier := cache.tier_of(key)) is not None}
+        self._sender.send({"is": "known", "known": message["known"], "tiers": tiers, "salt": self._salt})
 
     def _cancel(self, job: str) -> None:
         with self._lock:
@@ -199,6 +211,7 @@ class Worker:
         self._capture.end_lines()
         with self._lock:
             self._running = None
+        self._salt = self._session.services.salt
         self._sender.send({**report, "job": running.id, "peak_memory_bytes": peak_bytes()})
         self._store_results()  # nobody waits for it, and a worker may be ended at any time
 
@@ -225,6 +238,7 @@ class Worker:
                     listener=lambda event: self._tell(running, event),
                     cancel=running.token,
                     measure=job["measure"],
+                    user=job.get("user"),
                 )
             return {"is": "report", "report": result_record(result.made)}
         except SafelightError as error:

@@ -18,7 +18,21 @@ from aiohttp import web
 
 from engine.errors import SafelightError
 from engine.server.pack_routes import PackRoutes
-from engine.server.routes import batches, catalogue, editor, files, jobs, live, operations, queueing, tokens, users, workflows
+from engine.server.routes import (
+    batches,
+    catalogue,
+    editor,
+    files,
+    forecasting,
+    jobs,
+    live,
+    operations,
+    queueing,
+    tokens,
+    users,
+    versions,
+    workflows,
+)
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -28,12 +42,14 @@ Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 TABLES: Final = (
     queueing.ROUTES,
+    forecasting.ROUTES,
     live.ROUTES,
     jobs.ROUTES,
     batches.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
     users.ROUTES,
+    versions.ROUTES,
     operations.ROUTES,
     workflows.ROUTES,
     editor.ROUTES,

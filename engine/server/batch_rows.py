@@ -71,11 +71,16 @@ def batch(id: str, owner: str | None) -> Callable[[sqlite3.Connection], dict[str
     return do
 
 
-def to_retry(id: str, states: tuple[str, ...]) -> Callable[[sqlite3.Connection], list[tuple[str, str, str | None]]]:
-    """Return the operation that gives prompt, extra data and client of the jobs of a batch that are in ``states``."""
+def to_retry(
+    id: str, states: tuple[str, ...], owner: str | None
+) -> Callable[[sqlite3.Connection], list[tuple[str, str, str | None, str | None]]]:
+    """Return the operation that gives prompt, extra data, client and owner of the jobs of a batch that are in
+    ``states``; only those of ``owner`` if given."""
     marks = ", ".join("?" * len(states))
     return lambda db: list(
         db.execute(
-            f"SELECT prompt, extra, client FROM jobs WHERE batch = ? AND state IN ({marks}) ORDER BY seq", (id, *states)
+            f"SELECT prompt, extra, client, owner FROM jobs WHERE batch = ? AND state IN ({marks})"
+            " AND coalesce(?, owner) IS owner ORDER BY seq",
+            (id, *states, owner),
         )
     )

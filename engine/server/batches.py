@@ -47,7 +47,7 @@ def read_batch(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(dict(zip(lists, row, strict=True)) for row in rows)
 
 
-def filled(session: Session, graph: Graph, values: Mapping[str, Any]) -> Graph:
+def filled(session: Session, graph: Graph, values: Mapping[str, Any], user: str | None = None) -> Graph:
     """Return ``graph`` with ``values`` in place, by the name of a Workflow Input or as ``NODE.INPUT``.
 
     Raises `InputError` where there is no such input or the value does not fit.
@@ -58,7 +58,7 @@ def filled(session: Session, graph: Graph, values: Mapping[str, Any]) -> Graph:
     made = bound(graph, signature, named) if named else graph
     for target, value in values.items():
         if target not in named:
-            made = set_value(made, target, value, session.registry, session.folders.list_files)
+            made = set_value(made, target, value, session.registry, session.private.of(user).list_files)
     return made
 
 

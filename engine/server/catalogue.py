@@ -76,13 +76,13 @@ class Catalogue:
         except Exception:  # noqa: BLE001 (whoever asks next will see it)
             _log.exception("the node types could not be read")
 
-    def object_info(self, only: str | None = None) -> str | None:
-        """Return the JSON of all node types, or of one; None where there is no such type.
+    def object_info(self, only: str | None = None, user: str | None = None) -> str | None:
+        """Return the JSON of all node types, or of one, with the files of ``user``; None where there is no such type.
 
         An entry is written again only when its type or the files in its folders changed.
         """
         registry = self._fresh_registry()
-        listing = functools.cache(self.files)  # each folder is looked at once
+        listing = functools.cache(lambda folder: self.files(folder, user))  # each folder is looked at once
         if only is not None:
             node_type = registry.get(only)
             return None if node_type is None else f"{{{json.dumps(only)}: {self._entry(node_type, listing)}}}"
@@ -108,10 +108,10 @@ class Catalogue:
         self._entries[node_type.id] = (node_type, tuple(seen.items()), text)
         return text
 
-    def files(self, folder: str) -> tuple[str, ...]:
+    def files(self, folder: str, user: str | None = None) -> tuple[str, ...]:
         """List the files of a folder; none where it cannot be read."""
         try:
-            return self.session.folders.list_files(folder)
+            return self.session.private.of(user).list_files(folder)
         except SafelightError:
             return ()
 
@@ -151,8 +151,11 @@ class Catalogue:
             self._lazy = (registry, lazy)
         return self._lazy[1]
 
-    def accept(self, body: Mapping[str, Any]) -> Accepted | Refusal:
-        """Read and check what was posted to ``/prompt``: an API prompt or an editor's workflow, under ``prompt``."""
+    def accept(self, body: Mapping[str, Any], user: str | None = None) -> Accepted | Refusal:
+        """Read and check what was posted to ``/prompt``: an API prompt or an editor's workflow, under ``prompt``.
+
+        With a ``user`` its files are those of that user.
+        """
         posted = body.get("prompt")
         if posted is None and looks_like_editor(body):
             posted = body
@@ -166,13 +169,15 @@ class Catalogue:
             graph = load_document(posted, self.session.interfaces) if editor else graph_from_api(posted)
         except (GraphError, DocumentError) as error:
             return refusal_of(error.problems)
-        made = self._judged(graph, targets)
+        made = self._judged(graph, targets, user)
         if isinstance(made, Refusal):
             return made
         prompt = graph_to_api(graph) if editor else posted
-        return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None)
+        return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None, graph=graph)
 
-    def expand(self, body: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Accepted] | Refusal:
+    def expand(
+        self, body: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], user: str | None = None
+    ) -> list[Accepted] | Refusal:
         """Read and check what was posted to ``/prompt`` once for each row of values. Raises `InputError` for values
         that do not fit and inputs that are not there."""
         posted = body.get("prompt")
@@ -183,16 +188,16 @@ class Catalogue:
             graph = load_document(posted, self.session.interfaces) if editor else graph_from_api(posted)
         except (GraphError, DocumentError) as error:
             return refusal_of(error.problems)
-        prompts = (graph_to_api(filled(self.session, graph, row)) for row in rows)
-        return self.accept_all([{**body, "prompt": one} for one in prompts], posted if editor else None)
+        prompts = (graph_to_api(filled(self.session, graph, row, user)) for row in rows)
+        return self.accept_all([{**body, "prompt": one} for one in prompts], posted if editor else None, user)
 
     def accept_all(
-        self, bodies: Sequence[Mapping[str, Any]], workflow: Mapping[str, Any] | None
+        self, bodies: Sequence[Mapping[str, Any]], workflow: Mapping[str, Any] | None, user: str | None = None
     ) -> list[Accepted] | Refusal:
         """Check several prompts made from one document; all of their outputs have to be computable."""
         made: list[Accepted] = []
         for body in bodies:
-            accepted = self.accept(body)
+            accepted = self.accept(body, user)
             if isinstance(accepted, Accepted) and accepted.node_errors:
                 refused = refusal("prompt_outputs_failed_validation", "Not all outputs can be computed")
                 accepted = Refusal(refused.error, accepted.node_errors)
@@ -204,12 +209,14 @@ class Catalogue:
             made.append(accepted if workflow is None else dataclasses.replace(accepted, workflow=workflow))
         return made
 
-    def _judged(self, graph: Graph, targets: Sequence[str] | None) -> Refusal | tuple[tuple[str, ...], dict[str, Any]]:
+    def _judged(
+        self, graph: Graph, targets: Sequence[str] | None, user: str | None
+    ) -> Refusal | tuple[tuple[str, ...], dict[str, Any]]:
         outputs = output_nodes(graph, self.session.registry)
         if targets is not None:
             wanted = frozenset(targets)
             outputs = [id for id in outputs if id in wanted]
-        problems = self.session.problems(graph, outputs if outputs and targets is not None else None)
+        problems = self.session.problems(graph, outputs if outputs and targets is not None else None, user)
         return judge(graph, self.session.registry, problems, outputs)
 
     def read_body(self, text: bytes) -> Any:

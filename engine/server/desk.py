@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from engine.errors import InputError
 from engine.jobs.job import listener_in
 from engine.jobs.records import JobRequest
 from engine.jobs.supervisor import Supervisor
 from engine.server import job_rows as rows
+from engine.server.between import tell_between
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.hub import Hub
@@ -34,11 +36,16 @@ MAX_TRIES: Final = 25
 """So often a job is begun again after the server itself was killed while it ran."""
 
 _log = logging.getLogger("safelight.server")
-_nodes_log = logging.getLogger("safelight.nodes")
 
 
 class QueueFull(Exception):
     """Say that no more jobs are taken in now."""
+
+
+class IdTaken(InputError):
+    """Say that another user has a job of that id."""
+
+    code = "E-ID-TAKEN"
 
 
 @dataclasses.dataclass(slots=True)
@@ -64,7 +71,9 @@ class Desk:
         max_pending: int,
         history_size: int,
         previews: PreviewMethod = "default",
+        apart: bool = False,
     ) -> None:
+        """With ``apart`` each owner of jobs has files and kept results of its own."""
         self.catalogue = catalogue
         self.store = store
         self.hub = hub
@@ -74,6 +83,7 @@ class Desk:
         self._max_pending = max_pending
         self._history_size = history_size
         self._previews = previews
+        self._apart = apart
         self._waiting = WaitingJobs()
         self._accepting = 0
         self._running: _Running | None = None
@@ -97,6 +107,14 @@ class Desk:
     def remaining(self) -> int:
         """How many jobs wait or run."""
         return len(self._waiting) + (self._running is not None) + (self._ending is not None)
+
+    def remaining_of(self, viewer: str | None) -> int:
+        """How many jobs wait or run, as far as ``viewer`` may know."""
+        if viewer is None:
+            return self.remaining
+        return self._waiting.count_of[viewer] + sum(
+            one is not None and one.job.owner == viewer for one in (self._running, self._ending)
+        )
 
     def waiting(self) -> list[QueuedJob]:
         """List the jobs that wait, in their order."""
@@ -142,7 +160,7 @@ class Desk:
         return job
 
     async def submit_all(self, asked: Sequence[Asked]) -> list[QueuedJob]:
-        """Take jobs in, all or none; they are on the disk when this returns. Raises `QueueFull`.
+        """Take jobs in, all or none; they are on the disk when this returns. Raises `QueueFull` and `IdTaken`.
 
         One whose ``prompt_id`` is known already is not taken in again, so that asking twice does no harm.
         """
@@ -158,9 +176,11 @@ class Desk:
             added.append((job, workflow_id, one.webhook))
         self._accepting += len(asked)
         try:
-            seqs = await self.store.write(rows.add(added))
+            seqs = await self.store.write(rows.add(added, apart=self._apart))
         finally:
             self._accepting -= len(asked)
+        if seqs is None:
+            raise IdTaken("another job has this prompt_id", hint="choose another, or none")
         taken = [await self._taken(*one, seq) for one, seq in zip(made, seqs, strict=True)]
         self.tell_status()
         self.pump()
@@ -198,6 +218,7 @@ class Desk:
             job.valid,
             workflow if isinstance(workflow, Mapping) else None,
             writes=self._written.file(job.id),
+            user=job.owner if self._apart else None,
         )
         self.supervisor.submit(request, listener_in(asyncio.get_running_loop(), self._hear))
 
@@ -209,26 +230,9 @@ class Desk:
         if self._ending is not None:
             self._held.append((event, data))
             return
-        name = event["event"]
-        if name == "preview":
-            if data is not None and running.previews != "none":
-                facts = running.story.preview_facts(str(event["node_id"]))
-                plain_too = running.previews != "default"
-                self.hub.tell_preview(facts, event["format"], data, running.job.client, plain_too=plain_too)
+        if tell_between(self.hub, self.console, running.job, running.story, running.previews, event, data):
             return
-        if name == "log":
-            self.console.add(event)
-            level = logging.getLevelNamesMapping().get(str(event.get("level")), logging.DEBUG)
-            _nodes_log.log(level, "%s", event["text"], extra={"job": running.job.id, "node": event.get("node_id")})
-            return
-        if name == "message":
-            owner = event["sid"] or running.job.client
-            self.hub.tell(Message(event["type"], event["data"], kept=False), running.job.id, owner, None)
-            return
-        if name == "text":
-            self.hub.tell_text(event["node_id"], event["text"], running.job.id, event["sid"] or running.job.client)
-            return
-        if name == "job_finished":
+        if event["event"] == "job_finished":
             self._begin(running)
             self._ending, self._running = running, None
             self.pump()
@@ -289,9 +293,9 @@ class Desk:
             if n >= self._reserved:
                 self._reserved = n + rows.NUMBERS_AT_ONCE
                 self.store.note(rows.reserve_numbers(self._reserved))
-        data = self.hub.tell(message, job.id, job.client, n)
+        data = self.hub.tell(message, job.id, job.client, n, job.owner)
         if n is not None:
-            self.store.note(rows.add_event(n, job.id, job.client, message.type, data, time.time()))
+            self.store.note(rows.add_event(n, job, message.type, data, time.time()))
 
     @property
     def last_event(self) -> int:
@@ -300,11 +304,11 @@ class Desk:
 
     def tell_status(self) -> None:
         """Tell every client how many jobs there are."""
-        self.hub.tell_all("status", {"status": self.exec_info()})
+        self.hub.tell_all("status", lambda viewer: {"status": self.exec_info(viewer)})
 
-    def exec_info(self) -> dict[str, Any]:
-        """Return ``{exec_info: {queue_remaining}}``."""
-        return {"exec_info": {"queue_remaining": self.remaining}}
+    def exec_info(self, viewer: str | None = None) -> dict[str, Any]:
+        """Return ``{exec_info: {queue_remaining}}``, as far as ``viewer`` may know."""
+        return {"exec_info": {"queue_remaining": self.remaining_of(viewer)}}
 
     async def wait_for(self, id: str, seconds: float) -> bool:
         """Wait until a job has ended, at most so many seconds; say whether it has."""

@@ -82,8 +82,11 @@ Added = tuple[QueuedJob, str | None, Webhook | None]
 """A job that is queued, the id of its workflow, and what its end is told to."""
 
 
-def add(jobs: Sequence[Added]) -> Callable[[sqlite3.Connection], list[int]]:
-    """Return the operation that adds jobs, all or none, and gives their places; -1 for each whose id is taken."""
+def add(jobs: Sequence[Added], *, apart: bool = False) -> Callable[[sqlite3.Connection], list[int] | None]:
+    """Return the operation that adds jobs, all or none, and gives their places; -1 for each whose id is taken.
+
+    Where users are kept ``apart`` it adds nothing and gives None when one's id is taken by another user.
+    """
 
     def one(db: sqlite3.Connection, job: QueuedJob, workflow_id: str | None, webhook: Webhook | None) -> int:
         values = (job.id, job.number, PENDING, job.client, job.prompt, job.extra, json.dumps(list(job.valid)))
@@ -96,7 +99,15 @@ def add(jobs: Sequence[Added]) -> Callable[[sqlite3.Connection], list[int]]:
             webhook_rows.arm(db, job.id, webhook)
         return int(done.lastrowid or 0) if done.rowcount else -1
 
-    return lambda db: [one(db, *added) for added in jobs]
+    def taken(db: sqlite3.Connection, job: QueuedJob) -> bool:
+        return bool(db.execute("SELECT 1 FROM jobs WHERE id = ? AND owner IS NOT ?", (job.id, job.owner)).fetchone())
+
+    def do(db: sqlite3.Connection) -> list[int] | None:
+        if apart and any(taken(db, job) for job, _, _ in jobs):
+            return None
+        return [one(db, *added) for added in jobs]
+
+    return do
 
 
 def unfinished(db: sqlite3.Connection) -> list[QueuedJob]:
@@ -176,15 +187,17 @@ def cancel_waiting(ids: Sequence[str], now: float) -> Callable[[sqlite3.Connecti
     return do
 
 
-def forget(ids: Sequence[str] | None) -> Callable[[sqlite3.Connection], None]:
-    """Return the operation that removes jobs that ended: those in ``ids``, or all."""
+def forget(ids: Sequence[str] | None, owner: str | None = None) -> Callable[[sqlite3.Connection], None]:
+    """Return the operation that removes jobs that ended: those in ``ids``, or all; of ``owner`` alone if given."""
 
     def do(db: sqlite3.Connection) -> None:
         if ids is None:
-            db.execute(f"DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE state IN {ENDED})")
-            db.execute(f"DELETE FROM jobs WHERE state IN {ENDED}")
+            which = f"state IN {ENDED} AND coalesce(:owner, owner) IS owner"
+            db.execute(f"DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE {which})", {"owner": owner})
+            db.execute(f"DELETE FROM jobs WHERE {which}", {"owner": owner})
         else:
-            db.executemany(f"DELETE FROM jobs WHERE id = ? AND state IN {ENDED}", [(id,) for id in ids])
+            which = f"id = ? AND state IN {ENDED} AND coalesce(?, owner) IS owner"
+            db.executemany(f"DELETE FROM jobs WHERE {which}", [(id, owner) for id in ids])
 
     return do
 
@@ -192,24 +205,27 @@ def forget(ids: Sequence[str] | None) -> Callable[[sqlite3.Connection], None]:
 HISTORY_COLUMNS: Final = "id, number, prompt, extra, outputs, shown, status, meta"
 
 
-def history(most: int | None, offset: int | None) -> Callable[[sqlite3.Connection], list[tuple[Any, ...]]]:
+def history(
+    most: int | None, offset: int | None, owner: str | None = None
+) -> Callable[[sqlite3.Connection], list[tuple[Any, ...]]]:
     """Return the operation that lists what ended after it had begun, the oldest first: the last ``most`` of them, or
-    ``most`` from ``offset``."""
+    ``most`` from ``offset``; only those of ``owner`` if given."""
 
     def do(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-        where = "FROM jobs WHERE status IS NOT NULL ORDER BY seq"
+        where = "FROM jobs WHERE status IS NOT NULL AND coalesce(?, owner) IS owner ORDER BY seq"
         if offset is None or offset < 0:
-            rows = db.execute(f"SELECT {HISTORY_COLUMNS} {where} DESC LIMIT ?", (-1 if most is None else most,))
+            rows = db.execute(f"SELECT {HISTORY_COLUMNS} {where} DESC LIMIT ?", (owner, -1 if most is None else most))
             return list(rows)[::-1]
-        limit = (-1 if most is None else most, offset)
+        limit = (owner, -1 if most is None else most, offset)
         return list(db.execute(f"SELECT {HISTORY_COLUMNS} {where} LIMIT ? OFFSET ?", limit))
 
     return do
 
 
-def history_of(id: str) -> Callable[[sqlite3.Connection], list[tuple[Any, ...]]]:
-    """Return the operation that gives a job's row of the history, if there is one."""
-    return lambda db: list(db.execute(f"SELECT {HISTORY_COLUMNS} FROM jobs WHERE id = ? AND status IS NOT NULL", (id,)))
+def history_of(id: str, owner: str | None = None) -> Callable[[sqlite3.Connection], list[tuple[Any, ...]]]:
+    """Return the operation that gives a job's row of the history, if there is one (of ``owner``, if given)."""
+    where = "id = ? AND status IS NOT NULL AND coalesce(?, owner) IS owner"
+    return lambda db: list(db.execute(f"SELECT {HISTORY_COLUMNS} FROM jobs WHERE {where}", (id, owner)))
 
 
 def history_text(rows: Iterable[tuple[Any, ...]]) -> str:
@@ -243,22 +259,23 @@ JOB_COLUMNS: Final = (
 )
 
 
-def job_row(id: str) -> Callable[[sqlite3.Connection], dict[str, Any] | None]:
-    """Return the operation that gives all of one job."""
+def job_row(id: str, owner: str | None = None) -> Callable[[sqlite3.Connection], dict[str, Any] | None]:
+    """Return the operation that gives all of one job; None where there is none (of ``owner``, if given)."""
+    where = "id = ? AND coalesce(?, owner) IS owner"
 
     def do(db: sqlite3.Connection) -> dict[str, Any] | None:
-        row = db.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE id = ?", (id,)).fetchone()
+        row = db.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE {where}", (id, owner)).fetchone()
         return None if row is None else dict(zip(JOB_COLUMNS, row, strict=True))
 
     return do
 
 
 def events_since(
-    since: int, job: str | None, client: str | None, most: int
+    since: int, job: str | None, client: str | None, most: int, owner: str | None = None
 ) -> Callable[[sqlite3.Connection], list[tuple[int, str, str, str, float]]]:
-    """Return the operation that lists events after number ``since``, of one job or one client, or all."""
+    """Return the operation that lists events after number ``since``, of one job, client or owner, or all."""
     where, values = ["n > ?"], [since]
-    for column, value in (("job", job), ("client", client)):
+    for column, value in (("job", job), ("client", client), ("owner", owner)):
         if value is not None:
             where.append(f"{column} = ?")
             values.append(value)  # type: ignore[arg-type]
@@ -266,11 +283,12 @@ def events_since(
     return lambda db: list(db.execute(statement, (*values, most)))
 
 
-def add_event(n: int, job: str, client: str | None, type: str, data: str, time: float) -> Callable[..., Any]:
+def add_event(n: int, job: QueuedJob, type: str, data: str, time: float) -> Callable[..., Any]:
     """Return the operation that keeps an event, and forgets old ones now and then."""
 
     def do(db: sqlite3.Connection) -> None:
-        db.execute("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)", (n, job, client, type, data, time))
+        values = (n, job.id, job.client, type, data, time, job.owner)
+        db.execute("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         if n % NUMBERS_AT_ONCE == 0:
             db.execute("DELETE FROM events WHERE n <= ?", (n - EVENTS_KEPT,))
 

@@ -27,7 +27,6 @@ from engine.server.catalogue import Catalogue
 from engine.server.hub import Hub
 from engine.server.security import Role, body_is_taken, may
 from engine.server.state import Handler, answer_error
-from engine.server.story import Message
 
 PREFIX: Final = "/api"
 SHIM: Final = "engine.compat.shims.server"
@@ -122,14 +121,11 @@ class PackRoutes:
         to = sid if isinstance(sid, str) else None
         if event == TEXT and isinstance(data, Mapping):
             node, text = str(data.get("node")), str(data.get("text", ""))
-            self._loop.call_soon_threadsafe(self._hub.tell_text, node, text, "", to)
+            self._loop.call_soon_threadsafe(self._hub.tell_text, node, text, "", to, None)
         elif isinstance(event, str) and not isinstance(data, (bytes, bytearray, memoryview)):
             told = plain(data)
             json.dumps(told)  # what cannot be written is the pack's own error, where it said it
-            if to is None:
-                self._loop.call_soon_threadsafe(self._hub.tell_all, event, told)
-            else:
-                self._loop.call_soon_threadsafe(self._hub.tell, Message(event, told, kept=False), "", to, None)
+            self._loop.call_soon_threadsafe(self._hub.tell_of_packs, event, told, to)
 
     def close(self) -> None:
         """Let go of the thread; what a route still does there is not waited for."""

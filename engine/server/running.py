@@ -28,6 +28,7 @@ from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.desk import Desk
 from engine.server.first_page import FirstPage
+from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
@@ -35,6 +36,7 @@ from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_con
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
 from engine.server.user_files import UserFiles
+from engine.server.versions import Versions
 from engine.server.webhooks import Webhooks
 from engine.server.written_files import WrittenFiles
 from engine.settings import Settings
@@ -43,6 +45,8 @@ GRACE_S: Final = 2.0
 """So long a job that runs may take to end when the server is told to stop."""
 FIRST_ANSWERS_S: Final = 0.2
 QUEUE_FOLDER: Final = "queue"
+OWN_FOLDER: Final = ".safelight"
+"""Below the user's folder; no name of a request leads there."""
 
 _log = logging.getLogger("safelight.server")
 
@@ -144,12 +148,27 @@ async def running(
         desk = Desk(
             catalogue, store, hub, supervisor, console, written,
             max_pending=options.max_pending, history_size=options.history_size, previews=options.preview_method,
+            apart=options.multi_user,
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
+        versions = Versions(folders.directories("user")[0] / OWN_FOLDER)
+        stack.callback(versions.close)
         webhooks = Webhooks(store, options.webhook_hosts)
         desk.webhooks_due = webhooks.wake
         state = ServerState(
-            options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files, webhooks
+            options,
+            settings,
+            folders,
+            catalogue,
+            store,
+            hub,
+            desk,
+            supervisor,
+            console,
+            user_files,
+            webhooks,
+            Forecaster(catalogue, supervisor),
+            versions,
         )
         telling = loop.create_task(webhooks.run())
         try:
@@ -191,7 +210,7 @@ def _make_guard(settings: Settings, options: ServerOptions) -> Guard:
         tls=options.tls_certificate is not None,
         host_names=options.host_names,
         cors_origins=options.cors_origins,
-        require_token=options.require_token,
+        require_token=options.require_token or options.multi_user,  # the token says who it is
         max_upload_bytes=options.max_upload_bytes,
         debug=settings.debug,
     )

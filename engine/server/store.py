@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 MOST_AT_ONCE: Final = 512
 FILE_NAME: Final = "jobs.sqlite3"
 LOCK_NAME: Final = "jobs.lock"
@@ -49,6 +49,10 @@ CREATE TABLE webhooks (
 CREATE INDEX webhooks_by_job ON webhooks (job);
 CREATE INDEX webhooks_by_due ON webhooks (due) WHERE due IS NOT NULL;
 """
+
+_SINCE_LAYOUT_2 = "ALTER TABLE events ADD COLUMN owner TEXT;"
+_SINCE: Final = (_TABLES, _SINCE_LAYOUT_1, _SINCE_LAYOUT_2)
+"""What each layout lacks that the next one has."""
 
 _log = logging.getLogger("safelight.server")
 
@@ -162,13 +166,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables, or what a database of layout 1 lacks; one of a later layout is left as it is."""
+    """Make the tables, or what a database of an earlier layout lacks; one of a later layout is left as it is."""
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     if layout == LAYOUT:
         return
-    if layout not in (0, 1):
+    if layout not in range(LAYOUT):
         raise sqlite3.DatabaseError(f"the queue was written by another version (layout {layout})")
-    tables = _SINCE_LAYOUT_1 if layout == 1 else _TABLES + _SINCE_LAYOUT_1
+    tables = " ".join(_SINCE[layout:])
     connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {LAYOUT}; COMMIT;")
 
 

@@ -9,6 +9,7 @@ Numbers that somebody chose (``number``, ``front``, a move) are used as they are
 from __future__ import annotations
 
 import bisect
+import collections
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
@@ -37,6 +38,8 @@ class WaitingJobs:
         self._order: list[tuple[tuple[float, int, int], str]] = []
         self._jobs: dict[str, QueuedJob] = {}
         self._shared: set[str] = set()
+        self.count_of: collections.Counter[str | None] = collections.Counter()
+        """How many wait, by owner."""
         self._begun = 0.0
         """The highest number that was given by turns and has begun."""
         self._last: dict[str, tuple[float, int]] = {}
@@ -78,6 +81,7 @@ class WaitingJobs:
     def put(self, job: QueuedJob, *, shared: bool = False) -> None:
         """Add a job."""
         self._jobs[job.id] = job
+        self.count_of[job.owner] += 1
         if shared:
             self._shared.add(job.id)
         bisect.insort(self._order, (job.order, job.id))
@@ -88,6 +92,7 @@ class WaitingJobs:
         if job is not None:
             del self._order[bisect.bisect_left(self._order, (job.order, id))]
             self._shared.discard(id)
+            self.count_of[job.owner] -= 1
         return job
 
     def next(self) -> QueuedJob | None:

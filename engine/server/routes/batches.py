@@ -15,7 +15,7 @@ from engine.server.desk import Desk, QueueFull
 from engine.server.intake import Asked
 from engine.server.job_rows import QueuedJob, number_text
 from engine.server.prompts import Accepted, Refusal
-from engine.server.security import owner_of
+from engine.server.rooms import cancel_of, job_user, owner_again, viewer_of
 from engine.server.state import Route, answer_error, answer_json, bad_request, read_object, state_of, whole_number
 from engine.server.webhook_rows import Webhook
 
@@ -74,7 +74,7 @@ async def get_batches(request: web.Request) -> web.StreamResponse:
     if (limit is not None and limit < 1) or offset < 0:
         raise bad_request("limit or offset is too small")
     limit = min(limit or MOST, MOST)
-    found, total = await state_of(request).store.keep(batch_rows.list_batches(None, limit, offset))
+    found, total = await state_of(request).store.keep(batch_rows.list_batches(viewer_of(request), limit, offset))
     pages = {"offset": offset, "limit": limit, "total": total, "has_more": offset + len(found) < total}
     return answer_json({"batches": found, "pagination": pages})
 
@@ -90,13 +90,8 @@ async def cancel_batch(request: web.Request) -> web.StreamResponse:
     found = await _batch(request)
     if found is None:
         return _unknown(request)
-    desk = state_of(request).desk
     ids = [job["prompt_id"] for job in found["jobs"] if job["status"] not in rows.ENDED]
-    cancelled = await desk.drop(ids)
-    running = desk.running()
-    if running is not None and running.id in ids and desk.interrupt(running.id):
-        cancelled.append(running.id)
-    return answer_json({"cancelled": cancelled})
+    return answer_json({"cancelled": await cancel_of(state_of(request).desk, viewer_of(request), ids)})
 
 
 async def retry_batch(request: web.Request) -> web.StreamResponse:
@@ -106,28 +101,29 @@ async def retry_batch(request: web.Request) -> web.StreamResponse:
     if found is None:
         return _unknown(request)
     wanted = rows.ENDED if body.get("all") is True else (rows.FAILED, rows.CANCELLED)
-    jobs = await state.store.keep(batch_rows.to_retry(found["id"], wanted))
+    jobs = await state.store.keep(batch_rows.to_retry(found["id"], wanted, viewer_of(request)))
     if not jobs:
         return answer_error(409, "nothing_to_retry", "No job of the batch failed or was cancelled", "all: true repeats")
+    owner = owner_again(request, {"owner": jobs[0][3]})
     bodies, values = [], []
-    for prompt, text, client in jobs:
+    for prompt, text, client, _ in jobs:
         extra = json.loads(text)
         values.append(extra.pop("batch", {}).get("values", {}))
         extra.pop("create_time", None)
         bodies.append({"prompt": json.loads(prompt), "extra_data": extra, "client_id": client})
-    accepted = await state.catalogue.ask(state.catalogue.accept_all, bodies, None)
+    accepted = await state.catalogue.ask(state.catalogue.accept_all, bodies, None, job_user(state, owner))
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     common = {"extra_data": bodies[0]["extra_data"], "client_id": bodies[0]["client_id"]}
     try:
-        queued = await submit_batch(state.desk, accepted, values, common, owner_of(request))
+        queued = await submit_batch(state.desk, accepted, values, common, owner)
     except QueueFull:
         return queue_is_full()
     return answer_json(batch_answer(queued))
 
 
 async def _batch(request: web.Request) -> dict[str, Any] | None:
-    return await state_of(request).store.keep(batch_rows.batch(request.match_info["batch_id"], None))
+    return await state_of(request).store.keep(batch_rows.batch(request.match_info["batch_id"], viewer_of(request)))
 
 
 def _unknown(request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from engine.errors import MediaError, PathError, SafelightError
 from engine.server.machine import devices, memory_bytes, version
+from engine.server.rooms import folders_of, user_of
 from engine.server.state import Route, answer_error, answer_json, answer_problem, answer_text, state_of
 
 EXTENSION_KINDS: Final = {
@@ -33,7 +34,7 @@ PREVIEW_ENDINGS: Final = (".preview.png", ".preview.webp", ".preview.jpg", ".png
 async def get_object_info(request: web.Request) -> web.StreamResponse:
     """Describe all node types."""
     catalogue = state_of(request).catalogue
-    text = await catalogue.ask(catalogue.object_info)
+    text = await catalogue.ask(catalogue.object_info, None, user_of(request))
     assert text is not None
     answer = answer_text(text)
     answer.enable_compression()  # the largest answer that every page waits for: a tenth of it goes over the wire
@@ -43,7 +44,7 @@ async def get_object_info(request: web.Request) -> web.StreamResponse:
 async def get_object_info_of(request: web.Request) -> web.StreamResponse:
     """Describe one node type; an empty object where there is none of that name."""
     catalogue = state_of(request).catalogue
-    text = await catalogue.ask(catalogue.object_info, request.match_info["node_class"])
+    text = await catalogue.ask(catalogue.object_info, request.match_info["node_class"], user_of(request))
     return answer_text(text or "{}")
 
 
@@ -214,11 +215,13 @@ async def get_internal_files(request: web.Request) -> web.StreamResponse:
     if kind not in ("input", "output", "temp"):
         return answer_error(400, "invalid_request", "Invalid directory type", "one of input, output, temp")
 
+    folders = folders_of(request)
+
     def look() -> list[str]:
         dated = []
-        for name in state.catalogue.files(kind):
+        for name in folders.list_files(kind):
             try:
-                dated.append((state.folders.resolve(kind, name).stat().st_mtime, name))
+                dated.append((folders.resolve(kind, name).stat().st_mtime, name))
             except (OSError, SafelightError):
                 continue
         return [name for _, name in sorted(dated, reverse=True)]

@@ -20,9 +20,10 @@ from engine.media.images import SUFFIXES
 from engine.media.metadata import read_metadata
 from engine.media.serving import CHANNELS, PREVIEW_FORMATS, channel_of, preview_of, with_mask
 from engine.media.uploads import clean_picture
-from engine.paths import new_path, replace_file, split_annotation
+from engine.paths import Folders, new_path, replace_file, split_annotation
+from engine.server.rooms import folders_of
 from engine.server.security import Limits, bytes_answer, file_answer, read_form
-from engine.server.state import Route, ServerState, answer_json, answer_problem, bad_request, state_of
+from engine.server.state import Route, answer_json, answer_problem, bad_request, state_of
 
 OTHER_UPLOADS: Final = frozenset(
     {".mp4", ".webm", ".mov", ".mkv", ".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a", ".glb", ".obj", ".stl"}
@@ -47,7 +48,7 @@ async def get_view(request: web.Request) -> web.StreamResponse:
         return web.Response(status=400)
     try:
         path = await asyncio.to_thread(
-            state_of(request).folders.resolve, folder, f"{subfolder}/{name}" if subfolder else name
+            folders_of(request).resolve, folder, f"{subfolder}/{name}" if subfolder else name
         )
         if not path.is_file():
             return web.Response(status=404)
@@ -82,7 +83,7 @@ def _converted(path: Path, query: Mapping[str, str]) -> bytes | None:
 
 async def post_upload_image(request: web.Request) -> web.StreamResponse:
     """Take a picture (or a sound, a film, a model of a thing) into the input folder."""
-    return await _upload(request, lambda state, fields, data: data)
+    return await _upload(request, lambda folders, fields, data: data)
 
 
 async def post_upload_mask(request: web.Request) -> web.StreamResponse:
@@ -90,7 +91,7 @@ async def post_upload_mask(request: web.Request) -> web.StreamResponse:
     return await _upload(request, _masked)
 
 
-Making = Callable[[ServerState, Mapping[str, str], bytes], bytes]
+Making = Callable[[Folders, Mapping[str, str], bytes], bytes]
 
 
 async def _upload(request: web.Request, make: Making) -> web.StreamResponse:
@@ -102,7 +103,7 @@ async def _upload(request: web.Request, make: Making) -> web.StreamResponse:
     if folder not in FOLDERS:
         raise bad_request("there is no such folder for uploads", "type is one of input, output, temp")
     try:
-        made = await asyncio.to_thread(_store, state, folder, fields, name, data, make)
+        made = await asyncio.to_thread(_store, folders_of(request), folder, fields, name, data, make)
     except (PathError, MediaError) as error:
         return answer_problem(error)
     except OutputError as error:
@@ -120,7 +121,7 @@ async def _read(request: web.Request, most: int) -> tuple[dict[str, str], str | 
         return fields, None if image is None else image.file_name, b"" if image is None else image.read()
 
 
-def _store(state: ServerState, folder: str, fields: Mapping[str, str], name: str, data: bytes, make: Making) -> Path:
+def _store(folders: Folders, folder: str, fields: Mapping[str, str], name: str, data: bytes, make: Making) -> Path:
     """Put an upload in its place: the same bytes under the same name are there already, others get another name."""
     name = PurePosixPath(name.replace("\\", "/")).name  # browsers of old send whole paths
     suffix = PurePosixPath(name).suffix.lower()
@@ -132,13 +133,13 @@ def _store(state: ServerState, folder: str, fields: Mapping[str, str], name: str
             expected=", ".join((*SUFFIXES, *sorted(OTHER_UPLOADS))),
             hint="send a picture",
         )
-    data = make(state, fields, data)
+    data = make(folders, fields, data)
     subfolder = fields.get("subfolder", "").strip("/")
     stem = PurePosixPath(name).stem
     overwrite = fields.get("overwrite", "").lower() in ("true", "1")
     for number in range(MOST_NAMES):
         tried = name if number == 0 else f"{stem} ({number}){PurePosixPath(name).suffix}"
-        path = new_path(state.folders, folder, f"{subfolder}/{tried}" if subfolder else tried)
+        path = new_path(folders, folder, f"{subfolder}/{tried}" if subfolder else tried)
         if overwrite:
             replace_file(path, data)
             return path
@@ -159,7 +160,7 @@ def _same(path: Path, data: bytes) -> bool:
         return hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(data).digest()
 
 
-def _masked(state: ServerState, fields: Mapping[str, str], data: bytes) -> bytes:
+def _masked(folders: Folders, fields: Mapping[str, str], data: bytes) -> bytes:
     try:
         reference: Any = json.loads(fields.get("original_ref", ""))
     except ValueError:
@@ -171,7 +172,7 @@ def _masked(state: ServerState, fields: Mapping[str, str], data: bytes) -> bytes
     if folder not in FOLDERS:
         raise PathError("original_ref names no folder of pictures", expected=", ".join(FOLDERS), got=repr(folder))
     subfolder = str(reference.get("subfolder") or "").strip("/")
-    path = state.folders.resolve(folder, f"{subfolder}/{name}" if subfolder else name)
+    path = folders.resolve(folder, f"{subfolder}/{name}" if subfolder else name)
     try:
         texts = read_metadata(path)
     except SafelightError:
@@ -200,6 +201,7 @@ ROUTES: Final = (
         query={
             "filename": "its name", "subfolder": "its folder below", "type": "output (default), input or temp",
             "preview": "webp;90 or jpeg;90: a smaller form", "channel": "rgb, a or rgba",
+            "user": "with several users, for an administrator: whose file",
         },
         answers={403: "the name is refused", 404: "no such file"},
     ),

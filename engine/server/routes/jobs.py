@@ -11,8 +11,8 @@ from aiohttp import web
 from engine.server import job_rows as rows
 from engine.server.desk import QueueFull
 from engine.server.prompts import Refusal
+from engine.server.rooms import cancel_of, job_user, owner_again, viewer_of
 from engine.server.routes.batches import queue_is_full
-from engine.server.security import owner_of
 from engine.server.state import (
     Route,
     answer_error,
@@ -45,7 +45,7 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     found, total = await state_of(request).store.keep(
         rows.list_jobs(
             states,
-            {"workflow_id": query.get("workflow_id"), "batch": query.get("batch_id")},
+            {"workflow_id": query.get("workflow_id"), "batch": query.get("batch_id"), "owner": viewer_of(request)},
             by_duration=sort == "execution_duration",
             ascending=order == "asc",
             most=limit,
@@ -75,22 +75,17 @@ async def get_job(request: web.Request) -> web.StreamResponse:
 async def cancel_job(request: web.Request) -> web.StreamResponse:
     """Take a job off the queue, or stop it."""
     id = request.match_info["job_id"]
-    done = await state_of(request).desk.cancel(id)
+    done = await cancel_of(state_of(request).desk, viewer_of(request), [id])
     if not done and await _row(request) is None:
         return _unknown(request)
-    return answer_json({"cancelled": done})
+    return answer_json({"cancelled": bool(done)})
 
 
 async def cancel_jobs(request: web.Request) -> web.StreamResponse:
     """Cancel several jobs."""
     body = await read_object(request)
-    desk = state_of(request).desk
     ids = texts(body.get("job_ids", body.get("ids")), "job_ids")
-    cancelled = await desk.drop(ids)
-    running = desk.running()
-    if running is not None and running.id in ids and desk.interrupt(running.id):
-        cancelled.append(running.id)
-    return answer_json({"cancelled": cancelled})
+    return answer_json({"cancelled": await cancel_of(state_of(request).desk, viewer_of(request), ids)})
 
 
 async def move_job(request: web.Request) -> web.StreamResponse:
@@ -99,9 +94,9 @@ async def move_job(request: web.Request) -> web.StreamResponse:
     number = body.get("number")
     if not body.get("front") and (not isinstance(number, (int, float)) or isinstance(number, bool)):
         raise bad_request("it is not said where to", "give number (lower is sooner), or front: true")
-    job = await state_of(request).desk.move(request.match_info["job_id"], body)
+    known = await _row(request)
+    job = None if known is None else await state_of(request).desk.move(request.match_info["job_id"], body)
     if job is None:
-        known = await _row(request)
         return _unknown(request) if known is None else answer_error(409, "not_waiting", "The job does not wait")
     return answer_json({"id": job.id, "priority": job.number})
 
@@ -116,18 +111,19 @@ async def retry_job(request: web.Request) -> web.StreamResponse:
         return answer_error(409, "not_ended", "The job has not ended", f"it is {row['state']}")
     extra = {key: value for key, value in json.loads(row["extra"]).items() if key != "create_time"}
     body = {"prompt": json.loads(row["prompt"]), "extra_data": extra, "client_id": row["client"]}
-    accepted = await state.catalogue.ask(state.catalogue.accept, body)
+    owner = owner_again(request, row)
+    accepted = await state.catalogue.ask(state.catalogue.accept, body, job_user(state, owner))
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     try:
-        job = await state.desk.submit(accepted, body, owner_of(request))
+        job = await state.desk.submit(accepted, body, owner)
     except QueueFull:
         return queue_is_full()
     return answer_json({"prompt_id": job.id, "number": job.number, "node_errors": accepted.node_errors})
 
 
 async def _row(request: web.Request) -> dict[str, Any] | None:
-    return await state_of(request).store.keep(rows.job_row(request.match_info["job_id"]))
+    return await state_of(request).store.keep(rows.job_row(request.match_info["job_id"], viewer_of(request)))
 
 
 def _unknown(request: web.Request) -> web.Response:
@@ -149,6 +145,7 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
         "preview_output": outputs[-1] if outputs else None,
         "workflow_id": row["workflow_id"],
         "batch_id": row["batch"],
+        "owner": row["owner"],
     }
 
 

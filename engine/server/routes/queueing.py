@@ -15,6 +15,15 @@ from engine.server.desk import QueueFull
 from engine.server.intake import Asked
 from engine.server.job_rows import number_text
 from engine.server.prompts import Refusal
+from engine.server.rooms import (
+    drop_of,
+    for_administrators,
+    interrupt_of,
+    running_of,
+    user_of,
+    viewer_of,
+    waiting_of,
+)
 from engine.server.routes.batches import batch_answer, queue_is_full, submit_batch
 from engine.server.security import owner_of
 from engine.server.state import (
@@ -36,7 +45,7 @@ MAX_HISTORY: Final = 10_000
 
 async def get_prompt(request: web.Request) -> web.StreamResponse:
     """Say how many jobs there are."""
-    return answer_json(state_of(request).desk.exec_info())
+    return answer_json(state_of(request).desk.exec_info(viewer_of(request)))
 
 
 async def post_prompt(request: web.Request) -> web.StreamResponse:
@@ -52,7 +61,7 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
     webhook = state.webhooks.read(body.get("webhook"))
     if "batch" in body:
         return await queue_batch(request, body, webhook)
-    accepted = await state.catalogue.ask(state.catalogue.accept, body)
+    accepted = await state.catalogue.ask(state.catalogue.accept, body, user_of(request))
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     try:
@@ -69,7 +78,7 @@ async def queue_batch(request: web.Request, body: Mapping[str, Any], webhook: We
     """Queue one job for each set of values that the body's ``batch`` names."""
     state = state_of(request)
     values = read_batch(body["batch"])
-    accepted = await state.catalogue.ask(state.catalogue.expand, body, values)
+    accepted = await state.catalogue.ask(state.catalogue.expand, body, values, user_of(request))
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     try:
@@ -81,21 +90,23 @@ async def queue_batch(request: web.Request, body: Mapping[str, Any], webhook: We
 
 async def get_queue(request: web.Request) -> web.StreamResponse:
     """List the jobs that run and wait."""
-    desk = state_of(request).desk
-    running = desk.running()
+    desk, viewer = state_of(request).desk, viewer_of(request)
+    running = running_of(desk, viewer)
     run = running.item() if running is not None else ""
-    wait = ", ".join(job.item() for job in desk.waiting())
+    wait = ", ".join(job.item() for job in waiting_of(desk, viewer))
     return answer_text(f'{{"queue_running": [{run}], "queue_pending": [{wait}]}}')
 
 
 async def post_queue(request: web.Request) -> web.StreamResponse:
     """Take jobs off the queue."""
     body = await read_object(request)
-    desk = state_of(request).desk
+    desk, viewer = state_of(request).desk, viewer_of(request)
+    if isinstance(body.get("pause"), bool):
+        for_administrators(request, "pausing the queue")
     if body.get("clear"):
-        await desk.drop(None)
+        await drop_of(desk, viewer, None)
     if "delete" in body:
-        await desk.drop(texts(body["delete"], "delete"))
+        await drop_of(desk, viewer, texts(body["delete"], "delete"))
     if isinstance(body.get("pause"), bool):
         desk.paused = body["pause"]
         desk.pump()
@@ -108,7 +119,7 @@ async def post_interrupt(request: web.Request) -> web.StreamResponse:
     id = body.get("prompt_id")
     if id is not None and not isinstance(id, str):
         raise bad_request("prompt_id is not a text")
-    state_of(request).desk.interrupt(id)
+    interrupt_of(state_of(request).desk, viewer_of(request), id)
     return web.Response(status=200)
 
 
@@ -125,12 +136,12 @@ async def get_history(request: web.Request) -> web.StreamResponse:
     """List what ended, the oldest first."""
     most = whole_number(request, "max_items")
     most = MAX_HISTORY if most is None or most < 0 else min(most, MAX_HISTORY)
-    return await _history(request, rows.history(most, whole_number(request, "offset")))
+    return await _history(request, rows.history(most, whole_number(request, "offset"), viewer_of(request)))
 
 
 async def get_history_of(request: web.Request) -> web.StreamResponse:
     """Return one job's entry of the history; an empty object where it has none."""
-    return await _history(request, rows.history_of(request.match_info["prompt_id"]))
+    return await _history(request, rows.history_of(request.match_info["prompt_id"], viewer_of(request)))
 
 
 async def _history(request: web.Request, operation: Any) -> web.StreamResponse:
@@ -141,11 +152,11 @@ async def _history(request: web.Request, operation: Any) -> web.StreamResponse:
 async def post_history(request: web.Request) -> web.StreamResponse:
     """Forget jobs that ended."""
     body = await read_object(request)
-    store = state_of(request).store
+    store, viewer = state_of(request).store, viewer_of(request)
     if body.get("clear"):
-        await store.keep(rows.forget(None))
+        await store.keep(rows.forget(None, viewer))
     if "delete" in body:
-        await store.keep(rows.forget(texts(body["delete"], "delete")))
+        await store.keep(rows.forget(texts(body["delete"], "delete"), viewer))
     return web.Response(status=200)
 
 

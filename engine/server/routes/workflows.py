@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from engine.paths.private import user_folder
 from engine.server import job_rows as rows
 from engine.server.batches import BATCH_SCHEMA, read_batch
 from engine.server.callable_workflows import Call, describe, find_workflow, prepare, workflow_names
@@ -19,6 +20,7 @@ from engine.server.desk import QueueFull
 from engine.server.intake import Asked
 from engine.server.job_rows import QueuedJob
 from engine.server.prompts import Refusal
+from engine.server.rooms import user_of
 from engine.server.routes.batches import batch_answer, queue_is_full, submit_batch
 from engine.server.security import owner_of
 from engine.server.state import Route, ServerState, answer_error, answer_json, read_object, state_of, whole_number
@@ -28,21 +30,22 @@ from engine.server.webhooks import WEBHOOK_SCHEMA
 MOST_WAIT_S: Final = 600
 
 
-def _folders(state: ServerState) -> tuple[Path, ...]:
+def _folders(request: web.Request) -> tuple[Path, ...]:
     """Return where workflows are saved: the user's own first, then those of the project."""
-    return state.user_files.folder(DEFAULT_USER) / "workflows", state.folders.base / "workflows"
+    state, user = state_of(request), user_of(request)
+    folder = DEFAULT_USER if user is None else user_folder(user)
+    return state.user_files.folder(folder) / "workflows", state.folders.base / "workflows"
 
 
 async def get_workflows(request: web.Request) -> web.StreamResponse:
     """List the saved workflows."""
-    state = state_of(request)
-    return answer_json({"workflows": await asyncio.to_thread(workflow_names, _folders(state))})
+    return answer_json({"workflows": await asyncio.to_thread(workflow_names, _folders(request))})
 
 
 async def get_workflow(request: web.Request) -> web.StreamResponse:
     """Say what a workflow takes and gives."""
     state, name = state_of(request), request.match_info["name"]
-    path = await asyncio.to_thread(find_workflow, _folders(state), name)
+    path = await asyncio.to_thread(find_workflow, _folders(request), name)
     return answer_json({"name": name, **await state.catalogue.ask(describe, state.catalogue.session, path)})
 
 
@@ -56,12 +59,14 @@ async def call_workflow(request: web.Request) -> web.StreamResponse:
     wait = min(max(whole_number(request, "wait", 0) or 0, 0), MOST_WAIT_S)
     webhook = state.webhooks.read(given.pop("webhook")) if isinstance(given.get("webhook"), Mapping) else None
     values = read_batch(given.pop("batch")) if isinstance(given.get("batch"), Mapping) else None
-    path = await asyncio.to_thread(find_workflow, _folders(state), name)
-    calls = await state.catalogue.ask(_prepared, state, path, [{**given, **row} for row in values or ({},)])
+    path = await asyncio.to_thread(find_workflow, _folders(request), name)
+    user = user_of(request)
+    calls = await state.catalogue.ask(_prepared, state, path, [{**given, **row} for row in values or ({},)], user)
     extra = {} if calls[0].workflow is None else {"extra_pnginfo": {"workflow": calls[0].workflow}}
     common = {"extra_data": extra, "client_id": request.query.get("client_id")}
     # Whoever calls wants all that it gives, so nothing is queued where only some outputs can be computed.
-    accepted = await state.catalogue.ask(state.catalogue.accept_all, [{"prompt": one.prompt} for one in calls], None)
+    bodies = [{"prompt": one.prompt} for one in calls]
+    accepted = await state.catalogue.ask(state.catalogue.accept_all, bodies, None, user)
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     owner = owner_of(request)
@@ -82,8 +87,8 @@ async def call_workflow(request: web.Request) -> web.StreamResponse:
     return answer_json({**queued, "outputs": _named(json.loads(row["shown"]), calls[0].names)})
 
 
-def _prepared(state: ServerState, path: Path, given: Sequence[Mapping[str, Any]]) -> list[Call]:
-    return [prepare(state.catalogue.session, path, one) for one in given]
+def _prepared(state: ServerState, path: Path, given: Sequence[Mapping[str, Any]], user: str | None) -> list[Call]:
+    return [prepare(state.catalogue.session, path, one, user) for one in given]
 
 
 def _why(row: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -55,6 +55,9 @@ GET /settings/{}
 GET /userdata
 GET /v2/userdata
 GET /userdata/{}
+GET /versions
+GET /versions/{}
+GET /versions/{}/{}
 GET /workflow_templates
 GET /workflow_templates/{}/{}
 GET /i18n
@@ -98,6 +101,7 @@ GET /sdapi/v1/script-info
 _RUN = """
 POST /prompt
 POST /tokens
+POST /forecast
 POST /queue
 POST /interrupt
 POST /history
@@ -106,6 +110,10 @@ POST /upload/mask
 POST /userdata/{}
 DELETE /userdata/{}
 POST /userdata/{}/move/{}
+POST /versions/{}
+DELETE /versions/{}
+POST /versions/{}/{}/restore
+DELETE /versions/{}/{}
 POST /settings
 POST /settings/{}
 POST /jobs

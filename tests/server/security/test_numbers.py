@@ -6,7 +6,7 @@
 | S14 to S21 paths | `test_s14_to_s21_paths.py`, `test_real_server.py` |
 | S22 to S28 weights | `test_s22_to_s28_weights.py` |
 | S29 to S38 pictures, bodies, served files | `test_s29_to_s38_pictures_and_bodies.py`, `test_real_server.py` |
-| S39 to S50 workflows, privacy | `test_s39_to_s50_workflows.py`, `../test_webhooks.py` |
+| S39 to S50 workflows, privacy | `test_s39_to_s50_workflows.py`, `../test_webhooks.py`, `../test_users_apart.py` |
 | S51 to S55 packs | `tests/compat/test_packs.py`; S52, S53 of their routes in `../test_pack_routes.py` |
 | S56 to S60 outgoing requests, operation | `test_s56_to_s60_outgoing_and_operation.py`, `../test_webhooks.py` |
 """
@@ -18,8 +18,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[2]
 NUMBERS = {*range(1, 51), *range(56, 61)}
-SKIPPED = {50}
-"""Users kept apart, which the server does not do yet."""
+SKIPPED: set[int] = set()
 
 
 def found() -> tuple[set[int], set[int]]:

@@ -416,7 +416,7 @@ def test_s59_who_never_reads_holds_nobody_up(real: Server) -> None:
     hub, text, count = real.desk.hub, "y" * 100_000, 600
 
     async def tell(number: int) -> None:
-        hub.tell_all("test", {"number": number, "text": text})
+        hub.tell_all("test", lambda viewer: {"number": number, "text": text})
 
     async def read_all() -> list[int]:
         found: list[int] = []

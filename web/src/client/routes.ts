@@ -42,6 +42,8 @@ export interface Routes {
   "GET /extensions/{pack}/{file}": { readonly query: never; readonly body: undefined };
   /** What this server can do */
   "GET /features": { readonly query: never; readonly body: undefined };
+  /** What a run would do, without running it */
+  "POST /forecast": { readonly query: never; readonly body: { readonly prompt: Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>>; readonly _meta?: Readonly<Record<string, unknown>> }>> | { readonly nodes: readonly (unknown)[] }; readonly partial_execution_targets?: readonly (string)[] } };
   /** Let go of weights and results */
   "POST /free": { readonly query: never; readonly body: { readonly unload_models?: boolean; readonly free_memory?: boolean } };
   /** Subgraphs that packs bring */
@@ -122,8 +124,22 @@ export interface Routes {
   "POST /users": { readonly query: never; readonly body: { readonly username: string } };
   /** The user's files and folders */
   "GET /v2/userdata": { readonly query: "path"; readonly body: undefined };
+  /** Workflows that have versions */
+  "GET /versions": { readonly query: never; readonly body: undefined };
+  /** Forget all versions of a workflow */
+  "DELETE /versions/{file}": { readonly query: never; readonly body: undefined };
+  /** Versions of a workflow, the newest first */
+  "GET /versions/{file}": { readonly query: never; readonly body: undefined };
+  /** Keep a version without saving it */
+  "POST /versions/{file}": { readonly query: never; readonly body: Readonly<Record<string, unknown>> };
+  /** Forget a version */
+  "DELETE /versions/{file}/{version}": { readonly query: never; readonly body: undefined };
+  /** The document of a version */
+  "GET /versions/{file}/{version}": { readonly query: never; readonly body: undefined };
+  /** Make a version the saved workflow again */
+  "POST /versions/{file}/{version}/restore": { readonly query: never; readonly body: undefined };
   /** A file that was saved or uploaded */
-  "GET /view": { readonly query: "channel" | "filename" | "preview" | "subfolder" | "type"; readonly body: undefined };
+  "GET /view": { readonly query: "channel" | "filename" | "preview" | "subfolder" | "type" | "user"; readonly body: undefined };
   /** Metadata of a model file */
   "GET /view_metadata/{folder}": { readonly query: "filename"; readonly body: undefined };
   /** Example workflows */
