@@ -13,6 +13,7 @@ import { ProgressLine, StatusBar } from "./StatusBar";
 import { openTemplate } from "./templates";
 import { Toasts } from "./Toasts";
 import { TopBar } from "./TopBar";
+import { compared } from "./versions/compare";
 import { active, type Tab } from "./workspace";
 import { runCommand } from "./commands";
 import { looking } from "./preferences";
@@ -47,6 +48,7 @@ export function App({ ready }: { readonly ready: boolean }) {
       <Overlays />
       <MenuHost />
       <Lightbox />
+      <Comparison />
     </div>
   );
 }
@@ -68,6 +70,17 @@ function Screen({ tab }: { readonly tab: Tab }) {
       <GraphScreen tab={tab} />
     </Suspense>
   );
+}
+
+const Compare = lazy(() => import("./versions/Compare"));
+
+function Comparison() {
+  const open = useStore(compared);
+  return open ? (
+    <Suspense fallback={null}>
+      <Compare {...open} />
+    </Suspense>
+  ) : null;
 }
 
 function Overlays() {
