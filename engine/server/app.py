@@ -17,6 +17,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import SafelightError
+from engine.server.gallery import Gallery
 from engine.server.pack_routes import PackRoutes
 from engine.server.routes import (
     batches,
@@ -24,6 +25,7 @@ from engine.server.routes import (
     editor,
     files,
     forecasting,
+    gallery,
     jobs,
     live,
     operations,
@@ -48,6 +50,7 @@ TABLES: Final = (
     batches.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
+    gallery.ROUTES,
     users.ROUTES,
     versions.ROUTES,
     operations.ROUTES,
@@ -79,6 +82,7 @@ def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.
     app[STATE] = state
     app.on_cleanup.append(_closing(packs))
     app[SHARED] = Shared(state.folders)
+    app[gallery.GALLERY] = Gallery(state.folders)
     for route in all_routes():
         app.router.add_route(route.method, route.path, route.handler)
         if route.twin and not route.path.startswith(f"{PREFIX}/"):

@@ -41,6 +41,8 @@ GET /queue
 GET /history
 GET /history/{}
 GET /view
+GET /gallery
+GET /gallery/thumbnail
 GET /view_metadata/{}
 GET /embeddings
 GET /models
@@ -107,6 +109,8 @@ POST /interrupt
 POST /history
 POST /upload/image
 POST /upload/mask
+POST /gallery/delete
+POST /gallery/restore
 POST /userdata/{}
 DELETE /userdata/{}
 POST /userdata/{}/move/{}

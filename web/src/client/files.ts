@@ -43,12 +43,6 @@ export const templates = () => ask<Readonly<Record<string, readonly string[]>>>(
 export const readTemplate = (pack: string, name: string) =>
   fetchBlob("GET /workflow_templates/{pack}/{name}", { path: { pack, name: `${name}.json` } });
 
-/** Names below the output folder, the newest first. */
-export async function outputs(): Promise<readonly string[]> {
-  const found = await ask<readonly string[]>("GET /internal/files/{directory_type}", { path: { directory_type: "output" } });
-  return found.filter((name) => /\.(png|webp|jpe?g|gif)$/i.test(name));
-}
-
 export async function upload(file: File): Promise<{ readonly name: string; readonly subfolder: string }> {
   const body = new FormData();
   body.set("image", file, file.name);

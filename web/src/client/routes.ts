@@ -46,6 +46,14 @@ export interface Routes {
   "POST /forecast": { readonly query: never; readonly body: { readonly prompt: Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>>; readonly _meta?: Readonly<Record<string, unknown>> }>> | { readonly nodes: readonly (unknown)[] }; readonly partial_execution_targets?: readonly (string)[] } };
   /** Let go of weights and results */
   "POST /free": { readonly query: never; readonly body: { readonly unload_models?: boolean; readonly free_memory?: boolean } };
+  /** Pictures of the output folder, searched and filtered */
+  "GET /gallery": { readonly query: "after" | "before" | "limit" | "offset" | "q" | "workflow"; readonly body: undefined };
+  /** Move pictures into the trash */
+  "POST /gallery/delete": { readonly query: never; readonly body: { readonly files: readonly ({ readonly filename: string; readonly subfolder?: string })[] } };
+  /** Bring pictures back from the trash */
+  "POST /gallery/restore": { readonly query: never; readonly body: { readonly trash: string } };
+  /** A small form of a picture */
+  "GET /gallery/thumbnail": { readonly query: "filename" | "size" | "subfolder" | "type" | "v"; readonly body: undefined };
   /** Subgraphs that packs bring */
   "GET /global_subgraphs": { readonly query: never; readonly body: undefined };
   /** Is the server well */

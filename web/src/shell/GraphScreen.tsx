@@ -5,6 +5,8 @@ import type { NodeProblem } from "../canvas/runView";
 import { useStore } from "../client/store";
 import type { GraphId, NodeId } from "../document/types";
 import { t } from "../i18n";
+import { dropPicture } from "../pictures/drop";
+import { PICTURE_TYPE } from "../pictures/screens";
 import { overlay } from "./actions";
 import { keyHint, runCommand } from "./commands";
 import { Icon } from "./icons";
@@ -18,6 +20,9 @@ import { graphMenu } from "./graphMenu";
 import { showPictures } from "./Lightbox";
 import { showMenu } from "./Menu";
 import { prefixOf, specs, TOP, type Place, type Tab } from "./workspace";
+
+/** What can be dragged onto the graph from within the editor. */
+const DRAGGED = ["application/x-safelight-node", PICTURE_TYPE];
 
 interface At {
   readonly x: number;
@@ -68,13 +73,14 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     if (problem.input !== undefined) fixChoice(tab, id, problem.input);
   };
   const drop = (event: DragEvent): void => {
+    if (dropPicture(tab, place.graph, event, camera.current)) return;
     const type = event.dataTransfer.getData("application/x-safelight-node");
     if (type === "") return;
     event.preventDefault();
     addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }));
   };
   return (
-    <div className="graphscreen" onDragOver={(event) => event.dataTransfer.types.includes("application/x-safelight-node") && event.preventDefault()} onDrop={drop}>
+    <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}>
       <GraphView
         key={place.graph}
         ref={camera}

@@ -12,6 +12,7 @@ import { closeTab, keep, save } from "./keeping";
 import * as nodes from "./nodeCommands";
 import { chooseFiles, downloadText } from "./opening";
 import { openTemplate } from "./templates";
+import { pictureCommands } from "../pictures/menu";
 import { PANELS, panel, type PanelId } from "./Rail";
 import { autoRun, cancelRun, queueTab } from "./running";
 import { look, looking, preference, setPreference } from "./preferences";
@@ -115,6 +116,7 @@ export function registerAll(): void {
     { id: "view.snap", title: t("view.snap", "Nodes snap to the grid, on or off"), enabled: onGraph, run: () => setPreference("snap", !preference("snap").get()) },
     { id: "view.theme", title: t("theme.toggle", "Dark or light"), run: () => setPreference("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark") },
     { id: "edit.autosave", title: t("autosave.toggle", "Autosave on or off"), run: () => setPreference("autosave", !preference("autosave").get()) },
+    ...pictureCommands(),
     ...PANELS.map((one) => {
       const key = PANEL_KEYS[one.id];
       return { id: `panel.${one.id}`, title: t("panel.show", "Panel: {name}", { name: one.title() }), ...(key ? { keys: [key] } : {}), run: () => toggle(one.id) };

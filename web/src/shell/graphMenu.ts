@@ -5,6 +5,7 @@ import { t } from "../i18n";
 import { allCommands, keysOf, runCommand } from "./commands";
 import { graphHandle } from "./graphHandle";
 import type { MenuItem } from "./Menu";
+import { pictureItems } from "../pictures/menu";
 import { isInForm, isSubgraph, paint, toggleInForm } from "./nodeCommands";
 import { specs, type Tab } from "./workspace";
 
@@ -77,6 +78,7 @@ export function graphMenu(tab: Tab, target: Target, search: () => void): readonl
     command("node.group"),
     command("node.subgraph"),
     ...(isSubgraph() ? [command("node.unpack")] : []),
+    ...pictureItems(tab, id),
     ...formItems(tab, id),
     ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, spot: value, run: () => paint(value) })),
     { label: t("node.colour.none", "No colour"), spot: "", run: () => paint(undefined) },

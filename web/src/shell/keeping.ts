@@ -159,7 +159,7 @@ function changedElsewhere(tab: Tab): void {
     t("save.elsewhere", "{name} was changed elsewhere; it is not written over", { name }),
     "problem",
     "",
-    { label: t("compare.short", "Compare"), run: compare },
+    { label: t("versions.short", "Compare"), run: compare },
     { label: t("save.over", "Save mine"), run: () => void save(tab, tab.path.get(), true).catch(sayError) },
   );
 }

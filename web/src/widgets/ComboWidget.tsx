@@ -15,7 +15,8 @@ export function ComboWidget({ spec, value, edit, label, tab, disabled, services 
   const button = useRef<HTMLButtonElement>(null);
   const choices = spec.choices ?? [];
   const word = wordOf(value);
-  const missing = value !== undefined && choices.length > 0 && !choices.includes(value);
+  // Names of uploads may have come since the choices were read.
+  const missing = value !== undefined && choices.length > 0 && !choices.includes(value) && spec.options["image_upload"] !== true;
   const close = useCallback(() => {
     setOpen(false);
     button.current?.focus({ preventScroll: true });

@@ -1,4 +1,4 @@
-import "../../styles/compare.css";
+import "../../styles/versions.css";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { GraphView, type CameraHandle } from "../../canvas/GraphView";
 import { NO_RUN } from "../../canvas/runView";
@@ -55,16 +55,16 @@ export default function Compare({ tab, before, after, conflict }: Compared) {
     save(tab, tab.path.get(), true).catch(sayError);
   };
   return (
-    <dialog ref={dialog} className="compare" aria-label={t("compare", "Compare versions")} onClose={close} onKeyDown={(event) => event.stopPropagation()}>
+    <dialog ref={dialog} className="versus" aria-label={t("versions.compare", "Compare versions")} onClose={close} onKeyDown={(event) => event.stopPropagation()}>
       <header>
-        <h2>{conflict ? t("compare.elsewhere", "Changed elsewhere") : t("compare", "Compare versions")}</h2>
-        <span className="pick">{pick("before", t("compare.before", "Earlier"), before)}</span>
+        <h2>{conflict ? t("versions.elsewhere", "Changed elsewhere") : t("versions.compare", "Compare versions")}</h2>
+        <span className="pick">{pick("before", t("versions.before", "Earlier"), before)}</span>
         <span aria-hidden="true">→</span>
-        <span className="pick">{pick("after", t("compare.after", "Later"), after)}</span>
+        <span className="pick">{pick("after", t("versions.after", "Later"), after)}</span>
         <span className="grow" />
         {conflict ? (
           <>
-            <button className="button" onClick={() => restore("file")}>{t("compare.theirs", "Take the file’s")}</button>
+            <button className="button" onClick={() => restore("file")}>{t("versions.theirs", "Take the file’s")}</button>
             <button className="button" onClick={keepMine}>{t("save.over", "Save mine")}</button>
           </>
         ) : (
@@ -108,8 +108,8 @@ function Changes({ found, workflow, show }: { readonly found: Differences; reado
     moved: t("change.moved", "Moved or coloured"),
   };
   return (
-    <section className="changes" aria-label={t("compare.changes", "What is different")}>
-      {isSame(found) && <p className="empty">{t("compare.same", "The two are the same.")}</p>}
+    <section className="changes" aria-label={t("versions.changes", "What is different")}>
+      {isSame(found) && <p className="empty">{t("versions.same", "The two are the same.")}</p>}
       {ORDER.map((kind) => {
         const all = found.nodes.filter((one) => one.kind === kind);
         if (all.length === 0) return null;
@@ -128,8 +128,8 @@ function Changes({ found, workflow, show }: { readonly found: Differences; reado
                       <div key={value.name}>
                         <dt>{value.name.replaceAll("_", " ")}</dt>
                         <dd>
-                          <del>{value.before ?? t("compare.nothing", "nothing")}</del>
-                          <ins>{value.after ?? t("compare.nothing", "nothing")}</ins>
+                          <del>{value.before ?? t("versions.nothing", "nothing")}</del>
+                          <ins>{value.after ?? t("versions.nothing", "nothing")}</ins>
                         </dd>
                       </div>
                     ))}
@@ -140,8 +140,8 @@ function Changes({ found, workflow, show }: { readonly found: Differences; reado
           </div>
         );
       })}
-      {found.groups && <p className="small quiet section">{t("compare.groups", "Groups are different.")}</p>}
-      {found.form && <p className="small quiet section">{t("compare.form", "The form is different.")}</p>}
+      {found.groups && <p className="small quiet section">{t("versions.groups", "Groups are different.")}</p>}
+      {found.form && <p className="small quiet section">{t("versions.form", "The form is different.")}</p>}
     </section>
   );
 }
