@@ -1,6 +1,6 @@
 """Measure the server from outside: jobs a second, many viewers, and how soon it answers while others work.
 
-    python benchmarks/server.py [--jobs 1000] [--viewers 200] [--only jobs,viewers,deaf,queue,start,cancel]
+    python benchmarks/server.py [--jobs 1000] [--viewers 200] [--only jobs,viewers,deaf,queue,forecast,start,cancel]
 
 All but ``start`` use nodes without torch in a worker of their own; ``start`` is the real program. The client runs on
 the same machine and takes its share of it, so the numbers are lower bounds of what the server can do.
@@ -168,6 +168,26 @@ async def measure_queue() -> None:
             say(f"GET /queue, {waiting} jobs wait, all cores compute", spread(times), "p99 <= 20 ms")
 
 
+async def measure_forecast(count: int = 1000) -> None:
+    """Ask what a run of many nodes would do, half of them kept: with an idle worker, and with one that computes."""
+    graph = {str(at): {"class_type": "Add", "inputs": {"value": at}} for at in range(count)}
+    half = {id: graph[id] for id in list(graph)[: count // 2]}
+    async with server() as running:
+        await finished(running, str((await running.post("/prompt", {"prompt": half}))["prompt_id"]))
+        for what, kind in (("idle", None), ("holding its interpreter", "SleepHoldingTheLock")):
+            if kind is not None:
+                await running.queue(kind, value=10)
+                await asyncio.sleep(0.5)
+            times = []
+            for _ in range(20):
+                began = time.perf_counter()
+                answer = await running.post("/forecast", {"prompt": graph})
+                times.append(time.perf_counter() - began)
+            counts, tiers = answer["counts"], ", ".join(answer["looked_in"])
+            text = f"{spread(times)}; {counts['cached']} kept, looked in {tiers}"
+            say(f"POST /forecast of {count} nodes, the worker {what}", text, "<= 50 ms")
+
+
 async def measure_start(rounds: int = 5) -> None:
     """Start the program and ask at once, as a person with an open page does."""
     pages, ready, nodes, warm = [], [], [], []
@@ -237,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--viewers", type=int, default=200)
-    parser.add_argument("--only", default="jobs,viewers,deaf,queue,start,cancel")
+    parser.add_argument("--only", default="jobs,viewers,deaf,queue,forecast,start,cancel")
     chosen = parser.parse_args()
     print(
         f"{os.cpu_count()} processors, {os.getloadavg()[0]:.1f} busy before\n\n| what | measured | aim |\n|---|---|---|"
@@ -247,6 +267,7 @@ def main() -> None:
         "viewers": lambda: measure_viewers(chosen.viewers),
         "deaf": measure_deaf,
         "queue": measure_queue,
+        "forecast": measure_forecast,
         "start": measure_start,
         "cancel": measure_cancel,
     }

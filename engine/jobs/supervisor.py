@@ -140,6 +140,12 @@ class Supervisor:
         with self._changed:
             return self._questions.ask(self._worker, message, nothing)
 
+    @property
+    def ready(self) -> bool:
+        """Say whether a worker is there that can be asked something."""
+        worker = self._worker
+        return worker is not None and worker.ready and not worker.gone
+
     def status(self) -> SupervisorStatus:
         """Say how things are now."""
         with self._changed:
@@ -198,7 +204,7 @@ class Supervisor:
         facts = {"pid": worker.pid, "killed": False, "peak_memory_bytes": message.get("peak_memory_bytes")}
         match message.get("is"):
             case "began":
-                job.began = True
+                job.began, job.began_at = True, time.monotonic()
                 job.hear({"event": "job_started", "worker": worker.pid})
             case "report":
                 job.finish_reported(message["report"], facts)

@@ -54,6 +54,8 @@ from engine.settings import Settings
 
 FORKED: Final = 75
 """The exit code of a forked copy that came back from the node that made it."""
+SOON: Final = frozenset({"run_started", "node_cached", "node_finished", "run_finished"})
+"""Events that go with the next frame: others follow at once. How a crash began is told by those that do not wait."""
 KEPT_SHARE: Final = 4
 """The results kept in memory take at most this part (a quarter) of a memory limit."""
 
@@ -285,7 +287,7 @@ class Worker:
         self._sender.send(
             {"is": "event", "job": running.id, "event": record},
             droppable=name == "node_progress",
-            soon=name == "node_finished",
+            soon=name in SOON,
         )
         if getattr(event, "preview", None) is not None and running.previews.due() and self._sender.idle:
             made = running.previews.make(event.preview)

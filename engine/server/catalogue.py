@@ -12,7 +12,6 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import DocumentError, GraphError, SafelightError
@@ -23,7 +22,6 @@ from engine.graph.node_types import NodeType
 from engine.graph.registry import Registry
 from engine.graph.strict_json import parse_text
 from engine.graph.validate import output_nodes
-from engine.paths import path_below
 from engine.server.batches import filled
 from engine.server.object_info import describe
 from engine.server.pack_trial import PackTrial
@@ -118,26 +116,6 @@ class Catalogue:
     def has_packs(self) -> bool:
         """Say whether there are folders that packs may be in."""
         return any(root.is_dir() for root in self.session.folders.pack_roots)
-
-    def _webs(self) -> dict[str, Path]:
-        """Return the folders that packs bring for the editor, by pack; only of packs that loaded."""
-        packs = self.session.all_packs()
-        return {} if packs is None else {one.name: one.web for one in packs.packs if one.web is not None and one.nodes}
-
-    def extensions(self) -> list[str]:
-        """List the scripts that packs bring, as paths to fetch them by."""
-        return [
-            f"/extensions/{name}/{path.relative_to(web).as_posix()}"
-            for name, web in self._webs().items()
-            for path in sorted(web.rglob("*.js"))
-            if path.is_file() and not path.is_symlink()
-        ]
-
-    def extension(self, pack: str, file: str) -> Path | None:
-        """Return a file that a pack brings for the editor, None where there is none. Raises `PathError`."""
-        web = self._webs().get(pack)
-        path = None if web is None else path_below(web, file)
-        return path if path is not None and path.is_file() else None
 
     def lazy_inputs(self) -> Mapping[str, frozenset[str]]:
         """Return the names of lazy inputs, by node type that has some."""

@@ -219,6 +219,7 @@ class Desk:
             workflow if isinstance(workflow, Mapping) else None,
             writes=self._written.file(job.id),
             user=job.owner if self._apart else None,
+            measure=isinstance(extra, dict) and extra.get("measure") is True,
         )
         self.supervisor.submit(request, listener_in(asyncio.get_running_loop(), self._hear))
 

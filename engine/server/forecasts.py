@@ -8,6 +8,7 @@ its interpreter) leaves what the index on the disk says.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from engine.execution.cache import Tier
 
 ANSWER_S: Final = 0.03
+DEAF_S: Final = 1.0
+"""A worker that did not answer is not asked again for so long."""
 STATES: Final = ("cached", "runs", "skipped")
 
 
@@ -32,6 +35,7 @@ class Forecaster:
         self._supervisor = supervisor
         self._salt: str | None = None
         self._looked_in: list[str] = []
+        self._deaf_until = 0.0
 
     def answer(self, body: Mapping[str, Any], user: str | None) -> Refusal | dict[str, Any]:
         """Return ``{nodes, counts, looked_in, node_errors}`` for what would be posted to ``/prompt``."""
@@ -82,11 +86,12 @@ class Forecaster:
             return {}
 
     def _ask_worker(self, keys: Sequence[str]) -> Mapping[str, Tier] | None:
-        if self._supervisor.status().state not in ("idle", "running"):
+        if not self._supervisor.ready or time.monotonic() < self._deaf_until:
             return None
         try:
             told = self._supervisor.known(keys).result(ANSWER_S)
         except TimeoutError:
+            self._deaf_until = time.monotonic() + DEAF_S
             return None
         if told.get("salt") is not None:
             self._salt = told["salt"]

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from aiohttp import WSCloseCode, web
 
+from engine.server.joined_frames import frames, write
 from engine.server.story import Message
 
 PREVIEW: Final = 1
@@ -26,6 +27,8 @@ PREVIEW_WITH_METADATA: Final = 4
 IMAGE_KINDS: Final[Mapping[str, int]] = {"JPEG": 1, "PNG": 2}
 OWN_FEATURES: Final = {"supports_preview_metadata": True, "supports_event_numbers": True}
 CLOSE_S: Final = 2.0
+AT_ONCE: Final = 1 << 17
+"""So many bytes are written together, and one message more."""
 SOFT_BYTES: Final = 1 << 18
 """While no more than this waits for a client, it gets every message, progress and previews included."""
 
@@ -39,6 +42,7 @@ class Client:
 
     socket: web.WebSocketResponse
     id: str
+    transport: asyncio.Transport | None = None
     watch: str | None = None
     numbered: bool = False
     viewer: str | None = None
@@ -177,23 +181,28 @@ class Hub:
                 client.wake.clear()
                 if client.dropped:
                     break
-                while client.waiting or client.newest:
-                    if client.waiting:
-                        payload = client.waiting.popleft()
-                        client.waiting_bytes -= len(payload)
-                    else:
-                        payload = client.newest.pop(next(iter(client.newest)))
-                    self.sent += 1
-                    if isinstance(payload, str):
-                        await socket.send_str(payload)
-                    else:
-                        await socket.send_bytes(payload)
+                while (client.waiting or client.newest) and client.transport is not None and not socket.closed:
+                    await write(client.transport, frames(self._taken(client)))
         except (ConnectionError, RuntimeError):
             pass  # it went away in the middle
         finally:
             self.clients.discard(client)
             if client.dropped:
                 await _close(socket, WSCloseCode.TRY_AGAIN_LATER, b"too much waits: read faster, or resume by number")
+
+    def _taken(self, client: Client) -> list[str | bytes]:
+        """Take what waits for a client, up to a good piece at once."""
+        taken: list[str | bytes] = []
+        size = 0
+        while client.waiting and size < AT_ONCE:
+            taken.append(client.waiting.popleft())
+            size += len(taken[-1])
+        client.waiting_bytes -= size
+        if not client.waiting:
+            taken += client.newest.values()
+            client.newest.clear()
+        self.sent += len(taken)
+        return taken
 
     async def close(self) -> None:
         """Say goodbye to every client."""

@@ -256,6 +256,7 @@ JOB_COLUMNS: Final = (
     "states",
     "owner",
     "batch",
+    "meta",
 )
 
 

@@ -25,6 +25,7 @@ from engine.jobs.pack_messages import TEXT
 from engine.jobs.records import plain
 from engine.server.catalogue import Catalogue
 from engine.server.hub import Hub
+from engine.server.rooms import viewer_of
 from engine.server.security import Role, body_is_taken, may
 from engine.server.state import Handler, answer_error
 
@@ -93,6 +94,8 @@ class PackRoutes:
     async def _answer(self, request: web.Request, match: web.UrlMappingMatchInfo) -> web.StreamResponse:
         if not may(request, Role.VIEW if request.method in READING else Role.RUN):
             return answer_error(403, "E-ROLE", "this needs a token with the role run")
+        if viewer_of(request) is not None:
+            return answer_error(403, "E-ROLE", "with several users, routes of packs need a token with the role admin")
         if not body_is_taken(request):
             return answer_error(415, "E-BODY-TYPE", "a body of this type is not taken here")
         if request.headers.get("Upgrade"):

@@ -22,6 +22,8 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
 
+_Asked = tuple[Operation, concurrent.futures.Future[Any] | None, bool]
+
 LAYOUT: Final = 3
 MOST_AT_ONCE: Final = 512
 FILE_NAME: Final = "jobs.sqlite3"
@@ -65,9 +67,9 @@ class Store:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = directory / FILE_NAME
         self._loop = loop
-        self._work: queue.SimpleQueue[tuple[Operation, concurrent.futures.Future[Any] | None, bool] | None] = (
-            queue.SimpleQueue()
-        )
+        self._work: queue.SimpleQueue[list[_Asked] | None] = queue.SimpleQueue()
+        self._noted: list[_Asked] = []
+        """What was noted in this turn of the loop; handed to the thread at once, or with what is asked first."""
         with contextlib.suppress(FileExistsError):  # what people write into prompts is theirs
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._connection = _connect(self.path)
@@ -87,12 +89,20 @@ class Store:
 
     async def _ask(self, operation: Callable[[sqlite3.Connection], T], *, flushed: bool) -> T:
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._work.put((operation, answer, flushed))
+        self._noted.append((operation, answer, flushed))
+        self._hand_over()
         return await asyncio.wrap_future(answer, loop=self._loop)
 
     def note(self, operation: Operation) -> None:
-        """Do ``operation`` soon, after all that was asked before."""
-        self._work.put((operation, None, False))
+        """Do ``operation``, a single statement or what may be half done, soon and after all that was asked before."""
+        self._noted.append((operation, None, False))
+        if len(self._noted) == 1:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._noted:
+            self._work.put(self._noted)
+            self._noted = []
 
     async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Do an ``operation`` that changes nothing, beside what is being written."""
@@ -105,6 +115,7 @@ class Store:
 
     def close(self) -> None:
         """Write what was asked so far, and close the database."""
+        self._hand_over()
         self._work.put(None)
         self._thread.join()
         self._reader.submit(lambda: self._reading.close() if self._reading else None).result()
@@ -112,25 +123,30 @@ class Store:
 
     def _run(self) -> None:
         while True:
-            asked = [self._work.get()]
+            came = self._work.get()
+            asked: list[_Asked] = []
             with contextlib.suppress(queue.Empty):
-                while asked[-1] is not None and len(asked) < MOST_AT_ONCE:
-                    asked.append(self._work.get_nowait())
-            self._do([one for one in asked if one is not None])
-            if asked[-1] is None:
+                while came is not None:
+                    asked += came
+                    if len(asked) >= MOST_AT_ONCE:
+                        break
+                    came = self._work.get_nowait()
+            self._do(asked)
+            if came is None:
                 self._connection.close()
                 return
 
-    def _do(self, asked: list[tuple[Operation, concurrent.futures.Future[Any] | None, bool]]) -> None:
+    def _do(self, asked: list[_Asked]) -> None:
         answers: list[tuple[concurrent.futures.Future[Any], Any, BaseException | None]] = []
         try:
             level = "FULL" if any(flushed for _, _, flushed in asked) else "NORMAL"
             self._connection.execute(f"PRAGMA synchronous = {level}")
             self._connection.execute("BEGIN IMMEDIATE")
             for operation, answer, _ in asked:
-                result, error = self._one(operation)
                 if answer is not None:
-                    answers.append((answer, result, error))
+                    answers.append((answer, *self._one(operation)))
+                else:
+                    self._note(operation)
             self._connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:  # the disk is full, or gone
             _log.error("the queue could not be written: %s", error)
@@ -144,6 +160,13 @@ class Store:
                 answer.set_exception(failed)
             else:
                 answer.set_result(result)
+
+    def _note(self, operation: Operation) -> None:
+        """Do what nobody waits for."""
+        try:
+            operation(self._connection)
+        except Exception as error:  # noqa: BLE001 (what else was asked is done all the same)
+            _log.error("an operation on the queue failed: %s: %s", type(error).__name__, error)
 
     def _one(self, operation: Operation) -> tuple[Any, BaseException | None]:
         """Do one operation; one that fails undoes only itself."""

@@ -84,6 +84,7 @@ def test_s50_queue_and_history(shared: ServerProcess) -> None:
             assert set(jobs) == {*running, *pending}
         for method, path, body in (
             ("GET", f"/api/jobs/{first}", None),
+            ("GET", f"/api/jobs/{first}/thumbnail", None),
             ("POST", f"/api/jobs/{first}/cancel", None),
             ("POST", f"/api/jobs/{first}/retry", None),
             ("POST", f"/api/jobs/{waits}/priority", {"front": True}),

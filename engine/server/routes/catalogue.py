@@ -12,21 +12,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import MediaError, PathError, SafelightError
+from engine.server.header_values import FRAME_HEADERS
 from engine.server.machine import devices, memory_bytes, version
+from engine.server.pack_pages import file_of_pack, pages_of_packs, scripts_of_packs
 from engine.server.rooms import folders_of, user_of
 from engine.server.state import Route, answer_error, answer_json, answer_problem, answer_text, state_of
-
-EXTENSION_KINDS: Final = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".webp": "image/webp",
-    ".woff2": "font/woff2",
-}
-"""What of a pack's folder for the editor is served, and as what."""
 
 PREVIEW_ENDINGS: Final = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")
 
@@ -127,22 +117,30 @@ async def get_view_metadata(request: web.Request) -> web.StreamResponse:
 
 
 async def get_extensions(request: web.Request) -> web.StreamResponse:
-    """List the scripts that packs bring for the editor."""
+    """List the scripts that packs with approved pages bring for the editor."""
     catalogue = state_of(request).catalogue
-    return answer_json(await catalogue.ask(catalogue.extensions))
+    return answer_json(await catalogue.ask(scripts_of_packs, catalogue.session))
+
+
+async def get_extension_packs(request: web.Request) -> web.StreamResponse:
+    """List the packs that bring something for the editor, and whether that was approved."""
+    catalogue = state_of(request).catalogue
+    return answer_json({"packs": await catalogue.ask(pages_of_packs, catalogue.session)})
 
 
 async def get_extension(request: web.Request) -> web.StreamResponse:
-    """Serve a file that an approved pack brings for the editor."""
+    """Serve a file that a pack with approved pages brings for the editor."""
     catalogue = state_of(request).catalogue
+    pack, file = request.match_info["pack"], request.match_info["file"]
     try:
-        path = await catalogue.ask(catalogue.extension, request.match_info["pack"], request.match_info["file"])
+        found = await catalogue.ask(file_of_pack, catalogue.session, pack, file)
     except PathError:
-        path = None
-    kind = None if path is None else EXTENSION_KINDS.get(path.suffix.lower())
-    if path is None or kind is None:
+        found = None
+    if found is None:
         return web.Response(status=404)
-    return web.FileResponse(path, headers={"Content-Type": kind, "X-Content-Type-Options": "nosniff"})
+    path, kind = found
+    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    return web.FileResponse(path, headers={**headers, **(FRAME_HEADERS if kind == "text/html" else {})})
 
 
 async def get_experiment_models(request: web.Request) -> web.StreamResponse:
@@ -259,6 +257,7 @@ ROUTES: Final = (
         query={"filename": "a safetensors file of the folder"}, answers={404: "no such file, or nothing in it"},
     ),
     Route("GET", "/extensions", get_extensions, "Scripts for the editor"),
+    Route("GET", "/extensions/packs", get_extension_packs, "Packs that bring something for the editor"),
     Route(
         "GET", "/extensions/{pack}/{file:.+}", get_extension, "A pack's file for the editor",
         kind="text/javascript", answers={404: "no such file"},

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aiohttp import web
 
+from engine.errors import MediaError, PathError
+from engine.media.images import SUFFIXES
+from engine.media.serving import thumbnail_of
 from engine.server import job_rows as rows
 from engine.server.desk import QueueFull
 from engine.server.prompts import Refusal
@@ -27,6 +32,8 @@ from engine.server.state import (
 STATES: Final = (rows.PENDING, rows.RUNNING, *rows.ENDED)
 SORTS: Final = ("created_at", "create_time", "execution_duration")
 MOST: Final = 1000
+SMALL, LARGE = 256, 1024
+"""Sides of thumbnails in pixels: unless asked otherwise, and at most."""
 
 
 async def get_jobs(request: web.Request) -> web.StreamResponse:
@@ -54,9 +61,8 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     )
     jobs = [_record(row) for row in found]
     more = offset + len(jobs) < total
-    return answer_json(
-        {"jobs": jobs, "pagination": {"offset": offset, "limit": limit, "total": total, "has_more": more}}
-    )
+    pages = {"offset": offset, "limit": limit, "total": total, "has_more": more}
+    return answer_json({"jobs": jobs, "pagination": pages, "paused": state_of(request).desk.paused})
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
@@ -68,8 +74,31 @@ async def get_job(request: web.Request) -> web.StreamResponse:
     record["outputs"] = json.loads(row["shown"] or "{}")
     record["workflow"] = {"prompt": json.loads(row["prompt"]), "extra_data": json.loads(row["extra"])}
     record["execution_status"] = json.loads(row["status"]) if row["status"] else None
+    record["nodes"] = json.loads(row["meta"]) if row["meta"] else {}
     record["output_states"] = json.loads(row["states"]) if row["states"] else {}
     return answer_json(record)
+
+
+async def get_thumbnail(request: web.Request) -> web.StreamResponse:
+    """Return the last picture that a job showed, made small."""
+    size = min(max(whole_number(request, "size", SMALL) or SMALL, 16), LARGE)
+    row = await _row(request)
+    shown = [] if row is None else list(_outputs(json.loads(row["shown"] or "{}")))
+    pictures = [one for one in shown if PurePosixPath(str(one["filename"])).suffix.lower() in SUFFIXES]
+    if row is None or not pictures:
+        return _unknown(request) if row is None else answer_error(404, "no_picture", "The job showed no picture")
+    last, state = pictures[-1], state_of(request)
+    folders = state.catalogue.session.private.of(job_user(state, row["owner"]))
+    name = "/".join(str(part) for part in (last.get("subfolder"), last["filename"]) if part)
+
+    def make() -> bytes:
+        return thumbnail_of(folders.resolve(str(last.get("type", "output")), name), size)
+
+    try:
+        data = await asyncio.to_thread(make)
+    except (PathError, MediaError):
+        return answer_error(404, "no_picture", "The picture is not there any more")
+    return web.Response(body=data, content_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
 
 async def cancel_job(request: web.Request) -> web.StreamResponse:
@@ -177,6 +206,10 @@ ROUTES: Final = (
         answers={400: "a query that cannot be meant"},
     ),
     Route("GET", "/api/jobs/{job_id}", get_job, "One job, with its workflow and outputs", answers={404: "no such job"}),
+    Route(
+        "GET", "/api/jobs/{job_id}/thumbnail", get_thumbnail, "The last picture of a job, small", kind="image/webp",
+        query={"size": f"its longer side, at most {LARGE} pixels"}, answers={404: "no such job, or it has no picture"},
+    ),
     Route("POST", "/api/jobs/{job_id}/cancel", cancel_job, "Cancel a job", answers={404: "no such job"}),
     Route(
         "POST", "/api/jobs/{job_id}/retry", retry_job, "Queue a job again that ended",

@@ -42,7 +42,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     if not id or not state.hub.id_is_free(id, viewer):
         id = uuid.uuid4().hex
     watch = request.query.get("watch") or None
-    client = Client(socket, id, watch, numbered="since" in request.query, viewer=viewer)
+    client = Client(socket, id, request.transport, watch, numbered="since" in request.query, viewer=viewer)
     state.hub.tell_one(client, "status", {"status": state.desk.exec_info(viewer), "sid": id})
     sender = asyncio.get_running_loop().create_task(state.hub.send_all(client))
     try:

@@ -41,6 +41,8 @@ from engine.server.webhook_rows import Webhook
 from engine.server.webhooks import WEBHOOK_SCHEMA
 
 MAX_HISTORY: Final = 10_000
+AT_ONCE_BYTES: Final = 8 << 10
+"""Shorter bodies are read sooner than another thread is woken."""
 
 
 async def get_prompt(request: web.Request) -> web.StreamResponse:
@@ -53,7 +55,8 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
     state = state_of(request)
     text = await request.read()
     try:
-        body = await state.catalogue.ask(state.catalogue.read_body, text)
+        read = state.catalogue.read_body
+        body = read(text) if len(text) < AT_ONCE_BYTES else await state.catalogue.ask(read, text)
     except DocumentError as error:
         return answer_error(400, "invalid_prompt", error.problem.message, error.problem.hint or "")
     if not isinstance(body, Mapping):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from engine.server.header_values import SECURITY_HEADERS
+from engine.server.header_values import FRAME_HEADERS, FRAME_POLICY, SECURITY_HEADERS
 from engine.server.security.origins import allow_invited
 from engine.server.security.policy import Policy
 from engine.server.security.roles import least_role, matched_path
@@ -26,7 +26,10 @@ def header_signal(policy: Policy, table: Mapping[str, Role]) -> Signal:
     """Return the signal handler for ``app.on_response_prepare``; it sees handshakes and errors as well."""
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        framed = response.headers.get("Content-Security-Policy") == FRAME_POLICY
         response.headers.update(SECURITY_HEADERS)
+        if framed:
+            response.headers.update(FRAME_HEADERS)
         path = matched_path(request.match_info)
         is_page = least_role(request.method, path, table) is Role.PUBLIC or path in PAGES
         if not is_page:

@@ -48,6 +48,7 @@ GET /embeddings
 GET /models
 GET /models/{}
 GET /extensions
+GET /extensions/packs
 GET /experiment/models
 GET /experiment/models/{}
 GET /experiment/models/preview/{}/{}/{}
@@ -76,6 +77,7 @@ GET /node_replacements
 GET /internal/files/{}
 GET /jobs
 GET /jobs/{}
+GET /jobs/{}/thumbnail
 GET /events
 GET /batches
 GET /batches/{}
