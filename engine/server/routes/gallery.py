@@ -42,7 +42,7 @@ async def get_gallery(request: web.Request) -> web.StreamResponse:
     after, before = whole_number(request, "after"), whole_number(request, "before")
     wanted = Wanted(query.get("q", "").split()[:20], after, before, query.get("workflow", ""))
     gallery = _gallery(request)
-    gallery.learn(await state_of(request).store.keep(names_of_workflows(gallery.told_until)))
+    gallery.learn(await state_of(request).store.read(names_of_workflows(gallery.told_until)))
     found, counts = await asyncio.to_thread(gallery.find, wanted)
     pictures = [one.as_json(gallery.workflow_of(one)) for one in found[offset : offset + min(limit, MOST)]]
     return answer_json({"pictures": pictures, "total": len(found), "offset": offset, "workflows": counts})

@@ -10,6 +10,7 @@ const body = {
   crop: lazy(() => import("./Crop")),
   sweep: lazy(() => import("./sheet/SweepDialog")),
   sheet: lazy(() => import("./sheet/JobSheet")),
+  sheets: lazy(() => import("./sheet/SheetList")),
   pictureSheet: lazy(() => import("./sheet/PictureSheet")),
 } as const;
 

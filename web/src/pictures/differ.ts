@@ -73,16 +73,24 @@ export interface Axis {
   readonly values: readonly string[];
 }
 
-/** Inputs that have more than one value among prompts of the same shape; those with the most values come first. */
+/**
+ * Inputs that have more than one value among prompts of the same shape; those with the most values come first. Of inputs
+ * that always change together the first one stands for all.
+ */
 export function axesOf(prompts: readonly PromptLike[]): readonly Axis[] {
   const [first] = prompts;
   if (first === undefined) return [];
   const axes: Axis[] = [];
+  const seen = new Set<string>();
   for (const [id, node] of Object.entries(first)) {
     for (const [input, value] of Object.entries(node.inputs)) {
       if (sourceOf(value) !== undefined) continue;
-      const values = [...new Set(prompts.map((prompt) => valueAt(prompt, id, input)))];
-      if (values.length > 1) axes.push({ node: id, title: titleOf(node), input, values: ordered(values) });
+      const all = prompts.map((prompt) => valueAt(prompt, id, input));
+      const values = [...new Set(all)];
+      const pattern = all.map((one) => values.indexOf(one)).join();
+      if (values.length < 2 || seen.has(pattern)) continue;
+      seen.add(pattern);
+      axes.push({ node: id, title: titleOf(node), input, values: ordered(values) });
     }
   }
   return axes.sort((x, y) => y.values.length - x.values.length);

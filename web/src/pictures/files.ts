@@ -1,5 +1,5 @@
 /** What the screens for pictures ask of the server. */
-import { ask, fetchBlob } from "../client/http";
+import { ask } from "../client/http";
 import { upload } from "../client/files";
 import type { JsonObject } from "../document/types";
 import { readFile } from "../document/files";
@@ -119,5 +119,3 @@ export const fetchPicture = (url: string): Promise<ImageBitmap> =>
       return answer.blob();
     })
     .then((blob) => createImageBitmap(blob, { premultiplyAlpha: "none", colorSpaceConversion: "none" }));
-
-export { fetchBlob };

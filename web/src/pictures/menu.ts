@@ -15,11 +15,16 @@ export function targetOf(tab: Tab, id: NodeId): PictureInput | undefined {
   return target && valueOf(target) !== "" ? target : undefined;
 }
 
-export function pictureItems(tab: Tab, id: NodeId): readonly MenuItem[] {
+/** `input` is the widget that the menu was opened on. */
+export function pictureItems(tab: Tab, id: NodeId, input?: string): readonly MenuItem[] {
   const { graph } = tab.place.get();
   const target = targetOf(tab, id);
   const value = target && valueOf(target);
-  const sweep: MenuItem = { label: t("sweep.open", "Sweep over values…"), separated: target === undefined, run: () => openScreen({ kind: "sweep", tab: tab.key, graph, node: id }) };
+  const sweep: MenuItem = {
+    label: input === undefined ? t("sweep.open", "Sweep over values…") : t("sweep.openInput", "Sweep {input} over values…", { input }),
+    separated: target === undefined,
+    run: () => openScreen({ kind: "sweep", tab: tab.key, graph, node: id, ...(input === undefined ? {} : { input }) }),
+  };
   if (target === undefined || value === undefined) return [sweep];
   return [
     { label: t("mask.open", "Paint a mask…"), separated: true, run: () => openScreen({ kind: "mask", target }) },
@@ -54,5 +59,6 @@ export const pictureCommands = () => [
       openScreen({ kind: "sweep", tab: tab.key, graph: tab.place.get().graph, node: selected()?.id ?? "" });
     },
   },
+  { id: "run.sheets", title: t("sheets.open", "Sheets of sweeps and batches…"), run: () => openScreen({ kind: "sheets" }) },
   { id: "view.gallery", title: t("gallery.whole", "Gallery in the whole window"), keys: ["Shift+G"], run: () => openScreen({ kind: "gallery" }) },
 ];

@@ -32,6 +32,7 @@ export type Screen =
   | { readonly kind: "crop"; readonly target: PictureInput }
   | { readonly kind: "sweep"; readonly tab: string; readonly graph: GraphId; readonly node: NodeId; readonly input?: string }
   | { readonly kind: "sheet"; readonly name: string; readonly axes: readonly SheetAxis[]; readonly jobs: readonly SheetJob[] }
+  | { readonly kind: "sheets" }
   | { readonly kind: "pictureSheet"; readonly pictures: readonly Shown[] };
 
 export const screens = new Store<readonly Screen[]>([]);

@@ -8,6 +8,7 @@ import { Slider } from "./controls/Slider";
 import { Stepper } from "./controls/Stepper";
 import { Switch } from "./controls/Switch";
 import type { ShownField } from "./formFields";
+import { PictureTools } from "../pictures/PictureTools";
 import { Icon } from "./icons";
 import { thumbnailOf } from "./thumbnails";
 import { sayError } from "./toasts";
@@ -39,6 +40,7 @@ export function Field({ document, graph, shown, prominent }: Props) {
       {kind === "seed" && <SeedField id={id} document={document} graph={graph} shown={shown} value={Number(value)} set={set} />}
       {kind === "choice" && <Choice id={id} label={label} input={input} value={value} set={set} />}
       {kind === "picture" && <Picture id={id} label={label} input={input} value={value} set={set} />}
+      {kind === "picture" && typeof value === "string" && value !== "" && <PictureTools document={document} graph={graph} node={shown.node.id} input={input.name} />}
       {kind === "switch" && (
         <Switch id={id} on={value === true} set={set}>
           {label}

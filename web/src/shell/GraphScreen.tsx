@@ -62,7 +62,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     tab.place.set({ graph, nodes: [...place.nodes, { id, graph, name }] });
   };
   const menu = (target: Target, at: At, client: At): void => {
-    const items = graphMenu(tab, target, () => search(at, client));
+    const items = graphMenu(tab, target, () => search(at, client), widgetAt(client));
     showMenu(client.x, client.y, t("menu.graph", "Graph"), items);
   };
   const images = (id: NodeId, index: number): void => {
@@ -149,6 +149,9 @@ function Crumbs({ tab, place }: { readonly tab: Tab; readonly place: Place }) {
     </nav>
   );
 }
+
+/** The input whose widget lies at a point of the screen. */
+const widgetAt = (client: At): string | undefined => document.elementFromPoint(client.x, client.y)?.closest<HTMLElement>("[data-input]")?.dataset["input"];
 
 /** The port that a link was dragged from, with its type. */
 function fromPort(tab: Tab, graph: GraphId, port: PortRef): FromPort | undefined {

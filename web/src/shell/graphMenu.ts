@@ -36,8 +36,8 @@ function formItems(tab: Tab, id: NodeId): readonly MenuItem[] {
   }));
 }
 
-/** What can be done with what the pointer is on. What is not selected yet becomes so. */
-export function graphMenu(tab: Tab, target: Target, search: () => void): readonly MenuItem[] {
+/** What can be done with what the pointer is on, `input` where that is a widget. What is not selected yet becomes so. */
+export function graphMenu(tab: Tab, target: Target, search: () => void, input?: string): readonly MenuItem[] {
   if (target.kind === "link" || target.kind === "marker" || target.kind === "bend") {
     const graph = tab.place.get().graph;
     const hidden = tab.document.graph(graph).links.get(target.link)?.hidden === true;
@@ -78,7 +78,7 @@ export function graphMenu(tab: Tab, target: Target, search: () => void): readonl
     command("node.group"),
     command("node.subgraph"),
     ...(isSubgraph() ? [command("node.unpack")] : []),
-    ...pictureItems(tab, id),
+    ...pictureItems(tab, id, input),
     ...formItems(tab, id),
     ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, spot: value, run: () => paint(value) })),
     { label: t("node.colour.none", "No colour"), spot: "", run: () => paint(undefined) },

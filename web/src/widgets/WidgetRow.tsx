@@ -40,7 +40,7 @@ export const WidgetRowView = memo(
     const props: WidgetProps = { spec, value, edit: editors.value, label, tab, disabled: readOnly || linked, services };
     const named = kind !== "multiline" && kind !== "image";
     return (
-      <div className="widget" data-kind={kind} data-linked={linked ? "" : undefined} style={{ top: row.y, height: row.height }}>
+      <div className="widget" data-input={spec.name} data-kind={kind} data-linked={linked ? "" : undefined} style={{ top: row.y, height: row.height }}>
         {named && <span className="widget-name" title={spec.tooltip ?? label}>{label}</span>}
         {linked ? (
           <span className="widget-linked">{named ? "" : label} {say("widget.linked", "from link")}</span>

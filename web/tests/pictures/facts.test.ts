@@ -74,4 +74,7 @@ test("the inputs that vary among many prompts are the axes of their sheet", () =
     { node: "3", title: "KSampler", input: "steps", values: ["2", "10"] },
   ]);
   expect(axesOf([])).toEqual([]);
+  // A text and a seed that always change together are one axis.
+  const together = [["a", 1], ["b", 2], ["c", 3]].map(([text, seed]) => ({ ...changed("3", { seed }), "6": { ...prompt["6"]!, inputs: { ...prompt["6"]!.inputs, text } } })) as PromptLike[];
+  expect(axesOf(together).map((axis) => axis.values)).toEqual([["1", "2", "3"]]);
 });

@@ -5,6 +5,7 @@ import { nodeAt, shownIn } from "../../src/pictures/dropped";
 import { inputAddress, referenceOf, thumbnailOf } from "../../src/pictures/files";
 import { rowsInView } from "../../src/pictures/gallery/pages";
 import { NONE, ranged, step, toggled } from "../../src/pictures/gallery/selection";
+import { arranged } from "../../src/pictures/sheet/sheets";
 import { parseLines, parseNumbers, product, suggested } from "../../src/pictures/sheet/values";
 import { fitted, kept, pinched, toPicture, zoomed } from "../../src/pictures/view/viewport";
 import type { InputSpec } from "../../src/document/types";
@@ -91,4 +92,24 @@ test("a crop stays in the picture, in whole steps, with its ratio", () => {
       if (which === "move") expect([rect.width, rect.height]).toEqual([start.width, start.height]);
     }),
   );
+});
+
+test("a batch is a sheet: of a product the fastest input is across, what changes together is one axis", () => {
+  const titleOf = (node: string): string => (node === "5" ? "KSampler" : node);
+  const jobs = [[1, 5.5], [1, 7], [2, 5.5], [2, 7]].map(([seed, cfg], at) => ({ prompt_id: `b-${at}`, values: { "5.seed": seed!, "5.cfg": cfg! } }));
+  const sheet = arranged(jobs, titleOf);
+  expect(sheet.axes).toEqual([
+    { title: "KSampler", input: "cfg", values: ["5.5", "7"] },
+    { title: "KSampler", input: "seed", values: ["1", "2"] },
+  ]);
+  expect(sheet.jobs[1]).toEqual({ id: "b-1", values: ["7", "1"] });
+  const zip = ["a", "b", "c"].map((text, at) => ({ prompt_id: `z-${at}`, values: { "Prompt.text": text, "5.seed": at } }));
+  expect(arranged(zip, titleOf).axes).toEqual([{ title: "Prompt, KSampler", input: "text, seed", values: ["a, 0", "b, 1", "c, 2"] }]);
+  expect(arranged([], titleOf)).toEqual({ axes: [{ title: "", input: "", values: [] }], jobs: [] });
+});
+
+test("three inputs in a product: all but the fastest are rows", () => {
+  const jobs = [0, 1].flatMap((a) => [0, 1].flatMap((b) => [0, 1].map((c) => ({ prompt_id: `${a}${b}${c}`, values: { "1.a": a, "1.b": b, "1.c": c } }))));
+  const { axes } = arranged(jobs, (node) => node);
+  expect(axes.map((axis) => axis.values)).toEqual([["0", "1"], ["0, 0", "0, 1", "1, 0", "1, 1"]]);
 });

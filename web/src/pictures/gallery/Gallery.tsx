@@ -39,13 +39,8 @@ export function Gallery({ large, leave }: { readonly large: boolean; readonly le
     const later = setTimeout(() => setAsked(text.trim()), TYPING_MS);
     return () => clearTimeout(later);
   }, [text]);
-  const pages = useMemo(() => {
-    const after = since(span);
-    const query: GalleryQuery = { q: asked, workflow, ...(after === undefined ? {} : { after }) };
-    return new Pages(query, sayError);
-  }, [asked, span, workflow, newest, again]);
-  useEffect(() => () => pages.close(), [pages]);
-  const listing = useLast(pages);
+  const question = JSON.stringify([asked, span, workflow]);
+  const { pages, listing } = useListing(asked, span, workflow, `${newest} ${again}`);
   const { total, workflows } = listing;
   const picked = useMemo(() => (total === undefined ? [] : pages.range(0, total - 1).filter((one) => chosen.keys.has(keyOf(one)))), [pages, total, chosen, listing]);
   const refresh = (): void => setAgain((count) => count + 1);
@@ -64,6 +59,7 @@ export function Gallery({ large, leave }: { readonly large: boolean; readonly le
         <span className="quiet small" role="status">{total === undefined ? t("loading", "Loading") : chosen.keys.size > 0 ? t("gallery.chosen", "{count} chosen", { count: chosen.keys.size }) : t("gallery.count", "{count} pictures", { count: total })}</span>
         <Picked picked={picked} remove={remove} clear={() => choose({ ...chosen, keys: new Set() })} />
         {chosen.keys.size === 0 && <Back done={refresh} />}
+        {chosen.keys.size === 0 && <button className="button tiny" onClick={() => openScreen({ kind: "sheets" })}>{t("sheets", "Sheets")}</button>}
         {!large && chosen.keys.size === 0 && (
           <button className="button tiny" onClick={() => openScreen({ kind: "gallery" })}>{t("gallery.large", "Large")}</button>
         )}
@@ -74,18 +70,27 @@ export function Gallery({ large, leave }: { readonly large: boolean; readonly le
           <p>{filtered ? t("gallery.nothing", "No picture is like that.") : t("gallery.empty", "Pictures that you save appear here.")}</p>
         </div>
       ) : (
-        <Grid pages={pages} tile={tile} chosen={chosen} choose={choose} remove={remove} leave={leave} />
+        <Grid key={question} pages={pages} tile={tile} chosen={chosen} choose={choose} remove={remove} leave={leave} />
       )}
     </div>
   );
 }
 
-/** A page's listing; while the first page of a new one is awaited, the numbers of the one before. */
-function useLast(pages: Pages) {
-  const now = useStore(pages.listing);
-  const last = useRef(now);
-  if (now.total !== undefined) last.current = now;
-  return last.current;
+/** What is listed; until another answer is there, what was there before stays. */
+function useListing(asked: string, span: Span, workflow: string, again: string) {
+  const shown = useRef<Pages | undefined>(undefined);
+  const asking = useMemo(() => {
+    const after = since(span);
+    const query: GalleryQuery = { q: asked, workflow, ...(after === undefined ? {} : { after }) };
+    const before = shown.current;
+    // The same question again: what is in view stays in view.
+    return new Pages(query, sayError, JSON.stringify(before?.query) === JSON.stringify(query) ? before : undefined);
+  }, [asked, span, workflow, again]);
+  useEffect(() => () => asking.close(), [asking]);
+  const next = useStore(asking.listing);
+  if (shown.current === undefined || (next.total !== undefined && next.settled)) shown.current = asking;
+  const pages = shown.current;
+  return { pages, listing: useStore(pages.listing) };
 }
 
 interface FilterProps {

@@ -50,10 +50,6 @@ export function Grid({ pages, tile, chosen, choose, remove, leave }: Props) {
   const from = first * columns;
   const to = Math.min(total, last * columns);
   useEffect(() => pages.want(from, to), [pages, from, to]);
-  useEffect(() => {
-    if (box.current) box.current.scrollTop = 0;
-  }, [pages]);
-
   const show = (at: number): void => {
     // The viewer goes on through what is around.
     const near = pages.range(at - 300, at + 300);

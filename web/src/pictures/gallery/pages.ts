@@ -10,19 +10,26 @@ export interface Listing {
   readonly workflows: Readonly<Record<string, number>>;
   /** Grows when something has come. */
   readonly version: number;
+  /** Whether nothing is being fetched. */
+  readonly settled: boolean;
 }
 
 export class Pages {
-  readonly listing = new Store<Listing>({ total: undefined, workflows: {}, version: 0 });
+  readonly listing = new Store<Listing>({ total: undefined, workflows: {}, version: 0, settled: false });
   readonly #known = new Map<number, readonly GalleryPicture[]>();
   readonly #asked = new Set<number>();
   readonly #stop = new AbortController();
+  #pending = 0;
+  #wanted: readonly [number, number] = [0, 1];
 
+  /** With `like`, what was in view there is fetched at once. */
   constructor(
     readonly query: GalleryQuery,
     readonly onError: (error: unknown) => void,
+    like?: Pages,
   ) {
     this.want(0, 1);
+    if (like !== undefined) this.want(...like.#wanted);
   }
 
   at(index: number): GalleryPicture | undefined {
@@ -41,6 +48,7 @@ export class Pages {
 
   /** Have the pictures from `from` up to `to` fetched. */
   want(from: number, to: number): void {
+    this.#wanted = [from, to];
     for (let page = Math.floor(Math.max(0, from) / PAGE); page * PAGE < to; page++) {
       if (this.#asked.has(page)) continue;
       this.#asked.add(page);
@@ -53,11 +61,14 @@ export class Pages {
   }
 
   async #fetch(page: number): Promise<void> {
+    this.#pending += 1;
     try {
       const { pictures, total, workflows } = await galleryPage(this.query, page * PAGE, PAGE, this.#stop.signal);
       this.#known.set(page, pictures);
-      this.listing.update((before) => ({ total, workflows, version: before.version + 1 }));
+      this.#pending -= 1;
+      this.listing.update((before) => ({ total, workflows, version: before.version + 1, settled: this.#pending === 0 }));
     } catch (error) {
+      this.#pending -= 1;
       this.#asked.delete(page);
       if (!(error instanceof DOMException && error.name === "AbortError")) this.onError(error);
     }

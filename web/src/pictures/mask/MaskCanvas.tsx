@@ -48,6 +48,7 @@ export function MaskCanvas({ source, painting, settings, moving, onStage }: Prop
     },
     move: (event) => {
       const at = stage.locate(event);
+      pointer.current = { clientX: event.clientX, clientY: event.clientY };
       follow(at, stage.view.scale, stage.view);
       if (event.buttons === 0) return;
       if (points.current.length > 0) draw(settings.tool === "lasso" ? [...points.current, at] : [points.current[0]!, square(points.current[0]!, at, event.shiftKey)]);
@@ -64,6 +65,9 @@ export function MaskCanvas({ source, painting, settings, moving, onStage }: Prop
     },
   });
   const keyboard = useRef<Point>({ x: source.width / 2, y: source.height / 2 });
+  const pointer = useRef<{ readonly clientX: number; readonly clientY: number } | undefined>(undefined);
+  // The ring stays under the hand when the picture moves below it, and shows a new size at once.
+  useLayoutEffect(() => follow(pointer.current ? stage.locate(pointer.current) : keyboard.current, stage.view.scale, stage.view), [stage.view, settings.size]);
   useEffect(() => onStage(stage), [stage.view]);
   usePainter(canvas, painting, source, settings.look);
 
@@ -74,6 +78,7 @@ export function MaskCanvas({ source, painting, settings, moving, onStage }: Prop
     const move = event.shiftKey ? undefined : by[event.key];
     const at = keyboard.current;
     if (move !== undefined) {
+      pointer.current = undefined;
       keyboard.current = { x: Math.min(source.width, Math.max(0, at.x + move[0])), y: Math.min(source.height, Math.max(0, at.y + move[1])) };
       follow(keyboard.current, stage.view.scale, stage.view);
     } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) {

@@ -58,7 +58,8 @@ function Editor({ target, source, painting }: Ready & { readonly target: Picture
   const [busy, setBusy] = useState(false);
   const { canUndo, canRedo } = useStore(painting.state);
   const [voice, setVoice] = useState("");
-  const leave = (): void => (painting.changed && !asking ? setAsking(true) : leaveScreen());
+  // A second Escape goes back to painting: nothing is thrown away by pressing too often.
+  const leave = (): void => (painting.changed ? setAsking(!asking) : leaveScreen());
   const save = async (): Promise<void> => {
     setBusy(true);
     try {

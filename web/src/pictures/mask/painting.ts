@@ -72,9 +72,6 @@ export class Painting {
   get changed(): boolean {
     return this.#done.some((step) => step.changes);
   }
-  get isEmpty(): boolean {
-    return !this.mask.data.some((value) => value > 0);
-  }
 
   /** Put the brush down. `pressure` (0 to 1) scales its size. */
   begin(at: Point, brush: Brush, pressure = 1): void {

@@ -93,25 +93,65 @@ export function invert(layer: Plane): void {
 /** Soften the edges: three passes of a box, which is close to a Gaussian of `radius` pixels. What lies outside counts as the border. */
 export function feather(layer: Plane, radius: number): void {
   const box = Math.round(radius);
-  if (box < 1) return;
-  const other = new Uint8ClampedArray(layer.data.length);
+  const near = covered(layer);
+  if (box < 1 || near === undefined) return;
+  // What is far from anything masked stays as it is.
+  const far = 3 * box + 1;
+  const rect = clipped({ x: near.x - far, y: near.y - far, width: near.width + 2 * far, height: near.height + 2 * far }, layer);
+  const { width, height } = rect;
+  const one = new Uint8Array(cut(layer, rect).buffer);
+  const other = new Uint8Array(one.length);
   for (let pass = 0; pass < 3; pass++) {
-    blur(layer.data, other, layer.width, layer.height, 1, layer.width, box);
-    blur(other, layer.data, layer.height, layer.width, layer.width, 1, box);
+    blurRows(one, other, width, height, box);
+    blurColumns(other, one, width, height, box);
+  }
+  put(layer, rect, new Uint8ClampedArray(one.buffer));
+}
+
+/** The smallest rectangle with everything that is masked at all. */
+function covered(plane: Plane): Rect | undefined {
+  let [left, right, top, bottom] = [plane.width, -1, -1, -1];
+  for (let y = 0; y < plane.height; y++) {
+    const row = plane.data.subarray(y * plane.width, (y + 1) * plane.width);
+    const first = row.findIndex((value) => value > 0);
+    if (first < 0) continue;
+    if (top < 0) top = y;
+    bottom = y;
+    left = Math.min(left, first);
+    right = Math.max(right, row.findLastIndex((value) => value > 0));
+  }
+  return right < 0 ? undefined : { x: left, y: top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+function blurRows(from: Uint8Array, to: Uint8Array, width: number, height: number, box: number): void {
+  const part = 1 / (2 * box + 1);
+  for (let start = 0; start < width * height; start += width) {
+    const last = start + width - 1;
+    let sum = 0;
+    for (let place = -box; place <= box; place++) sum += from[Math.min(last, Math.max(start, start + place))]!;
+    for (let index = start; index <= last; index++) {
+      to[index] = sum * part + 0.5;
+      const gone = index - box;
+      const next = index + box + 1;
+      sum += from[next > last ? last : next]! - from[gone < start ? start : gone]!;
+    }
   }
 }
 
-/** One box pass along `length` pixels that lie `step` apart, on `count` lines that lie `skip` apart. */
-function blur(from: Uint8ClampedArray, to: Uint8ClampedArray, length: number, count: number, step: number, skip: number, box: number): void {
-  const size = 2 * box + 1;
-  for (let row = 0; row < count; row++) {
-    const start = row * skip;
-    const at = (place: number): number => from[start + Math.min(length - 1, Math.max(0, place)) * step] ?? 0;
-    let sum = 0;
-    for (let place = -box; place <= box; place++) sum += at(place);
-    for (let place = 0; place < length; place++) {
-      to[start + place * step] = Math.round(sum / size);
-      sum += at(place + box + 1) - at(place - box);
+/** The sums of all columns go down together, so that memory is read row by row. */
+function blurColumns(from: Uint8Array, to: Uint8Array, width: number, height: number, box: number): void {
+  const part = 1 / (2 * box + 1);
+  const sums = new Int32Array(width);
+  const rowAt = (y: number): number => Math.min(height - 1, Math.max(0, y)) * width;
+  for (let y = -box; y <= box; y++) for (let x = 0, row = rowAt(y); x < width; x++) sums[x]! += from[row + x]!;
+  for (let y = 0; y < height; y++) {
+    const gone = rowAt(y - box);
+    const next = rowAt(y + box + 1);
+    const row = y * width;
+    for (let x = 0; x < width; x++) {
+      const sum = sums[x]!;
+      to[row + x] = sum * part + 0.5;
+      sums[x] = sum + from[next + x]! - from[gone + x]!;
     }
   }
 }
@@ -123,7 +163,13 @@ export function flood(stroke: Plane, picture: ImageData, at: Point, tolerance: n
   if (px < 0 || py < 0 || px >= width || py >= height) return { x: 0, y: 0, width: 0, height: 0 };
   const colours = new Uint32Array(picture.data.buffer, picture.data.byteOffset, width * height);
   const wanted = colours[py * width + px] ?? 0;
-  const near = (index: number): boolean => stroke.data[index] === 0 && apart(colours[index] ?? 0, wanted) <= tolerance;
+  const [red, green, blue] = [wanted & 255, (wanted >>> 8) & 255, (wanted >>> 16) & 255];
+  const near = (index: number): boolean => {
+    if (stroke.data[index] !== 0) return false;
+    const colour = colours[index]!;
+    if (colour === wanted) return true;
+    return Math.abs((colour & 255) - red) <= tolerance && Math.abs(((colour >>> 8) & 255) - green) <= tolerance && Math.abs(((colour >>> 16) & 255) - blue) <= tolerance;
+  };
   const pending = [py * width + px];
   let [left, right, top, bottom] = [px, px, py, py];
   for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
@@ -146,12 +192,6 @@ export function flood(stroke: Plane, picture: ImageData, at: Point, tolerance: n
     }
   }
   return { x: left, y: top, width: right - left + 1, height: bottom - top + 1 };
-}
-
-/** The largest difference of a channel. */
-function apart(a: number, b: number): number {
-  const channel = (shift: number): number => Math.abs(((a >>> shift) & 255) - ((b >>> shift) & 255));
-  return Math.max(channel(0), channel(8), channel(16));
 }
 
 export type Shape = "rectangle" | "ellipse" | "lasso";
@@ -185,6 +225,11 @@ function within(points: readonly Point[], x: number, y: number): boolean {
 /** All layers that are shown, as one mask: the strongest of them counts. */
 export function combined(layers: readonly { readonly plane: Plane; readonly shown: boolean; readonly opacity: number }[], into: Plane, rect: Rect): void {
   const shown = layers.filter((layer) => layer.shown && layer.opacity > 0);
+  const [only] = shown;
+  if (shown.length === 1 && only?.opacity === 1) {
+    put(into, rect, cut(only.plane, rect));
+    return;
+  }
   for (let y = rect.y; y < rect.y + rect.height; y++) {
     for (let index = y * into.width + rect.x, end = index + rect.width; index < end; index++) {
       let most = 0;

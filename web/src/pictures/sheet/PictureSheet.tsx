@@ -30,7 +30,7 @@ export default function PictureSheet({ screen }: ScreenOf<"pictureSheet">) {
   return <SheetView name={t("sheet.chosen", "{count} pictures", { count: pictures.length })} axes={axes} cell={cell} note={note} />;
 }
 
-/** Inputs that always change together are one axis; a seed comes last, since it only tells pictures apart. */
+/** The two that tell most; a seed comes last, since it only tells pictures apart, and a file's name never. */
 function chosenAxes(axes: readonly Axis[]): readonly Axis[] {
   const ranked = axes.filter((one) => one.input !== "filename_prefix").sort((a, b) => Number(/seed/.test(a.input)) - Number(/seed/.test(b.input)));
   return ranked.slice(0, 2);

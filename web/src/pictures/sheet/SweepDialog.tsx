@@ -1,4 +1,4 @@
-import { useId, useMemo, useState, type FormEvent } from "react";
+import { useEffect, useId, useMemo, useState, type FormEvent } from "react";
 import { specOf } from "../../document/shown";
 import type { GraphNode, InputSpec, Json } from "../../document/types";
 import { t } from "../../i18n";
@@ -9,6 +9,7 @@ import type { ScreenOf } from "../PictureScreens";
 import { ScreenFrame } from "../ScreenFrame";
 import { leaveScreen, replaceScreen } from "../screens";
 import { queueSweep, type SweptInput } from "./queueSweep";
+import { remember } from "./sheets";
 import { labelOf, mannerOf, MOST_JOBS, parseLines, parseNumbers, suggested, type Parsed } from "./values";
 
 interface Choice {
@@ -49,6 +50,7 @@ export default function SweepDialog({ screen }: ScreenOf<"sweep">) {
     setBusy(true);
     try {
       const { axes, jobs } = await queueSweep(tab, screen.graph, swept);
+      remember({ name: tab.name.get(), at: Date.now(), axes, jobs });
       replaceScreen({ kind: "sheet", name: tab.name.get(), axes, jobs });
     } catch (error) {
       setBusy(false);
@@ -91,11 +93,10 @@ function Values({ choice, take }: { readonly choice: Choice; take(parsed: Parsed
   const value = node.values[input.name] ?? input.default;
   const id = useId();
   const parse = (text: string): Parsed => (manner === "numbers" ? parseNumbers(text, input) : parseLines(text));
-  const [text, setText] = useState(() => {
-    const first = suggested(input, value);
-    queueMicrotask(() => manner !== "choices" && manner !== "both" && take(parse(first)));
-    return first;
-  });
+  const [text, setText] = useState(() => suggested(input, value));
+  useEffect(() => {
+    if (manner === "numbers" || manner === "lines") take(parse(text));
+  }, []);
   const { wrong } = manner === "numbers" ? parse(text) : { wrong: undefined };
   if (manner === "choices" || manner === "both") return <Several choices={manner === "both" ? [true, false] : (input.choices ?? [])} value={value} take={take} />;
   const label = manner === "numbers" ? t("sweep.numbers", "Numbers, ranges like 4..8 by 0.5") : t("sweep.lines", "One text on each line");
@@ -122,11 +123,8 @@ function Values({ choice, take }: { readonly choice: Choice; take(parsed: Parsed
 
 /** Some of an input's choices, the present one first. */
 function Several({ choices, value, take }: { readonly choices: readonly Json[]; readonly value: Json | undefined; take(parsed: Parsed): void }) {
-  const [picked, setPicked] = useState<readonly Json[]>(() => {
-    const first = choices.filter((one) => one === value);
-    queueMicrotask(() => take({ values: first }));
-    return first;
-  });
+  const [picked, setPicked] = useState<readonly Json[]>(() => choices.filter((one) => one === value));
+  useEffect(() => take({ values: picked }), []);
   const [text, setText] = useState("");
   const toggle = (one: Json): void => {
     const next = choices.filter((choice) => (choice === one ? !picked.includes(one) : picked.includes(choice)));

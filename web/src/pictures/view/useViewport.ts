@@ -29,14 +29,20 @@ export function useViewport(picture: Size | undefined, gestures: Gestures = {}):
   const [view, setView] = useState<Viewport>({ x: 0, y: 0, scale: 1 });
   const latest = useRef({ view, picture, gestures });
   latest.current = { view, picture, gestures };
+  // A stage that changes its size shows the whole picture again only where it did before.
+  const whole = useRef(true);
   const stage = (): Size => ({ width: host.current?.clientWidth ?? 1, height: host.current?.clientHeight ?? 1 });
   const set = useCallback((make: (view: Viewport) => Viewport) => {
     const { picture: size } = latest.current;
     if (size === undefined) return;
+    whole.current = false;
     latest.current.view = kept(make(latest.current.view), size, stage());
     setView(latest.current.view);
   }, []);
-  const fit = useCallback(() => set(() => fitted(latest.current.picture!, stage())), [set]);
+  const fit = useCallback(() => {
+    set(() => fitted(latest.current.picture!, stage()));
+    whole.current = true;
+  }, [set]);
   const middle = (): Point => ({ x: stage().width / 2, y: stage().height / 2 });
 
   useLayoutEffect(fit, [picture?.width, picture?.height, fit]);
@@ -87,7 +93,7 @@ export function useViewport(picture: Size | undefined, gestures: Gestures = {}):
     element.addEventListener("pointermove", move);
     element.addEventListener("pointerup", up);
     element.addEventListener("pointercancel", up);
-    const watch = new ResizeObserver(() => fit());
+    const watch = new ResizeObserver(() => (whole.current ? fit() : set((before) => before)));
     watch.observe(element);
     return () => {
       element.removeEventListener("wheel", wheel);
