@@ -15,6 +15,8 @@ export class Minimap {
   private scale = 1;
   private left = 0;
   private top = 0;
+  private width = 0;
+  private height = 0;
   private readonly context: CanvasRenderingContext2D;
 
   constructor(
@@ -86,10 +88,12 @@ export class Minimap {
     const y = Math.max(-2, (camera.y - this.top) * scale);
     const right = Math.min(MAP_WIDTH + 2, (camera.x + camera.width / camera.zoom - this.left) * scale);
     const bottom = Math.min(MAP_HEIGHT + 2, (camera.y + camera.height / camera.zoom - this.top) * scale);
-    // Scaling one unit keeps this a transform alone: no layout while panning.
     frame.style.transform = `translate(${x}px, ${y}px)`;
-    frame.style.width = `${Math.max(6, right - x)}px`;
-    frame.style.height = `${Math.max(6, bottom - y)}px`;
+    // Half pixels: what the sums leave behind the comma must not lay the frame out again while panning.
+    const width = Math.max(6, Math.round(2 * (right - x)) / 2);
+    const height = Math.max(6, Math.round(2 * (bottom - y)) / 2);
+    if (width !== this.width) frame.style.width = `${(this.width = width)}px`;
+    if (height !== this.height) frame.style.height = `${(this.height = height)}px`;
   }
 
   /** Graph point of a point of the map. */

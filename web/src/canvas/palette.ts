@@ -1,4 +1,4 @@
-import { ownColour, tokenOf } from "./sockets";
+import { OUTLINES, ownColour, shapeOf, tokenOf } from "./sockets";
 
 const inks = new Map<string, string>();
 
@@ -17,12 +17,18 @@ export function inkOn(colour: string): string {
   return ink;
 }
 
+function dotName(type: string, linked: boolean): string {
+  return `${tokenOf(type)}-${shapeOf(type)}-${linked ? "linked" : "free"}`;
+}
+
 const NAMES = ["surface-0", "surface-1", "surface-2", "surface-3", "text", "text-quiet", "accent", "border", "focus"] as const;
 export type ColourName = (typeof NAMES)[number];
 
 /** Colours of the theme as the canvas needs them: resolved once, not per frame. */
 export class Palette {
   private readonly colours = new Map<string, string>();
+  /** Types whose dots the nodes show: their pictures are made again with the theme. */
+  private readonly dotted = new Set<string>();
   font = "sans-serif";
   private style: CSSStyleDeclaration;
 
@@ -37,6 +43,29 @@ export class Palette {
     this.style = getComputedStyle(this.host);
     for (const name of NAMES) this.colours.set(name, this.style.getPropertyValue(`--${name}`).trim() || "#888");
     this.font = this.style.fontFamily || "sans-serif";
+    for (const type of this.dotted) this.drawDot(type);
+  }
+
+  /**
+   * Name of the CSS property that holds a type's port as a picture, free or linked. A picture costs the browser nothing
+   * a frame; an element of vector graphics a port had its own place among the things it walks whenever anything moves.
+   */
+  dot(type: string, linked: boolean): string {
+    if (!this.dotted.has(type)) {
+      this.dotted.add(type);
+      this.drawDot(type);
+    }
+    return `var(${dotName(type, linked)})`;
+  }
+
+  private drawDot(type: string): void {
+    const colour = this.socket(type);
+    for (const linked of [false, true]) {
+      const picture =
+        `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-7 -7 14 14"><path d="${OUTLINES[shapeOf(type)]}" fill-rule="evenodd" ` +
+        `fill="${linked ? colour : this.get("surface-1")}" stroke="${colour}" stroke-width="1.75" stroke-linejoin="round"/></svg>`;
+      this.host.style.setProperty(dotName(type, linked), `url("data:image/svg+xml,${encodeURIComponent(picture)}")`);
+    }
   }
 
   get(name: ColourName): string {

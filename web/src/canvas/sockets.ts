@@ -55,8 +55,3 @@ export function ownColour(type: string): string {
   if (type === "*" || QUIET.has(plain(type))) return "var(--text-quiet)";
   return `hsl(${hash(plain(type)) % 360} 38% 60%)`;
 }
-
-/** CSS colour of a type. */
-export function socketColour(type: string): string {
-  return `var(${tokenOf(type)}, ${ownColour(type)})`;
-}

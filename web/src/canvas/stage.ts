@@ -197,10 +197,8 @@ export class Stage {
     if (this.cameraMoved) {
       this.cameraMoved = false;
       parts.world.style.transform = `scale(${camera.zoom}) translate(${-camera.x}px, ${-camera.y}px)`;
-      const far = camera.zoom < NEAR_FROM;
       // Seen or not, the layer keeps its focus: `visibility` would take it from a field that is being edited.
-      parts.world.style.opacity = far ? "0" : "1";
-      parts.world.style.pointerEvents = far ? "none" : "";
+      parts.world.classList.toggle("far", camera.zoom < NEAR_FROM);
       this.grid.moved(camera);
       this.minimap?.moved();
     }

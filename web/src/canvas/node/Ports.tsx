@@ -1,7 +1,8 @@
-import { memo } from "react";
+import { memo, type CSSProperties } from "react";
 import type { GraphNode, Slot } from "../../document/types";
+import { useView } from "../context";
 import type { NodeLayout } from "../layout";
-import { OUTLINES, shapeOf, socketColour } from "../sockets";
+import type { Palette } from "../palette";
 import { say } from "../text";
 
 interface PortsProps {
@@ -35,6 +36,12 @@ export const Ports = memo(function Ports({ inputs, outputs, small, layout, linke
   );
 });
 
+/** Both pictures of a port: a free one is filled while a link that fits is dragged. */
+function dotStyle(palette: Palette, type: string, linked: boolean): CSSProperties {
+  const full = palette.dot(type, true);
+  return { "--dot": linked ? full : palette.dot(type, false), "--dot-full": full } as CSSProperties;
+}
+
 interface PortProps {
   readonly side: "input" | "output";
   readonly index: number;
@@ -48,6 +55,7 @@ interface PortProps {
 }
 
 const Port = memo(function Port({ side, index, slot, y, linked, tab, named, half }: PortProps) {
+  const { stage } = useView();
   const name = slot.label ?? slot.name;
   const words = { name, type: slot.type, state: linked ? say("canvas.portLinked", "linked") : say("canvas.portFree", "free") };
   const label = side === "input" ? say("canvas.input", "Input {name}, {type}, {state}", words) : say("canvas.output", "Output {name}, {type}, {state}", words);
@@ -65,9 +73,7 @@ const Port = memo(function Port({ side, index, slot, y, linked, tab, named, half
       title={`${name} · ${slot.type}`}
       style={{ top: y - 12 }}
     >
-      <svg className="port-dot" viewBox="-7 -7 14 14" width="14" height="14" aria-hidden="true" style={{ color: socketColour(slot.type) }}>
-        <path d={OUTLINES[shapeOf(slot.type)]} fillRule="evenodd" data-linked={linked ? "" : undefined} />
-      </svg>
+      <span className="port-dot" style={dotStyle(stage.palette, slot.type, linked)} aria-hidden="true" />
       {named && <span className="port-name">{name}</span>}
     </button>
   );
