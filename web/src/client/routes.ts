@@ -22,6 +22,8 @@ export interface Routes {
   "POST /api/jobs/{job_id}/priority": { readonly query: never; readonly body: { readonly number?: number; readonly front?: boolean } };
   /** Queue a job again that ended */
   "POST /api/jobs/{job_id}/retry": { readonly query: never; readonly body: undefined };
+  /** The last picture of a job, small */
+  "GET /api/jobs/{job_id}/thumbnail": { readonly query: "size"; readonly body: undefined };
   /** A file of the editor */
   "GET /assets/{name}": { readonly query: never; readonly body: undefined };
   /** This description, for people */
@@ -38,6 +40,8 @@ export interface Routes {
   "GET /experiment/models/{folder}": { readonly query: never; readonly body: undefined };
   /** Scripts for the editor */
   "GET /extensions": { readonly query: never; readonly body: undefined };
+  /** Packs that bring something for the editor */
+  "GET /extensions/packs": { readonly query: never; readonly body: undefined };
   /** A pack's file for the editor */
   "GET /extensions/{pack}/{file}": { readonly query: never; readonly body: undefined };
   /** What this server can do */

@@ -47,7 +47,7 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
       prompt,
       client_id: socket.clientId,
       prompt_id: randomId(),
-      extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get() },
+      extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get(), measure: true },
       ...(how.front ? { front: true } : {}),
       ...(how.only ? { partial_execution_targets: how.only.map((id) => (`${id}:preview` in prompt ? `${id}:preview` : id)) } : {}),
     };
