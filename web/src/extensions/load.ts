@@ -1,11 +1,12 @@
 /** Which extensions there are: only what the server says was approved is asked for at all. */
 import { ask } from "../client/http";
 import { Store } from "../client/store";
-import type { InputSpec, NodeSpec, Specs } from "../document/types";
+import type { Specs } from "../document/types";
 import { addNode } from "../shell/adding";
 import { register } from "../shell/commands";
 import { active, specs } from "../shell/workspace";
-import { readManifest, type Manifest, type WidgetFacts } from "./manifest";
+import { readManifest, type Manifest } from "./manifest";
+import { withWidget } from "./widgets";
 
 interface Pack {
   readonly name: string;
@@ -73,23 +74,4 @@ function dress(): void {
   for (const one of wanted) next.set(one.node, withWidget(next.get(one.node)!, one));
   dressed.add(next);
   specs.set(next);
-}
-
-export function withWidget(spec: NodeSpec, widget: WidgetFacts): NodeSpec {
-  const change = (input: InputSpec): InputSpec => {
-    if (input.name !== widget.input || !input.widget) return input;
-    const number = input.type === "INT" || input.type === "FLOAT";
-    // A slider is only for numbers, many lines only for texts; what does not fit stays as the node has it.
-    if (widget.as === "slider" && number) {
-      // The node says what it takes: an extension may only narrow that.
-      const min = Math.max(input.min ?? -Infinity, widget.min ?? -Infinity);
-      const max = Math.min(input.max ?? Infinity, widget.max ?? Infinity);
-      const { step = input.step } = widget;
-      return { ...input, ...(Number.isFinite(min) ? { min } : {}), ...(Number.isFinite(max) ? { max } : {}), ...(step === undefined ? {} : { step }), options: { ...input.options, display: "slider" } };
-    }
-    if (widget.as === "colour" && (input.type === "INT" || input.type === "STRING")) return { ...input, options: { ...input.options, display: "color" } };
-    if (widget.as === "multiline" && input.type === "STRING") return { ...input, multiline: true, options: { ...input.options, multiline: true } };
-    return input;
-  };
-  return { ...spec, inputs: spec.inputs.map(change) };
 }

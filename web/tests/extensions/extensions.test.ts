@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bridge, type Host } from "../../src/extensions/bridge";
-import { withWidget } from "../../src/extensions/load";
+import { withWidget } from "../../src/extensions/widgets";
 import { readManifest, type Permission } from "../../src/extensions/manifest";
 import type { NodeSpec } from "../../src/document/types";
 

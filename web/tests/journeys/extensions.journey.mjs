@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openPage, PYTHON, ROOT, shoot, startBrowser, startServer } from "./server.mjs";
 
@@ -28,22 +28,23 @@ before(async () => {
   server = await startServer({
     prepare(folder) {
       const pack = (name, page, manifest) => {
-        const web = join(folder, "packs", name, "web");
+        const web = join(folder, "custom_nodes", name, "web");
         mkdirSync(web, { recursive: true });
         const code = `class ${name}:\n    RETURN_TYPES = ()\n    FUNCTION = "run"\n    CATEGORY = "x"\n\n    @classmethod\n    def INPUT_TYPES(cls):\n        return {"required": {}}\n\n    def run(self):\n        return ()\n\n\nNODE_CLASS_MAPPINGS = {"${name}": ${name}}\nWEB_DIRECTORY = "web"\n`;
-        writeFileSync(join(folder, "packs", name, "__init__.py"), code);
+        writeFileSync(join(folder, "custom_nodes", name, "__init__.py"), code);
         writeFileSync(join(web, "page.html"), page);
         writeFileSync(join(web, "extension.json"), JSON.stringify({ api: 1, title: name, panels: [{ id: "page", title: name, page: "page.html" }], ...manifest }));
       };
       pack("Hostile", HOSTILE, { may: [] });
       pack("Unapproved", "<script>parent.postMessage({ safelight: 1, id: 1, ask: 'say', text: 'loaded' }, '*')</script>", {});
-      writeFileSync(join(folder, "paths.yaml"), `packs:\n  base_path: ${folder}\n  custom_nodes: packs\n`);
-      const trust = (name, ...more) => execFileSync(PYTHON, ["main.py", "packs", "trust", name, ...more, "--user-directory", join(folder, "user"), "--extra-model-paths-config", join(folder, "paths.yaml")], { cwd: ROOT, stdio: "pipe" });
+      cpSync(join(ROOT, "custom_nodes/example"), join(folder, "custom_nodes/example"), { recursive: true });
+      for (const name of ["models", "workflows"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+      const trust = (name, ...more) => execFileSync(PYTHON, ["main.py", "packs", "trust", name, ...more, "--base-directory", folder], { cwd: ROOT, stdio: "pipe" });
       trust("example", "--web");
       trust("Hostile", "--web");
       trust("Unapproved"); // its code, not its pages
     },
-    args: (folder) => ["--extra-model-paths-config", join(folder, "paths.yaml")],
+    args: (folder) => ["--base-directory", folder],
   });
   browser = await startBrowser();
 });
@@ -95,7 +96,9 @@ test("what was not approved is not loaded, and says how to", async () => {
 test("a hostile page has no way into the editor", async () => {
   const { page, context } = await openPage(browser, server.url);
   const elsewhere = [];
-  page.on("request", (request) => request.url().includes("example.com") && elsewhere.push(request.url()));
+  const own = (request) => request.url().startsWith(server.url);
+  page.on("requestfinished", (request) => own(request) || elsewhere.push(request.url()));
+  page.on("requestfailed", (request) => own(request) || request.failure()?.errorText === "csp" || elsewhere.push(`${request.url()} ${request.failure()?.errorText}`));
   await page.locator(".rail").getByRole("button", { name: "Packs" }).click();
   await page.getByRole("button", { name: /Panel of an extension/ }).click();
   await page.getByRole("option", { name: /Hostile/ }).click();
