@@ -34,7 +34,7 @@ interface ProgressEntry extends NodeCost {
 /** What is known of the runs of one document. Ids are those of the API prompt: `12:5` is node 5 in the subgraph node 12. */
 export class RunState {
   readonly summary = new Store<RunSummary>(IDLE);
-  readonly latest = new Store<readonly ResultImage[]>([]);
+  readonly latest = new Store<readonly (ResultImage & { readonly node: NodeId })[]>([]);
   readonly #nodes = new Map<NodeId, NodeRun>();
   readonly #nodeListeners = new Map<NodeId, Set<() => void>>();
   readonly #listeners = new Set<(changed: Iterable<NodeId>) => void>();
@@ -231,7 +231,7 @@ export class RunState {
       ...(images.length > 0 ? { images } : {}),
       ...(texts.length > 0 ? { texts } : {}),
     }));
-    if (images.length > 0) this.latest.set(images);
+    if (images.length > 0) this.latest.set(images.map((image) => ({ ...image, node: id })));
   }
 
   #failed(data: Readonly<Record<string, unknown>>): void {

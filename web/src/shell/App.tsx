@@ -24,6 +24,7 @@ const finders = () => import("./finders");
 const CommandPalette = lazy(() => finders().then((one) => ({ default: one.CommandPalette })));
 const NodeSearch = lazy(() => finders().then((one) => ({ default: one.NodeSearch })));
 const FindInGraph = lazy(() => finders().then((one) => ({ default: one.FindInGraph })));
+const KeepTemplate = lazy(() => finders().then((one) => ({ default: one.KeepTemplate })));
 const SaveAs = lazy(() => finders().then((one) => ({ default: one.SaveAs })));
 
 export function App({ ready }: { readonly ready: boolean }) {
@@ -91,6 +92,7 @@ function Overlays() {
       {open === "palette" && <CommandPalette />}
       {open === "find" && <FindInGraph />}
       {open === "saveAs" && <SaveAs />}
+      {open === "keepTemplate" && <KeepTemplate />}
       {typeof open === "object" && <NodeSearch {...open.search} />}
     </Suspense>
   );

@@ -76,10 +76,13 @@ function Results({ tab }: { readonly tab: Tab }) {
   const [at, setAt] = useState(0);
   const preview = usePreview(tab, run.node);
   useEffect(() => {
-    if (latest.length === 0) return;
-    setMade((before) => [...latest, ...before.filter((one) => !latest.some((fresh) => fresh.url === one.url))].slice(0, 60));
+    // Where the form names whose results it shows, those of others are only in the graph.
+    const outputs = tab.document.workflow.form.filter((field) => field.input === null).map((field) => field.node);
+    const fresh = outputs.length === 0 ? latest : latest.filter((one) => outputs.includes(one.node));
+    if (fresh.length === 0) return;
+    setMade((before) => [...fresh, ...before.filter((one) => !fresh.some((made) => made.url === one.url))].slice(0, 60));
     setAt(0);
-  }, [latest]);
+  }, [latest, tab]);
   const shown = made[at];
   const running = run.phase === "running" && preview !== undefined;
   return (

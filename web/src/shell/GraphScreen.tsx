@@ -74,10 +74,12 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
   };
   const drop = (event: DragEvent): void => {
     if (dropPicture(tab, place.graph, event, camera.current)) return;
-    const type = event.dataTransfer.getData("application/x-safelight-node");
-    if (type === "") return;
+    const dragged = event.dataTransfer.getData("application/x-safelight-node");
+    if (dragged === "") return;
     event.preventDefault();
-    addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }));
+    // A type alone, or a type with values: a model file brings its name.
+    const { type, values } = dragged.startsWith("{") ? (JSON.parse(dragged) as { type: string; values: Record<string, string> }) : { type: dragged, values: {} };
+    addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }), undefined, values);
   };
   return (
     <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}>

@@ -1,5 +1,6 @@
 /** Every command of the editor with its keys, which are those that people of this ecosystem have in their fingers. */
 import { clearWaiting, pauseQueue, queue } from "../client/queue";
+import { refreshModels } from "../client/models";
 import { Store } from "../client/store";
 import { copy, duplicate, paste } from "./clipboard";
 import { t } from "../i18n";
@@ -27,7 +28,7 @@ export interface SearchPlace {
   readonly at?: { readonly x: number; readonly y: number };
   readonly port?: FromPort;
 }
-export type Overlay = "palette" | "find" | "saveAs" | { readonly search: SearchPlace };
+export type Overlay = "palette" | "find" | "saveAs" | "keepTemplate" | { readonly search: SearchPlace };
 export const overlay = new Store<Overlay | undefined>(undefined);
 
 const tab = (): Tab => {
@@ -91,6 +92,7 @@ export function registerAll(): void {
     { id: "node.group", title: t("node.group", "Group"), keys: ["Ctrl+G"], enabled: nodes.hasNodes, run: nodes.groupSelected },
 
     { id: "node.subgraph", title: t("node.subgraph", "Make a subgraph"), keys: ["Ctrl+Shift+E"], enabled: nodes.hasNodes, run: nodes.makeSubgraph },
+    { id: "node.template", title: t("node.template", "Keep as a node template…"), enabled: nodes.hasNodes, run: () => overlay.set("keepTemplate") },
     { id: "node.unpack", title: t("node.unpack", "Unpack the subgraph"), enabled: nodes.isSubgraph, run: nodes.unpackSelected },
     { id: "edit.deleteKeeping", title: t("delete.keeping", "Delete, and lead the links on"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeKeeping },
     { id: "node.tidy", title: t("node.tidy", "Tidy the selected nodes, or all"), enabled: onGraph, run: nodes.tidySelected },
@@ -106,7 +108,7 @@ export function registerAll(): void {
     { id: "view.up", title: t("view.up", "Leave the subgraph"), keys: ["Escape"], enabled: () => onGraph() && tab().place.get().nodes.length > 0, run: leaveSubgraph },
     { id: "view.find", title: t("find", "Find in the graph"), keys: ["Ctrl+F"], enabled: hasTab, run: () => overlay.set("find") },
     { id: "view.palette", title: t("palette", "All commands"), keys: ["Ctrl+K", "Ctrl+Shift+P"], run: () => overlay.set("palette") },
-    { id: "view.refresh", title: t("refresh", "Look for new nodes and models"), keys: ["R"], run: () => loadSpecs().then(() => say(t("refresh.done", "Nodes and models are up to date"))) },
+    { id: "view.refresh", title: t("refresh", "Look for new nodes and models"), keys: ["R"], run: () => Promise.all([loadSpecs(), refreshModels()]).then(() => say(t("refresh.done", "Nodes and models are up to date"))) },
     { id: "view.minimap", title: t("view.minimap", "Overview map, on or off"), keys: ["Alt+M"], enabled: onGraph, run: () => setPreference("minimap", !preference("minimap").get()) },
     { id: "view.links", title: t("view.links", "Show or hide all links"), keys: ["L"], enabled: onGraph, run: () => look({ links: !looking.get().links }) },
     { id: "view.focus", title: t("view.focus", "Only the graph: hide all else, or show it again"), keys: ["F"], enabled: hasTab, run: () => look({ focus: !looking.get().focus }) },

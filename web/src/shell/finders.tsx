@@ -8,6 +8,7 @@ import { Select } from "./controls/Select";
 import { Finder, type Found } from "./Finder";
 import { graphHandle } from "./graphHandle";
 import { save } from "./keeping";
+import { keepTemplate } from "./nodeTemplates";
 import { preference } from "./preferences";
 import { fuzzy, rank } from "./ranking";
 import { sayError } from "./toasts";
@@ -98,4 +99,17 @@ export function SaveAs() {
     save(tab, clean(query)).catch(sayError);
   };
   return <Finder label={t("save.name", "Name, with / for folders")} find={find} choose={choose} close={close} />;
+}
+
+export function KeepTemplate() {
+  const tab = useStore(active);
+  const first = tab && [...tab.selection.current.nodes][0];
+  const node = first === undefined ? undefined : tab?.document.node(tab.place.get().graph, first);
+  const given = node?.title ?? specs.get()?.get(node?.type ?? "")?.title ?? "";
+  const find = (query: string): readonly Found[] => [{ id: "keep", title: t("templates.keep", "Keep as {name}", { name: query.trim() || given }) }];
+  const choose = (_: string, query: string): void => {
+    close();
+    keepTemplate((query.trim() || given).slice(0, 80));
+  };
+  return <Finder label={t("templates.name", "Name of the template")} find={find} choose={choose} close={close} />;
 }

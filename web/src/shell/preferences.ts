@@ -1,6 +1,7 @@
 import { changeSettings, settings } from "../client/files";
 import { Store } from "../client/store";
 import { bindings } from "./commands";
+import type { NodeTemplate } from "./nodeTemplates";
 
 export type ThemeChoice = "system" | "dark" | "light";
 interface Preferences {
@@ -9,10 +10,12 @@ interface Preferences {
   /** How often each node type was added: what the search offers first. */
   used: Readonly<Record<string, number>>;
   favourites: readonly string[];
+  /** Nodes kept under a name. */
+  templates: readonly NodeTemplate[];
   minimap: boolean;
   snap: boolean;
 }
-const DEFAULTS: Preferences = { theme: "dark", autosave: true, used: {}, favourites: [], minimap: true, snap: false };
+const DEFAULTS: Preferences = { theme: "dark", autosave: true, used: {}, favourites: [], templates: [], minimap: true, snap: false };
 const PREFIX = "Safelight.";
 const KEYS = `${PREFIX}Keys`;
 
@@ -22,6 +25,7 @@ const stores: Stores = {
   autosave: new Store(DEFAULTS.autosave),
   used: new Store(DEFAULTS.used),
   favourites: new Store(DEFAULTS.favourites),
+  templates: new Store(DEFAULTS.templates),
   minimap: new Store(DEFAULTS.minimap),
   snap: new Store(DEFAULTS.snap),
 };
