@@ -29,6 +29,7 @@ from engine.server.routes import (
     live,
     operations,
     queueing,
+    tokens,
     users,
     versions,
     workflows,
@@ -54,6 +55,7 @@ TABLES: Final = (
     operations.ROUTES,
     workflows.ROUTES,
     editor.ROUTES,
+    tokens.ROUTES,
     making_routes.ROUTES,
     facts_routes.ROUTES,
 )

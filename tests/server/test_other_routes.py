@@ -40,9 +40,11 @@ def test_models_and_the_machine(serve: Any, base: Path) -> None:
             await caller.get(f"/models/{key}", 404)
         facts = (await caller.get("/experiment/models/loras"))[0]
         assert facts["name"] == "deep/l.safetensors" and facts["size"] == len(header) + 8 and facts["pathIndex"] == 0
+        assert facts["preview"] is False
         url = "/experiment/models/preview/loras/0/deep/l.safetensors"
         assert (await caller.raw("GET", url))[0] == 404
         Image.new("RGB", (9, 5), (1, 2, 3)).save(base / "models" / "loras" / "deep" / "l.preview.png")
+        assert (await caller.get("/experiment/models/loras"))[0]["preview"] is True
         status, headers, data = await caller.raw("GET", url)
         assert status == 200 and headers["Content-Type"] == "image/webp" and data[8:12] == b"WEBP"
         assert (await caller.raw("GET", "/experiment/models/preview/input/0/x"))[0] == 404

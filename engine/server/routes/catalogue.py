@@ -6,6 +6,7 @@ import asyncio
 import json
 import platform
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -163,7 +164,7 @@ async def get_experiment_models_in(request: web.Request) -> web.StreamResponse:
             stat = path.stat()
             index = next((at for at, root in enumerate(roots) if path.is_relative_to(root)), 0)
             entry = {"name": name, "pathIndex": index, "modified": stat.st_mtime, "created": stat.st_ctime}
-            found.append(entry | {"size": stat.st_size})
+            found.append(entry | {"size": stat.st_size, "preview": _picture_beside(path) is not None})
         return found
 
     return answer_json(await state.catalogue.ask(look))
@@ -179,9 +180,7 @@ async def get_model_preview(request: web.Request) -> web.StreamResponse:
     def look() -> bytes | None:
         from engine.media.serving import preview_of
 
-        path = state.folders.resolve(folder, name)
-        beside = (path.with_name(path.stem + ending) for ending in PREVIEW_ENDINGS)
-        found = next((one for one in beside if one.is_file() and not one.is_symlink()), None)
+        found = _picture_beside(state.folders.resolve(folder, name))
         return None if found is None else preview_of(found, "webp", 90)
 
     try:
@@ -189,6 +188,12 @@ async def get_model_preview(request: web.Request) -> web.StreamResponse:
     except (PathError, MediaError):
         data = None
     return web.Response(status=404) if data is None else web.Response(body=data, content_type="image/webp")
+
+
+def _picture_beside(path: Path) -> Path | None:
+    """Return the picture that lies beside a model file, if there is one."""
+    beside = (path.with_name(path.stem + ending) for ending in PREVIEW_ENDINGS)
+    return next((one for one in beside if one.is_file() and not one.is_symlink()), None)
 
 
 async def get_nothing(request: web.Request) -> web.StreamResponse:

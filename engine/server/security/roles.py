@@ -104,6 +104,7 @@ GET /sdapi/v1/script-info
 """
 _RUN = """
 POST /prompt
+POST /tokens
 POST /forecast
 POST /queue
 POST /interrupt

@@ -1,4 +1,5 @@
 import { ask } from "./http";
+import type { NodeCost } from "./runs";
 import { Store } from "./store";
 
 export type JobState = "pending" | "in_progress" | "completed" | "failed" | "cancelled";
@@ -29,6 +30,8 @@ export interface QueueView {
 }
 export interface JobDetails extends Job {
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What each node took, by its id in the prompt. */
+  readonly nodes?: Readonly<Record<string, NodeCost>>;
   readonly workflow: {
     readonly prompt: Readonly<Record<string, { class_type: string; inputs: Readonly<Record<string, unknown>> }>>;
     readonly extra_data: { readonly extra_pnginfo?: { readonly workflow?: unknown } };
@@ -53,12 +56,12 @@ export function refreshQueue(): void {
 async function load(): Promise<void> {
   try {
     const [open, done] = await Promise.all([
-      ask<{ jobs: Job[] }>("GET /api/jobs", { query: { status: "pending,in_progress", sort_order: "asc", limit: 500 } }),
+      ask<{ jobs: Job[]; paused?: boolean }>("GET /api/jobs", { query: { status: "pending,in_progress", sort_order: "asc", limit: 500 } }),
       ask<{ jobs: Job[] }>("GET /api/jobs", { query: { status: "completed,failed,cancelled", limit: DONE_SHOWN } }),
     ]);
     const waiting = open.jobs.filter((job) => job.status === "pending").sort((a, b) => a.priority - b.priority);
     const running = open.jobs.filter((job) => job.status === "in_progress");
-    queue.update((before) => ({ ...before, running, waiting, done: done.jobs, loaded: true }));
+    queue.update((before) => ({ running, waiting, done: done.jobs, paused: open.paused ?? before.paused, loaded: true }));
   } catch {
     // The connection's state says so; the lists are fetched again when it is back.
   }

@@ -114,6 +114,8 @@ export interface Routes {
   "POST /settings/{id}": { readonly query: never; readonly body: unknown };
   /** The machine */
   "GET /system_stats": { readonly query: never; readonly body: undefined };
+  /** How many tokens a prompt is */
+  "POST /tokens": { readonly query: never; readonly body: { readonly text: string } };
   /** Upload a picture */
   "POST /upload/image": { readonly query: never; readonly body: FormData };
   /** Upload a mask for a picture */

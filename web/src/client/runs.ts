@@ -5,6 +5,12 @@ import { type ShownFile, viewAddress } from "./queue";
 import type { Preview, Told } from "./socket";
 import { Store } from "./store";
 
+/** What the server says that a node took. */
+export interface NodeCost {
+  readonly seconds?: number;
+  readonly tier?: string;
+  readonly peak_bytes?: number;
+}
 export type RunPhase = "idle" | "queued" | "running" | "done" | "failed" | "cancelled";
 export interface RunSummary {
   readonly phase: RunPhase;
@@ -18,7 +24,7 @@ export interface RunSummary {
 }
 const IDLE: RunSummary = { phase: "idle", promptId: undefined, progress: 0, node: undefined, message: "", began: 0, ended: 0 };
 
-interface ProgressEntry {
+interface ProgressEntry extends NodeCost {
   readonly value: number;
   readonly max: number;
   readonly state: string;
@@ -28,7 +34,7 @@ interface ProgressEntry {
 /** What is known of the runs of one document. Ids are those of the API prompt: `12:5` is node 5 in the subgraph node 12. */
 export class RunState {
   readonly summary = new Store<RunSummary>(IDLE);
-  readonly latest = new Store<readonly ResultImage[]>([]);
+  readonly latest = new Store<readonly (ResultImage & { readonly node: NodeId })[]>([]);
   readonly #nodes = new Map<NodeId, NodeRun>();
   readonly #nodeListeners = new Map<NodeId, Set<() => void>>();
   readonly #listeners = new Set<(changed: Iterable<NodeId>) => void>();
@@ -185,7 +191,7 @@ export class RunState {
       const part = entry.value / Math.max(1, entry.max);
       sum += entry.state === "finished" ? 1 : part;
       const before = this.#nodes.get(id);
-      if (entry.state === "finished" && before?.status === "running") this.#finish(id);
+      if (entry.state === "finished" && before?.status === "running") this.#finish(id, entry);
       else if (entry.state === "running" && before?.progress !== part) this.#step(id, part);
     }
     const progress = Math.min(1, sum / Math.max(1, this.#all.length));
@@ -196,10 +202,23 @@ export class RunState {
     this.#change(ids(id), (run) => ({ ...run, status: "running", progress }));
   }
 
-  #finish(id: NodeId): void {
+  #finish(id: NodeId, told: Partial<NodeCost> = {}): void {
     const began = this.#began.get(id);
-    const seconds = began === undefined ? undefined : (performance.now() - began) / 1000;
-    this.#change(ids(id), (run) => ({ ...without(run), status: "done", ...(seconds === undefined ? {} : { seconds }) }));
+    const seconds = told.seconds ?? (began === undefined ? undefined : (performance.now() - began) / 1000);
+    const cost = { ...(seconds === undefined ? {} : { seconds }), ...(told.peak_bytes === undefined ? {} : { bytes: told.peak_bytes }), ...(told.tier === undefined ? {} : { tier: told.tier }) };
+    this.#change(ids(id), (run) => ({ ...without(run), status: "done", ...cost }));
+  }
+
+  /** What a job that ended says of its nodes: seconds, memory, and where a kept result came from. */
+  costs(nodes: Readonly<Record<NodeId, NodeCost>>): void {
+    for (const [id, cost] of Object.entries(nodes)) {
+      this.#change([id], (run) => ({
+        ...run,
+        ...(cost.seconds === undefined || run.status === "cached" ? {} : { seconds: cost.seconds }),
+        ...(cost.peak_bytes === undefined ? {} : { bytes: cost.peak_bytes }),
+        ...(cost.tier === undefined ? {} : { tier: cost.tier }),
+      }));
+    }
   }
 
   #executed(id: NodeId, output: Record<string, unknown>): void {
@@ -212,7 +231,7 @@ export class RunState {
       ...(images.length > 0 ? { images } : {}),
       ...(texts.length > 0 ? { texts } : {}),
     }));
-    if (images.length > 0) this.latest.set(images);
+    if (images.length > 0) this.latest.set(images.map((image) => ({ ...image, node: id })));
   }
 
   #failed(data: Readonly<Record<string, unknown>>): void {

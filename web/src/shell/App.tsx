@@ -13,8 +13,10 @@ import { ProgressLine, StatusBar } from "./StatusBar";
 import { openTemplate } from "./templates";
 import { Toasts } from "./Toasts";
 import { TopBar } from "./TopBar";
+import { compared } from "./versions/compare";
 import { active, type Tab } from "./workspace";
 import { runCommand } from "./commands";
+import { looking } from "./preferences";
 import { sayError } from "./toasts";
 
 const GraphScreen = lazy(() => import("./GraphScreen"));
@@ -22,16 +24,18 @@ const finders = () => import("./finders");
 const CommandPalette = lazy(() => finders().then((one) => ({ default: one.CommandPalette })));
 const NodeSearch = lazy(() => finders().then((one) => ({ default: one.NodeSearch })));
 const FindInGraph = lazy(() => finders().then((one) => ({ default: one.FindInGraph })));
+const KeepTemplate = lazy(() => finders().then((one) => ({ default: one.KeepTemplate })));
 const SaveAs = lazy(() => finders().then((one) => ({ default: one.SaveAs })));
 
 export function App({ ready }: { readonly ready: boolean }) {
   const tab = useStore(active);
+  const { focus } = useStore(looking);
   useEffect(() => {
     window.addEventListener("keydown", handleKey);
     return () => window.removeEventListener("keydown", handleKey);
   }, []);
   return (
-    <div className="shell">
+    <div className="shell" data-focus={focus || undefined}>
       <TopBar />
       <Rail />
       <PanelHost />
@@ -45,6 +49,7 @@ export function App({ ready }: { readonly ready: boolean }) {
       <Overlays />
       <MenuHost />
       <Lightbox />
+      <Comparison />
     </div>
   );
 }
@@ -68,6 +73,17 @@ function Screen({ tab }: { readonly tab: Tab }) {
   );
 }
 
+const Compare = lazy(() => import("./versions/Compare"));
+
+function Comparison() {
+  const open = useStore(compared);
+  return open ? (
+    <Suspense fallback={null}>
+      <Compare {...open} />
+    </Suspense>
+  ) : null;
+}
+
 function Overlays() {
   const open = useStore(overlay);
   if (open === undefined) return null;
@@ -76,6 +92,7 @@ function Overlays() {
       {open === "palette" && <CommandPalette />}
       {open === "find" && <FindInGraph />}
       {open === "saveAs" && <SaveAs />}
+      {open === "keepTemplate" && <KeepTemplate />}
       {typeof open === "object" && <NodeSearch {...open.search} />}
     </Suspense>
   );

@@ -1,11 +1,16 @@
-import { useId, useState } from "react";
+import { useId } from "react";
 import { upload } from "../client/files";
 import { t } from "../i18n";
 import type { Document, GraphId, InputSpec, Json } from "../document/types";
 import { controlName } from "../document/widgets";
+import { Select } from "./controls/Select";
+import { Slider } from "./controls/Slider";
+import { Stepper } from "./controls/Stepper";
+import { Switch } from "./controls/Switch";
 import type { ShownField } from "./formFields";
 import { PictureTools } from "../pictures/PictureTools";
 import { Icon } from "./icons";
+import { thumbnailOf } from "./thumbnails";
 import { sayError } from "./toasts";
 import { useNode } from "./useDocument";
 
@@ -25,48 +30,52 @@ export function Field({ document, graph, shown, prominent }: Props) {
   const set = (next: Json): void => {
     document.apply({ do: "setValue", graph, id: shown.node.id, input: input.name, value: next }, t("step.set", "Set {name}", { name: label }));
   };
+  const named = kind !== "switch" && !(kind === "number" && slides(input));
   return (
-    <div className="fieldrow">
-      {kind !== "switch" && <label htmlFor={id}>{label}</label>}
+    <div className="fieldrow" data-kind={kind}>
+      {named && <label htmlFor={id}>{label}</label>}
       {kind === "text" && <textarea id={id} className={`field ${prominent ? "tall" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
       {kind === "line" && <input id={id} className="field" value={String(value ?? "")} onChange={(event) => set(event.target.value)} />}
-      {kind === "number" && <NumberField id={id} input={input} value={Number(value)} set={set} />}
+      {kind === "number" && <NumberField id={id} label={label} input={input} value={Number(value)} set={set} />}
       {kind === "seed" && <SeedField id={id} document={document} graph={graph} shown={shown} value={Number(value)} set={set} />}
-      {kind === "choice" && <Choice id={id} input={input} value={value} set={set} />}
-      {kind === "picture" && <Picture id={id} input={input} value={value} set={set} />}
+      {kind === "choice" && <Choice id={id} label={label} input={input} value={value} set={set} />}
+      {kind === "picture" && <Picture id={id} label={label} input={input} value={value} set={set} />}
       {kind === "picture" && typeof value === "string" && value !== "" && <PictureTools document={document} graph={graph} node={shown.node.id} input={input.name} />}
       {kind === "switch" && (
-        <label className="row" htmlFor={id}>
-          <span className="grow">{label}</span>
-          <input id={id} type="checkbox" checked={value === true} onChange={(event) => set(event.target.checked)} />
-        </label>
+        <Switch id={id} on={value === true} set={set}>
+          {label}
+        </Switch>
       )}
     </div>
   );
 }
 
-function NumberField({ id, input, value, set }: { readonly id: string; readonly input: InputSpec; readonly value: number; readonly set: (value: Json) => void }) {
-  const most = input.name === "steps" ? 60 : input.name === "cfg" ? 20 : input.max;
-  const slides = most !== undefined && input.min !== undefined && most - input.min <= 4096 && !/width|height/.test(input.name);
-  const [draft, setDraft] = useState<string>();
-  const within = (number: number): number => Math.max(input.min ?? -Infinity, Math.min(input.max ?? Infinity, number));
-  const take = (text: string): void => {
-    const number = input.type === "INT" ? Math.round(Number(text)) : Number(text);
-    setDraft(text);
-    // What is out of range may be the beginning of what is meant: 1, 12, 128.
-    if (text !== "" && Number.isFinite(number) && within(number) === number) set(number);
-  };
-  const leave = (): void => {
-    if (draft !== undefined && draft !== "" && Number.isFinite(Number(draft)) && within(Number(draft)) !== Number(draft)) set(within(Number(draft)));
-    setDraft(undefined);
-  };
+interface Editing {
+  readonly id: string;
+  readonly label: string;
+  readonly input: InputSpec;
+  readonly set: (value: Json) => void;
+}
+
+/** As far as a slider goes: people rarely want more, and the field beside it takes the whole range. */
+const farthest = (input: InputSpec): number | undefined => (input.name === "steps" ? 60 : input.name === "cfg" ? 20 : input.max);
+const slides = (input: InputSpec): boolean => {
+  const most = farthest(input);
+  return most !== undefined && input.min !== undefined && most - input.min <= 4096 && !/width|height/.test(input.name);
+};
+
+function NumberField({ id, label, input, value, set }: Editing & { readonly value: number }) {
+  const step = input.step ?? (input.type === "INT" ? 1 : 0.1);
+  const stepper = <Stepper id={id} value={value} min={input.min} max={input.max} step={step} whole={input.type === "INT"} plain={slides(input)} set={set} />;
+  if (!slides(input)) return stepper;
   return (
-    <div className="row">
-      {slides && (
-        <input type="range" aria-label={input.name} min={input.min} max={most} step={input.step ?? 1} value={Math.min(value, most)} onChange={(event) => take(event.target.value)} onBlur={leave} />
-      )}
-      <input id={id} className="field number" style={slides ? { width: 84 } : undefined} type="number" min={input.min} max={input.max} step={input.step ?? (input.type === "INT" ? 1 : 0.1)} value={draft ?? value} onChange={(event) => take(event.target.value)} onBlur={leave} />
-    </div>
+    <>
+      <div className="named">
+        <label htmlFor={id}>{label}</label>
+        {stepper}
+      </div>
+      <Slider label={label} min={input.min ?? 0} max={farthest(input) ?? 100} step={step} value={value} set={set} />
+    </>
   );
 }
 
@@ -81,35 +90,27 @@ function SeedField({ id, document, graph, shown, value, set }: Props & { readonl
   return (
     <>
       <div className="row">
-        <input id={id} className="field" type="number" min={0} value={value} onChange={(event) => event.target.value !== "" && set(Math.max(0, Math.round(Number(event.target.value))))} />
+        <Stepper id={id} className="grow" plain min={0} max={shown.input.max} value={value} set={set} />
         <button className="button icon" aria-label={t("seed.new", "Another seed")} title={t("seed.new", "Another seed")} onClick={() => set(Math.floor(Math.random() * 2 ** 48))}>
           <Icon name="dice" />
         </button>
       </div>
-      <label className="row small quiet">
-        <input type="checkbox" checked={moves} onChange={(event) => control(event.target.checked)} />
+      <Switch quiet on={moves} set={control}>
         {t("seed.moves", "A new one after each run")}
-      </label>
+      </Switch>
     </>
   );
 }
 
-function Choice({ id, input, value, set }: { readonly id: string; readonly input: InputSpec; readonly value: Json; readonly set: (value: Json) => void }) {
+function Choice({ id, label, input, value, set }: Editing & { readonly value: Json }) {
   const choices = input.choices ?? [];
-  const known = choices.some((one) => one === value);
+  const options = choices.map((one) => ({ value: String(one), label: String(one).replace(/\.(safetensors|ckpt|pt|pth)$/, ""), picture: thumbnailOf(input, one) }));
   return (
-    <select id={id} className="field" value={String(value)} onChange={(event) => set(choices.find((one) => String(one) === event.target.value) ?? event.target.value)}>
-      {!known && <option value={String(value)}>{t("choice.missing", "{name} (not here)", { name: String(value) })}</option>}
-      {choices.map((one) => (
-        <option key={String(one)} value={String(one)}>
-          {String(one).replace(/\.(safetensors|ckpt|pt|pth)$/, "")}
-        </option>
-      ))}
-    </select>
+    <Select id={id} label={label} value={String(value)} options={options} missing={!choices.includes(value)} set={(next) => set(choices.find((one) => String(one) === next) ?? next)} />
   );
 }
 
-function Picture({ id, input, value, set }: { readonly id: string; readonly input: InputSpec; readonly value: Json; readonly set: (value: Json) => void }) {
+function Picture({ id, label, input, value, set }: Editing & { readonly value: Json }) {
   const take = (files: FileList | null): void => {
     const file = files?.[0];
     if (file) upload(file).then((stored) => set(stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name), sayError);
@@ -117,7 +118,7 @@ function Picture({ id, input, value, set }: { readonly id: string; readonly inpu
   return (
     <>
       <div className="row">
-        <Choice id={id} input={input} value={value} set={set} />
+        <Choice id={id} label={label} input={input} value={value} set={set} />
         <label className="button">
           {t("picture.choose", "Choose…")}
           <input className="hidden-label" type="file" accept="image/*" onChange={(event) => take(event.target.files)} />

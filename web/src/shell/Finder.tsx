@@ -35,7 +35,9 @@ export function Finder({ label, find, choose, close, look, filters, place }: Pro
     before.current = document.activeElement;
     input.current?.focus();
     const outside = (event: PointerEvent) => {
-      if (!box.current?.contains(event.target as Node)) close();
+      const target = event.target as Element;
+      // A list that was opened from in here lies beside the box in the page.
+      if (!box.current?.contains(target) && !target.closest(".options")) close();
     };
     window.addEventListener("pointerdown", outside, true);
     return () => {

@@ -26,8 +26,13 @@ export function FormView({ tab }: { readonly tab: Tab }) {
     <div className="form">
       <section className="inputs" aria-label={t("form.inputs", "What to make")}>
         <div className="head">
-          <h2>{name.replaceAll("_", " ")}</h2>
-          <p className="quiet small">{t("form.hint", "These are the inputs of a node graph. Change the graph itself under “Graph”.")}</p>
+          <h2>{titleOf(name)}</h2>
+          <p className="quiet small">
+            {t("form.hint", "A form over a node graph.")}{" "}
+            <button className="textlink" onClick={() => tab.view.set("graph")}>
+              {t("form.hint.open", "Open the graph")}
+            </button>
+          </p>
         </div>
         {texts.map((one, at) => field(one, at === 0))}
         {others.map((one) => field(one))}
@@ -38,6 +43,12 @@ export function FormView({ tab }: { readonly tab: Tab }) {
       <Results tab={tab} />
     </div>
   );
+}
+
+/** A file's name as a title: `text_to_image` reads “Text to image”. */
+export function titleOf(name: string): string {
+  const words = name.replaceAll("_", " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function FormRun({ tab }: { readonly tab: Tab }) {
@@ -65,10 +76,13 @@ function Results({ tab }: { readonly tab: Tab }) {
   const [at, setAt] = useState(0);
   const preview = usePreview(tab, run.node);
   useEffect(() => {
-    if (latest.length === 0) return;
-    setMade((before) => [...latest, ...before.filter((one) => !latest.some((fresh) => fresh.url === one.url))].slice(0, 60));
+    // Where the form names whose results it shows, those of others are only in the graph.
+    const outputs = tab.document.workflow.form.filter((field) => field.input === null).map((field) => field.node);
+    const fresh = outputs.length === 0 ? latest : latest.filter((one) => outputs.includes(one.node));
+    if (fresh.length === 0) return;
+    setMade((before) => [...fresh, ...before.filter((one) => !fresh.some((made) => made.url === one.url))].slice(0, 60));
     setAt(0);
-  }, [latest]);
+  }, [latest, tab]);
   const shown = made[at];
   const running = run.phase === "running" && preview !== undefined;
   return (
@@ -87,7 +101,7 @@ function Results({ tab }: { readonly tab: Tab }) {
           </button>
         )}
         {run.phase !== "failed" && !running && !shown && (
-          <div className="wait">
+          <div className="wait" data-busy={run.phase === "running" || run.phase === "queued" || undefined}>
             <Mark />
             <p>{run.phase === "running" || run.phase === "queued" ? t("form.developing", "Developing…") : t("form.empty", "Your picture appears here")}</p>
             {run.phase === "idle" && <p className="small">{t("form.empty.hint", "Say what you want to see, then press “Make the picture”. Or drop a picture or a workflow file anywhere.")}</p>}

@@ -2,31 +2,24 @@ import { useEffect, useMemo, useRef, type DragEvent } from "react";
 import { GraphView, type CameraHandle } from "../canvas/GraphView";
 import type { PortRef, Target } from "../canvas/hit";
 import type { NodeProblem } from "../canvas/runView";
-import { upload } from "../client/files";
 import { useStore } from "../client/store";
 import type { GraphId, NodeId } from "../document/types";
-import type { WidgetServices } from "../widgets/services";
 import { t } from "../i18n";
 import { dropPicture } from "../pictures/drop";
 import { PICTURE_TYPE } from "../pictures/screens";
 import { overlay } from "./actions";
+import { keyHint, runCommand } from "./commands";
+import { Icon } from "./icons";
+import { looking, preference } from "./preferences";
+import { prepareThumbnails } from "./thumbnails";
+import { SERVICES } from "./widgetServices";
 import { fixChoice } from "./checking";
 import { addNode, type FromPort } from "./adding";
 import { graphHandle } from "./graphHandle";
 import { graphMenu } from "./graphMenu";
 import { showPictures } from "./Lightbox";
 import { showMenu } from "./Menu";
-import { say } from "./toasts";
 import { prefixOf, specs, TOP, type Place, type Tab } from "./workspace";
-
-const SERVICES: WidgetServices = {
-  upload: async (file) => {
-    const stored = await upload(file);
-    return stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name;
-  },
-  imageUrl: (name) => `/view?${new URLSearchParams({ filename: name, type: "input", preview: "webp;80" })}`,
-  problem: (message) => say(message, "problem"),
-};
 
 /** What can be dragged onto the graph from within the editor. */
 const DRAGGED = ["application/x-safelight-node", PICTURE_TYPE];
@@ -40,6 +33,10 @@ interface At {
 export default function GraphScreen({ tab }: { readonly tab: Tab }) {
   const known = useStore(specs);
   const place = useStore(tab.place);
+  const minimap = useStore(preference("minimap"));
+  const snap = useStore(preference("snap"));
+  const { links, locked, hand } = useStore(looking);
+  useEffect(() => prepareThumbnails(tab.document.graph(place.graph).nodes.values()), [tab, place]);
   const run = useMemo(() => tab.run.view(prefixOf(place)), [tab, place]);
   const camera = useRef<CameraHandle>(null);
   useEffect(() => {
@@ -77,10 +74,12 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
   };
   const drop = (event: DragEvent): void => {
     if (dropPicture(tab, place.graph, event, camera.current)) return;
-    const type = event.dataTransfer.getData("application/x-safelight-node");
-    if (type === "") return;
+    const dragged = event.dataTransfer.getData("application/x-safelight-node");
+    if (dragged === "") return;
     event.preventDefault();
-    addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }));
+    // A type alone, or a type with values: a model file brings its name.
+    const { type, values } = dragged.startsWith("{") ? (JSON.parse(dragged) as { type: string; values: Record<string, string> }) : { type: dragged, values: {} };
+    addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }), undefined, values);
   };
   return (
     <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}>
@@ -93,13 +92,38 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
         run={run}
         selection={tab.selection}
         services={SERVICES}
+        minimap={minimap}
+        snapToGrid={snap}
+        showLinks={links}
+        readOnly={locked}
+        hand={hand}
         onOpenSearch={search}
         onOpenSubgraph={enter}
         onContextMenu={menu}
         onOpenImage={images}
         onFix={fix}
       />
+      <Modes />
       {place.nodes.length > 0 && <Crumbs tab={tab} place={place} />}
+    </div>
+  );
+}
+
+/** What is not as usual about the view, each with the way back. */
+function Modes() {
+  const { links, locked, hand, focus } = useStore(looking);
+  const chip = (on: boolean, words: string, command: string) =>
+    on && (
+      <button className="chip" title={words + keyHint(command)} onClick={() => runCommand(command)}>
+        {words} <Icon name="close" />
+      </button>
+    );
+  return (
+    <div className="modes" role="status">
+      {chip(locked, t("mode.locked", "Locked"), "view.lock")}
+      {chip(!links, t("mode.links", "Links hidden"), "view.links")}
+      {chip(hand, t("mode.hand", "Hand"), "view.pointer")}
+      {chip(focus, t("mode.focus", "Only the graph"), "view.focus")}
     </div>
   );
 }

@@ -1,11 +1,12 @@
 import { lazy, Suspense, type ComponentType, type LazyExoticComponent } from "react";
 import { queue } from "../client/queue";
 import { Store, useStore } from "../client/store";
+import { extensions } from "../extensions/load";
 import { t } from "../i18n";
 import { keyHint, runCommand } from "./commands";
 import { Icon, type IconName } from "./icons";
 
-export type PanelId = "nodes" | "workflows" | "models" | "queue" | "gallery" | "outline" | "history" | "settings";
+export type PanelId = "nodes" | "workflows" | "models" | "queue" | "gallery" | "outline" | "history" | "extensions" | "settings";
 export const panel = new Store<PanelId | undefined>(undefined);
 
 interface PanelFacts {
@@ -23,6 +24,7 @@ export const PANELS: readonly PanelFacts[] = [
   { id: "gallery", icon: "gallery", title: () => t("panel.gallery", "Pictures"), body: lazy(() => import("./panels/Gallery")) },
   { id: "outline", icon: "outline", title: () => t("panel.outline", "Outline"), body: lazy(() => import("./panels/Outline")) },
   { id: "history", icon: "history", title: () => t("panel.history", "History"), body: lazy(() => import("./panels/History")) },
+  { id: "extensions", icon: "extensions", title: () => t("panel.extensions", "Packs"), body: lazy(() => import("./panels/Extensions")) },
   { id: "settings", icon: "settings", title: () => t("panel.settings", "Settings"), body: lazy(() => import("./panels/Settings")) },
 ];
 
@@ -30,9 +32,10 @@ export function Rail() {
   const open = useStore(panel);
   const { running, waiting } = useStore(queue);
   const busy = running.length + waiting.length;
+  const brought = useStore(extensions).length > 0;
   return (
     <nav className="rail" aria-label={t("panels", "Panels")}>
-      {PANELS.map((one) => (
+      {PANELS.filter((one) => one.id !== "extensions" || brought).map((one) => (
         <RailButton key={one.id} one={one} open={open === one.id} badge={one.id === "queue" ? busy : 0} />
       ))}
     </nav>

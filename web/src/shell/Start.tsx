@@ -1,7 +1,9 @@
 import { useEffect, useState } from "react";
 import { claimWindow } from "../client/identity";
 import { refreshQueue } from "../client/queue";
+import { loadExtensions } from "../extensions/load";
 import { App } from "./App";
+import { panel } from "./Rail";
 import { reportErrorsTo } from "./commands";
 import { loadSpecs } from "./documents";
 import { openSaved, restore } from "./keeping";
@@ -36,7 +38,10 @@ async function start(): Promise<void> {
   socket.start(id);
   socket.connection.subscribe(refreshQueue);
   refreshQueue();
+  // What packs bring comes after all that is ours.
+  setTimeout(() => void loadExtensions(() => panel.set("extensions")).catch(() => undefined), EXTENSIONS_MS);
 }
+const EXTENSIONS_MS = 300;
 
 /** `/?open=name.json`: a saved workflow as a form. */
 async function openLinked(): Promise<void> {

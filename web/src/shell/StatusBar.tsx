@@ -1,5 +1,6 @@
 import { useStore } from "../client/store";
 import { t } from "../i18n";
+import { shown } from "./commands";
 import { savedAt } from "./keeping";
 import { socket } from "./running";
 import { useRevision } from "./useDocument";
@@ -10,7 +11,7 @@ export function StatusBar() {
   const connection = useStore(socket.connection);
   return (
     <footer className="statusbar">
-      <span role="status" className={connection === "lost" ? "lost" : ""}>
+      <span role="status" className={`lamp ${connection}`}>
         {connection === "open"
           ? t("status.open", "Connected")
           : connection === "lost"
@@ -19,7 +20,7 @@ export function StatusBar() {
       </span>
       {tab && <TabStatus tab={tab} />}
       <span className="grow" />
-      <span className="toponly">{t("status.palette", "Ctrl+K: all commands")}</span>
+      <span className="toponly">{t("status.palette", "{key} for all commands", { key: shown("Ctrl+K") })}</span>
     </footer>
   );
 }

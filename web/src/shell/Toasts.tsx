@@ -13,17 +13,18 @@ export function Toasts() {
             <p>{toast.text}</p>
             {toast.details && <p className="quiet small">{toast.details}</p>}
           </div>
-          {toast.action && (
+          {toast.actions.map((action) => (
             <button
+              key={action.label}
               className="button tiny"
               onClick={() => {
-                toast.action?.run();
+                action.run();
                 dismiss(toast.id);
               }}
             >
-              {toast.action.label}
+              {action.label}
             </button>
-          )}
+          ))}
           <button className="button bare tiny icon" aria-label={t("dismiss", "Dismiss")} onClick={() => dismiss(toast.id)}>
             <Icon name="close" />
           </button>

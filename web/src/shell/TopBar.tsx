@@ -1,13 +1,15 @@
-import { useState } from "react";
+import type { MouseEvent } from "react";
 import { queue } from "../client/queue";
 import { useStore } from "../client/store";
 import { t } from "../i18n";
-import { keyHint, runCommand } from "./commands";
+import { allCommands, isEnabled, keyHint, keysOf, runCommand } from "./commands";
+import { Segments } from "./controls/Segments";
+import { Stepper } from "./controls/Stepper";
 import { Icon, Mark } from "./icons";
 import { closeTab } from "./keeping";
 import { showMenu } from "./Menu";
 import { batchCount } from "./actions";
-import { autoRun } from "./running";
+import { autoRun, type AutoMode } from "./running";
 import { useRevision } from "./useDocument";
 import { active, isUnsaved, tabs, type Tab, type View } from "./workspace";
 
@@ -68,17 +70,11 @@ function TabButton({ tab, current }: { readonly tab: Tab; readonly current: bool
 
 function ViewSwitch({ tab }: { readonly tab: Tab }) {
   const view = useStore(tab.view);
-  const button = (id: View, label: string) => (
-    <button aria-pressed={view === id} onClick={() => tab.view.set(id)}>
-      {label}
-    </button>
-  );
-  return (
-    <div className="segmented" role="group" aria-label={t("view", "View")}>
-      {button("form", t("view.form", "Form"))}
-      {button("graph", t("view.graph", "Graph"))}
-    </div>
-  );
+  const views: readonly (readonly [View, string])[] = [
+    ["form", t("view.form", "Form")],
+    ["graph", t("view.graph", "Graph")],
+  ];
+  return <Segments label={t("view", "View")} value={view} choices={views} set={(wanted) => tab.view.set(wanted)} />;
 }
 
 /** The form has a button of its own: one red thing on the screen. */
@@ -86,47 +82,52 @@ function GraphRun({ tab }: { readonly tab: Tab }) {
   return useStore(tab.view) === "graph" ? <RunBox /> : null;
 }
 
+const AUTO_WORDS: Readonly<Record<AutoMode, () => string>> = {
+  off: () => t("run.auto.off", "Only when asked"),
+  change: () => t("run.auto.on", "At each change"),
+  instant: () => t("run.auto.instant", "Again and again"),
+};
+
 function RunBox() {
   const count = useStore(batchCount);
-  const [text, setText] = useState(String(count));
   const { running, waiting } = useStore(queue);
   const busy = running.length + waiting.length;
   const auto = useStore(autoRun);
+  const more = (event: MouseEvent<HTMLButtonElement>): void => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const modes = Object.keys(AUTO_WORDS) as AutoMode[];
+    showMenu(box.right - 260, box.bottom + 6, t("run.more", "More ways to run"), [
+      ...["run.front", "run.selected", "run.cancel"].flatMap((id) => {
+        const command = allCommands().find((one) => one.id === id);
+        return command ? [{ label: command.title, keys: keysOf(command)[0], disabled: !isEnabled(command), run: () => runCommand(id) }] : [];
+      }),
+      ...modes.map((mode, at) => ({ label: AUTO_WORDS[mode](), checked: auto === mode, separated: at === 0, run: () => autoRun.set(mode) })),
+    ]);
+  };
   return (
     <div className="runbox">
-      {auto && (
-        <button className="button tiny on" onClick={() => autoRun.set(false)}>
-          {t("run.auto.on", "At each change")} <Icon name="close" />
+      {auto !== "off" && (
+        <button className="chip" onClick={() => autoRun.set("off")}>
+          {AUTO_WORDS[auto]()} <Icon name="close" />
         </button>
       )}
       <span className="queuestate quiet small" role="status">
         {busy > 0 ? t("queue.state", "{count} in the queue", { count: busy }) : ""}
       </span>
-      <label className="count-label">
-        <span className="hidden-label">{t("run.count", "How many times")}</span>
-        <input
-          className="field count"
-          type="number"
-          min={1}
-          max={100}
-          value={text}
-          title={t("run.count", "How many times")}
-          onChange={(event) => {
-            setText(event.target.value);
-            const wanted = Math.round(Number(event.target.value));
-            if (wanted >= 1 && wanted <= 100) batchCount.set(wanted);
-          }}
-          onBlur={() => setText(String(batchCount.get()))}
-        />
-      </label>
+      <Stepper className="count" label={t("run.count", "How many times")} title={t("run.count", "How many times")} min={1} max={100} value={count} set={(wanted) => batchCount.set(wanted)} />
       {running.length > 0 && (
         <button className="button icon" aria-label={t("run.cancel", "Cancel the run")} title={t("run.cancel", "Cancel the run") + keyHint("run.cancel")} onClick={() => runCommand("run.cancel")}>
           <Icon name="stop" />
         </button>
       )}
-      <button className="button run" title={t("run.queue", "Run") + keyHint("run.queue")} onClick={() => runCommand("run.queue")}>
-        <Icon name="play" /> {t("run", "Run")}
-      </button>
+      <span className="split">
+        <button className="button run" title={t("run.queue", "Run") + keyHint("run.queue")} onClick={() => runCommand("run.queue")}>
+          <Icon name="play" /> {t("run", "Run")}
+        </button>
+        <button className="button run icon" aria-haspopup="menu" aria-label={t("run.more", "More ways to run")} title={t("run.more", "More ways to run")} onClick={more}>
+          <Icon name="down" />
+        </button>
+      </span>
     </div>
   );
 }

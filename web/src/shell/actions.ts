@@ -1,5 +1,6 @@
 /** Every command of the editor with its keys, which are those that people of this ecosystem have in their fingers. */
 import { clearWaiting, pauseQueue, queue } from "../client/queue";
+import { refreshModels } from "../client/models";
 import { Store } from "../client/store";
 import { copy, duplicate, paste } from "./clipboard";
 import { t } from "../i18n";
@@ -15,7 +16,7 @@ import { openTemplate } from "./templates";
 import { pictureCommands } from "../pictures/menu";
 import { PANELS, panel, type PanelId } from "./Rail";
 import { autoRun, cancelRun, queueTab } from "./running";
-import { preference, setPreference } from "./preferences";
+import { look, looking, preference, setPreference } from "./preferences";
 import { say } from "./toasts";
 import { active, openTab, prefixOf, specs, tabs, TOP, type Tab } from "./workspace";
 
@@ -27,7 +28,7 @@ export interface SearchPlace {
   readonly at?: { readonly x: number; readonly y: number };
   readonly port?: FromPort;
 }
-export type Overlay = "palette" | "find" | "saveAs" | { readonly search: SearchPlace };
+export type Overlay = "palette" | "find" | "saveAs" | "keepTemplate" | { readonly search: SearchPlace };
 export const overlay = new Store<Overlay | undefined>(undefined);
 
 const tab = (): Tab => {
@@ -55,7 +56,8 @@ export function registerAll(): void {
     { id: "run.front", title: t("run.front", "Run before all that waits"), keys: ["Ctrl+Shift+Enter"], enabled: hasTab, run: () => queueTab(tab(), { count: batchCount.get(), front: true }) },
     { id: "run.cancel", title: t("run.cancel", "Cancel the run"), keys: ["Ctrl+Alt+Enter"], run: cancelRun },
     { id: "run.selected", title: t("run.selected", "Run what the selected nodes need"), enabled: nodes.hasNodes, run: () => queueTab(tab(), { only: [...tab().selection.current.nodes].map((id) => prefixOf(tab().place.get()) + id) }) },
-    { id: "run.auto", title: t("run.auto", "Run at each change, on or off"), enabled: hasTab, run: () => autoRun.update((on) => !on) },
+    { id: "run.auto", title: t("run.auto", "Run at each change, on or off"), enabled: hasTab, run: () => autoRun.update((mode) => (mode === "change" ? "off" : "change")) },
+    { id: "run.again", title: t("run.again", "Run again and again, on or off"), enabled: hasTab, run: () => autoRun.update((mode) => (mode === "instant" ? "off" : "instant")) },
     { id: "workflow.link", title: t("link.copy", "Copy a link to this form"), enabled: () => active.get()?.path.get() != null, run: copyLink },
     { id: "queue.clear", title: t("queue.clear", "Clear the queue"), run: clearWaiting },
     { id: "queue.pause", title: t("queue.pause", "Pause or go on with the queue"), run: () => pauseQueue(!queue.get().paused) },
@@ -90,6 +92,7 @@ export function registerAll(): void {
     { id: "node.group", title: t("node.group", "Group"), keys: ["Ctrl+G"], enabled: nodes.hasNodes, run: nodes.groupSelected },
 
     { id: "node.subgraph", title: t("node.subgraph", "Make a subgraph"), keys: ["Ctrl+Shift+E"], enabled: nodes.hasNodes, run: nodes.makeSubgraph },
+    { id: "node.template", title: t("node.template", "Keep as a node template…"), enabled: nodes.hasNodes, run: () => overlay.set("keepTemplate") },
     { id: "node.unpack", title: t("node.unpack", "Unpack the subgraph"), enabled: nodes.isSubgraph, run: nodes.unpackSelected },
     { id: "edit.deleteKeeping", title: t("delete.keeping", "Delete, and lead the links on"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeKeeping },
     { id: "node.tidy", title: t("node.tidy", "Tidy the selected nodes, or all"), enabled: onGraph, run: nodes.tidySelected },
@@ -105,7 +108,14 @@ export function registerAll(): void {
     { id: "view.up", title: t("view.up", "Leave the subgraph"), keys: ["Escape"], enabled: () => onGraph() && tab().place.get().nodes.length > 0, run: leaveSubgraph },
     { id: "view.find", title: t("find", "Find in the graph"), keys: ["Ctrl+F"], enabled: hasTab, run: () => overlay.set("find") },
     { id: "view.palette", title: t("palette", "All commands"), keys: ["Ctrl+K", "Ctrl+Shift+P"], run: () => overlay.set("palette") },
-    { id: "view.refresh", title: t("refresh", "Look for new nodes and models"), keys: ["R"], run: () => loadSpecs().then(() => say(t("refresh.done", "Nodes and models are up to date"))) },
+    { id: "view.refresh", title: t("refresh", "Look for new nodes and models"), keys: ["R"], run: () => Promise.all([loadSpecs(), refreshModels()]).then(() => say(t("refresh.done", "Nodes and models are up to date"))) },
+    { id: "view.minimap", title: t("view.minimap", "Overview map, on or off"), keys: ["Alt+M"], enabled: onGraph, run: () => setPreference("minimap", !preference("minimap").get()) },
+    { id: "view.links", title: t("view.links", "Show or hide all links"), keys: ["L"], enabled: onGraph, run: () => look({ links: !looking.get().links }) },
+    { id: "view.focus", title: t("view.focus", "Only the graph: hide all else, or show it again"), keys: ["F"], enabled: hasTab, run: () => look({ focus: !looking.get().focus }) },
+    { id: "view.lock", title: t("view.lock", "Lock the graph against changes, or unlock it"), keys: ["Shift+L"], enabled: onGraph, run: () => look({ locked: !looking.get().locked }) },
+    { id: "view.hand", title: t("view.hand", "Hand: drag moves the view"), keys: ["H"], enabled: onGraph, run: () => look({ hand: true }) },
+    { id: "view.pointer", title: t("view.pointer", "Pointer: drag selects"), keys: ["V"], enabled: onGraph, run: () => look({ hand: false }) },
+    { id: "view.snap", title: t("view.snap", "Nodes snap to the grid, on or off"), enabled: onGraph, run: () => setPreference("snap", !preference("snap").get()) },
     { id: "view.theme", title: t("theme.toggle", "Dark or light"), run: () => setPreference("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark") },
     { id: "edit.autosave", title: t("autosave.toggle", "Autosave on or off"), run: () => setPreference("autosave", !preference("autosave").get()) },
     ...pictureCommands(),

@@ -1,19 +1,28 @@
 /** What is looked at while somebody edits: values that are not here, and which nodes the next run computes anew. */
+import { ask } from "../client/http";
+import { job } from "../client/queue";
+import { exactText } from "../document/exact";
 import type { NodeProblem } from "../canvas/runView";
 import { ROOT, type GraphNode, type Json, type NodeId, type Specs, type Workflow } from "../document/types";
 import type { Prompt } from "../document/prompt";
 import { t } from "../i18n";
 import { promptOf } from "./documents";
 import { fuzzy } from "./ranking";
-import { specs, type Tab } from "./workspace";
+import { active, specs, type Tab } from "./workspace";
 
 const CHECK_MS = 250;
 /** Nodes of the editor alone, which no server has. */
 export const EDITOR_ONLY: ReadonlySet<string> = new Set(["Note", "MarkdownNote", "Reroute", "PrimitiveNode"]);
 
+/** The server is asked this long after the last change. */
+const FORECAST_MS = 500;
+/** Where an answer took longer, the guess from here has to do: whoever edits a huge graph is not slowed down by it. */
+const SLOW_MS = 400;
+
 /** Check a tab now and after each change. */
 export function watch(tab: Tab): void {
   let planned: ReturnType<typeof setTimeout> | undefined;
+  const forecast = forecaster(tab);
   const check = (): void => {
     planned = undefined;
     const known = specs.get();
@@ -23,8 +32,52 @@ export function watch(tab: Tab): void {
   };
   const plan = (): void => void (planned ??= setTimeout(check, CHECK_MS));
   tab.document.subscribe(plan);
+  tab.document.subscribe(forecast);
   tab.run.summary.subscribe(plan);
+  let phase = tab.run.summary.get().phase;
+  tab.run.summary.subscribe(() => {
+    const { phase: now, promptId } = tab.run.summary.get();
+    const ended = now !== phase && now !== "queued" && now !== "running";
+    phase = now;
+    if (!ended) return;
+    forecast();
+    if (promptId !== undefined) job(promptId).then((told) => tab.run.costs(told.nodes ?? {}), () => undefined);
+  });
   plan();
+  forecast();
+}
+
+interface Forecast {
+  readonly nodes: Readonly<Record<NodeId, { readonly state: "cached" | "runs" | "skipped" }>>;
+  readonly counts: { readonly cached: number };
+  readonly looked_in: readonly string[];
+}
+
+/** Asks the server which nodes the next run computes: it knows its caches, also those of before this visit. */
+function forecaster(tab: Tab): () => void {
+  let planned: ReturnType<typeof setTimeout> | undefined;
+  let asked: AbortController | undefined;
+  let slow = false;
+  const question = async (): Promise<void> => {
+    const known = specs.get();
+    const { phase } = tab.run.summary.get();
+    if (known === undefined || slow || active.get() !== tab || phase === "queued" || phase === "running") return;
+    asked?.abort();
+    asked = new AbortController();
+    const began = performance.now();
+    const body = new Blob([exactText(tab.document.workflow, { prompt: promptOf(tab.document.workflow, known) })], { type: "application/json" });
+    const told = await ask<Forecast>("POST /forecast", { body: body as never, signal: asked.signal });
+    slow = performance.now() - began > SLOW_MS;
+    // A mark on every node would say nothing.
+    if (told.looked_in.length === 0 || (told.counts.cached === 0 && !tab.run.hasRun)) return;
+    tab.run.mark(new Set(Object.entries(told.nodes).flatMap(([id, node]) => (node.state === "runs" ? [id] : []))));
+  };
+  return () => {
+    clearTimeout(planned);
+    asked?.abort();
+    // A graph in the middle of a change is refused; the run itself would name its problem.
+    planned = setTimeout(() => void question().catch(() => undefined), FORECAST_MS);
+  };
 }
 
 function willRun(tab: Tab, known: Specs): ReadonlySet<NodeId> {

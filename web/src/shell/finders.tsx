@@ -4,9 +4,11 @@ import { t } from "../i18n";
 import { overlay, type SearchPlace } from "./actions";
 import { addNode, slotFor } from "./adding";
 import { allCommands, isEnabled, keysOf, runCommand, shown } from "./commands";
+import { Select } from "./controls/Select";
 import { Finder, type Found } from "./Finder";
 import { graphHandle } from "./graphHandle";
 import { save } from "./keeping";
+import { keepTemplate } from "./nodeTemplates";
 import { preference } from "./preferences";
 import { fuzzy, rank } from "./ranking";
 import { sayError } from "./toasts";
@@ -54,12 +56,7 @@ export function NodeSearch({ x, y, at, port }: SearchPlace) {
   const filters = (
     <>
       {port && <span className="small quiet row">{t("search.fits", "Fits {type}", { type: port.type })}</span>}
-      <select className="field" aria-label={t("search.category", "Category")} value={category} onChange={(event) => setCategory(event.target.value)}>
-        <option value="">{t("search.all", "All categories")}</option>
-        {categories.map((one) => (
-          <option key={one}>{one}</option>
-        ))}
-      </select>
+      <Select small label={t("search.category", "Category")} value={category} options={[{ value: "", label: t("search.all", "All categories") }, ...categories.map((one) => ({ value: one, label: one }))]} set={setCategory} />
     </>
   );
   return <Finder label={t("node.add", "Add a node…")} find={find} choose={choose} close={close} filters={filters} place={{ x, y }} />;
@@ -102,4 +99,17 @@ export function SaveAs() {
     save(tab, clean(query)).catch(sayError);
   };
   return <Finder label={t("save.name", "Name, with / for folders")} find={find} choose={choose} close={close} />;
+}
+
+export function KeepTemplate() {
+  const tab = useStore(active);
+  const first = tab && [...tab.selection.current.nodes][0];
+  const node = first === undefined ? undefined : tab?.document.node(tab.place.get().graph, first);
+  const given = node?.title ?? specs.get()?.get(node?.type ?? "")?.title ?? "";
+  const find = (query: string): readonly Found[] => [{ id: "keep", title: t("templates.keep", "Keep as {name}", { name: query.trim() || given }) }];
+  const choose = (_: string, query: string): void => {
+    close();
+    keepTemplate((query.trim() || given).slice(0, 80));
+  };
+  return <Finder label={t("templates.name", "Name of the template")} find={find} choose={choose} close={close} />;
 }

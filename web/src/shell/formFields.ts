@@ -19,7 +19,8 @@ const WORTH = ["image", "text", "seed", "noise_seed", "steps", "cfg", "denoise",
 export function formFields(workflow: Workflow, specs: Specs): readonly ShownField[] {
   const root = workflow.graphs.get(ROOT);
   if (root === undefined) return [];
-  const chosen = workflow.form.length > 0 ? workflow.form.filter((field) => field.input !== null) : guessed(workflow, specs);
+  const inputs = workflow.form.filter((field) => field.input !== null);
+  const chosen = inputs.length > 0 ? inputs : guessed(workflow, specs);
   const shown: ShownField[] = [];
   for (const field of chosen) {
     const node = root.nodes.get(field.node);

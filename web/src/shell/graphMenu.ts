@@ -29,11 +29,15 @@ function formItems(tab: Tab, id: NodeId): readonly MenuItem[] {
   if (tab.place.get().graph !== ROOT) return [];
   const node = tab.document.node(ROOT, id);
   const inputs = (node && specOf(tab.document.workflow, node, specs.get() ?? new Map())?.inputs.filter((input) => input.widget && input.group !== "hidden")) ?? [];
-  return inputs.slice(0, 12).map((input, at) => ({
+  const output: readonly MenuItem[] = specs.get()?.get(node?.type ?? "")?.isOutput
+    ? [{ label: isInForm(tab, id, null) ? t("form.output.remove", "Results not in the form") : t("form.output.add", "Results in the form"), separated: inputs.length === 0, run: () => toggleInForm(tab, id, null) }]
+    : [];
+  const items = inputs.slice(0, 12).map((input, at) => ({
     label: isInForm(tab, id, input.name) ? t("form.remove", "Not in the form: {name}", { name: input.name }) : t("form.add", "In the form: {name}", { name: input.name }),
     separated: at === 0,
     run: () => toggleInForm(tab, id, input.name),
   }));
+  return [...items, ...output];
 }
 
 /** What can be done with what the pointer is on, `input` where that is a widget. What is not selected yet becomes so. */
@@ -77,10 +81,11 @@ export function graphMenu(tab: Tab, target: Target, search: () => void, input?: 
     command("node.pin"),
     command("node.group"),
     command("node.subgraph"),
+    command("node.template"),
     ...(isSubgraph() ? [command("node.unpack")] : []),
     ...pictureItems(tab, id, input),
     ...formItems(tab, id),
-    ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, run: () => paint(value) })),
-    { label: t("node.colour.none", "No colour"), run: () => paint(undefined) },
+    ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, spot: value, run: () => paint(value) })),
+    { label: t("node.colour.none", "No colour"), spot: "", run: () => paint(undefined) },
   ];
 }

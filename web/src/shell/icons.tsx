@@ -25,6 +25,11 @@ const PATHS = {
   star: "M12 4l2.4 5 5.6.7-4.1 3.8 1.1 5.5-5-2.8-5 2.8 1.1-5.5L4 9.7 9.6 9z",
   dice: "M5 5h14v14H5zM9 9h.01M15 9h.01M12 12h.01M9 15h.01M15 15h.01",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  link: "M10 14l4-4M8.5 11L6 13.5a3.5 3.5 0 0 0 5 5L13.5 16M15.5 13l2.5-2.5a3.5 3.5 0 0 0-5-5L10.5 8",
+  pin: "M9 4h6l-1 6 3 3H7l3-3zM12 13v7",
+  versions: "M7 4h10v12H7zM4 8v12h10",
+  extensions: "M10 5a2 2 0 1 1 4 0h5v5a2 2 0 1 1 0 4v5H5v-5a2 2 0 1 0 0-4V5z",
+  lock: "M7 11h10v9H7zM9 11V8a3 3 0 0 1 6 0v3",
   more: "M6 12h.01M12 12h.01M18 12h.01",
   minus: "M5 12h14",
   copy: "M9 9h10v11H9zM5 15V4h10",
@@ -45,7 +50,7 @@ export type IconName = keyof typeof PATHS;
 
 export function Icon({ name }: { readonly name: IconName }) {
   return (
-    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">
+    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" data-icon={name}>
       <path d={PATHS[name]} />
     </svg>
   );

@@ -1,6 +1,7 @@
 /** Keeping work: the journal of every open workflow in the browser, saving to the server, and what is restored. */
 import { ServerError } from "../client/http";
 import { readWorkflow, writeWorkflow, writtenAt } from "../client/files";
+import { keepDraft } from "../client/versions";
 import { openWindows } from "../client/identity";
 import { Store } from "../client/store";
 import { commandFromText, commandToText } from "../document/journal";
@@ -95,9 +96,13 @@ function pushIf(list: Command[], command: Command | undefined): void {
 }
 
 async function autosave(tab: Tab): Promise<void> {
-  if (tab.path.get() === null || !isUnsaved(tab) || !preference("autosave").get()) return;
+  const path = tab.path.get();
+  const known = specs.get();
+  if (path === null || known === undefined || !isUnsaved(tab)) return;
   try {
-    await save(tab);
+    if (preference("autosave").get()) await save(tab);
+    // Whoever saves by hand has what was in between as drafts all the same.
+    else await keepDraft(path, textOf(tab.document.workflow, known));
   } catch (error) {
     sayError(error);
   }
@@ -149,10 +154,24 @@ export async function openSaved(path: string): Promise<void> {
 
 function changedElsewhere(tab: Tab): void {
   const name = tab.name.get();
-  say(t("save.elsewhere", "{name} was changed in another window; it is not written over", { name }), "problem", "", {
-    label: t("save.over", "Save mine"),
-    run: () => void save(tab, tab.path.get(), true).catch(sayError),
-  });
+  const compare = (): void => void import("./versions/compare").then(({ compared }) => compared.set({ tab, before: "file", after: "here", conflict: true }));
+  say(
+    t("save.elsewhere", "{name} was changed elsewhere; it is not written over", { name }),
+    "problem",
+    "",
+    { label: t("versions.short", "Compare"), run: compare },
+    { label: t("save.over", "Save mine"), run: () => void save(tab, tab.path.get(), true).catch(sayError) },
+  );
+}
+
+/** Look whether the file of the workflow in front was written by somebody else since, e.g. in an editor of text. */
+async function lookAgain(): Promise<void> {
+  const tab = active.get();
+  const path = tab?.path.get();
+  const seen = tab && versions.get(tab.key);
+  if (tab === undefined || path == null || seen === undefined) return;
+  const now = await writtenAt(path);
+  if (now !== undefined && now !== versions.get(tab.key) && seen === versions.get(tab.key)) await follow(path);
 }
 
 /** Another window saved a file that is open here: follow it, or say so where there are changes of our own. */
@@ -188,6 +207,7 @@ export function closeTab(tab: Tab): void {
 /** Open again what was open in this window, or in one that is gone, when the page was left or fell. Says how many came back. */
 export async function restore(window: string): Promise<number> {
   windowId = window;
+  self.addEventListener("focus", () => void lookAgain().catch(() => undefined));
   others.onmessage = ({ data }) => void follow(String(data)).catch(sayError);
   let count = 0;
   const open = await openWindows();

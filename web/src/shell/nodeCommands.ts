@@ -76,8 +76,12 @@ function operate(label: string, make: (graph: Graph, ids: ReadonlySet<NodeId>, w
 
 export const groupSelected = (): void =>
   operate(t("step.group", "Group"), (graph, ids) => groupNodes(graph, ids, t("group", "Group")).command);
-export const tidySelected = (): void =>
-  operate(t("step.tidy", "Tidy"), (graph, ids) => (ids.size > 1 ? tidy(graph, ids) : tidy(graph)));
+export async function tidySelected(): Promise<void> {
+  const tab = active.get();
+  if (tab === undefined) return;
+  const { measured } = await import("./measured");
+  operate(t("step.tidy", "Tidy"), (graph, ids) => (ids.size > 1 ? tidy(measured(tab, graph), ids) : tidy(measured(tab, graph))));
+}
 export const alignSelected = (edge: Edge): void => operate(t("step.align", "Align"), (graph, ids) => align(graph, ids, edge));
 export const distributeSelected = (axis: "x" | "y"): void => operate(t("step.distribute", "Distribute"), (graph, ids) => distribute(graph, ids, axis));
 
@@ -113,7 +117,7 @@ export const isInForm = (tab: Tab, node: NodeId, input: string | null): boolean 
   tab.document.workflow.form.some((field) => field.node === node && field.input === input);
 
 /** Put an input into the form, or take it out. */
-export function toggleInForm(tab: Tab, node: NodeId, input: string): void {
+export function toggleInForm(tab: Tab, node: NodeId, input: string | null): void {
   const { form } = tab.document.workflow;
   const rest = form.filter((field) => field.node !== node || field.input !== input);
   tab.document.apply({ do: "setForm", form: rest.length < form.length ? rest : [...form, { node, input }] }, t("step.form", "Change the form"));

@@ -1,6 +1,7 @@
 import { changeSettings, settings } from "../client/files";
 import { Store } from "../client/store";
 import { bindings } from "./commands";
+import type { NodeTemplate } from "./nodeTemplates";
 
 export type ThemeChoice = "system" | "dark" | "light";
 interface Preferences {
@@ -9,18 +10,29 @@ interface Preferences {
   /** How often each node type was added: what the search offers first. */
   used: Readonly<Record<string, number>>;
   favourites: readonly string[];
+  /** Nodes kept under a name. */
+  templates: readonly NodeTemplate[];
+  minimap: boolean;
+  snap: boolean;
 }
-const DEFAULTS: Preferences = { theme: "system", autosave: true, used: {}, favourites: [] };
+const DEFAULTS: Preferences = { theme: "dark", autosave: true, used: {}, favourites: [], templates: [], minimap: true, snap: false };
 const PREFIX = "Safelight.";
 const KEYS = `${PREFIX}Keys`;
 
 type Stores = { readonly [K in keyof Preferences]: Store<Preferences[K]> };
 const stores: Stores = {
-  theme: new Store<ThemeChoice>((localStorage.getItem("theme") as ThemeChoice | null) ?? "system"),
+  theme: new Store<ThemeChoice>((localStorage.getItem("theme") as ThemeChoice | null) ?? DEFAULTS.theme),
   autosave: new Store(DEFAULTS.autosave),
   used: new Store(DEFAULTS.used),
   favourites: new Store(DEFAULTS.favourites),
+  templates: new Store(DEFAULTS.templates),
+  minimap: new Store(DEFAULTS.minimap),
+  snap: new Store(DEFAULTS.snap),
 };
+
+/** How the graph is looked at just now; kept by nobody. */
+export const looking = new Store({ links: true, locked: false, hand: false, focus: false });
+export const look = (change: Partial<ReturnType<typeof looking.get>>): void => looking.update((before) => ({ ...before, ...change }));
 
 export function preference<K extends keyof Preferences>(name: K): Store<Preferences[K]> {
   return stores[name] as unknown as Store<Preferences[K]>;

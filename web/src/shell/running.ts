@@ -47,7 +47,7 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
       prompt,
       client_id: socket.clientId,
       prompt_id: randomId(),
-      extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get() },
+      extra_data: { extra_pnginfo: { workflow: fileOf(tab.document.workflow, known) }, workflow_name: tab.name.get(), measure: true },
       ...(how.front ? { front: true } : {}),
       ...(how.only ? { partial_execution_targets: how.only.map((id) => (`${id}:preview` in prompt ? `${id}:preview` : id)) } : {}),
     };
@@ -71,24 +71,39 @@ export async function queueTab(tab: Tab, how: HowToRun = {}): Promise<void> {
 
 const asJson = (text: string): Blob => new Blob([text], { type: "application/json" });
 
-/** While on, each change of the workflow in front is run as soon as nothing else runs. */
-export const autoRun = new Store(false);
+/** Runs that nobody presses a button for: never, at each change of the workflow in front, or anew as soon as one ends. */
+export type AutoMode = "off" | "change" | "instant";
+export const autoRun = new Store<AutoMode>("off");
 const AUTO_MS = 500;
 
 export function followForAutoRun(tab: Tab): void {
   let planned: ReturnType<typeof setTimeout> | undefined;
+  let phase = tab.run.summary.get().phase;
   const queue = (): void => {
-    const { phase } = tab.run.summary.get();
-    if (!autoRun.get() || active.get() !== tab) return;
-    if (phase === "running" || phase === "queued") plan();
-    else void queueTab(tab).catch(sayError);
+    const { phase: now } = tab.run.summary.get();
+    if (autoRun.get() === "off" || active.get() !== tab) return;
+    if (now === "running" || now === "queued") plan();
+    else void queueTab(tab).catch(stop);
+  };
+  const stop = (error: unknown): void => {
+    autoRun.set("off"); // what fails once would fail again and again
+    sayError(error);
   };
   const plan = (): void => {
     clearTimeout(planned);
-    if (autoRun.get()) planned = setTimeout(queue, AUTO_MS);
+    if (autoRun.get() !== "off") planned = setTimeout(queue, AUTO_MS);
   };
   // A seed that moves on after a run is no reason for the next.
   tab.document.subscribe(() => !movingOn && plan());
+  tab.run.summary.subscribe(() => {
+    const { phase: now } = tab.run.summary.get();
+    const ended = now !== phase && (now === "done" || now === "failed" || now === "cancelled");
+    phase = now;
+    if (!ended || autoRun.get() !== "instant" || active.get() !== tab) return;
+    if (now === "done") plan();
+    else autoRun.set("off");
+  });
+  autoRun.subscribe(() => autoRun.get() === "instant" && active.get() === tab && plan());
 }
 let movingOn = false;
 

@@ -7,16 +7,20 @@ export interface Toast {
   readonly kind: "note" | "problem";
   readonly text: string;
   readonly details: string;
-  readonly action?: { readonly label: string; run(): void };
+  readonly actions: readonly ToastAction[];
+}
+export interface ToastAction {
+  readonly label: string;
+  run(): void;
 }
 export const toasts = new Store<readonly Toast[]>([]);
 const NOTE_MS = 6000;
 const MOST = 4;
 let next = 1;
 
-export function say(text: string, kind: Toast["kind"] = "note", details = "", action?: Toast["action"]): void {
+export function say(text: string, kind: Toast["kind"] = "note", details = "", ...actions: readonly ToastAction[]): void {
   const id = next++;
-  toasts.update((all) => [...all.slice(1 - MOST), { id, kind, text, details, ...(action ? { action } : {}) }]);
+  toasts.update((all) => [...all.slice(1 - MOST), { id, kind, text, details, actions }]);
   // Problems stay until somebody has read them.
   if (kind === "note") setTimeout(() => dismiss(id), NOTE_MS);
 }

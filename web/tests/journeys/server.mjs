@@ -7,22 +7,26 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
-const PYTHON = process.env.SAFELIGHT_PYTHON ?? join(ROOT, ".venv/bin/python");
+export const PYTHON = process.env.SAFELIGHT_PYTHON ?? join(ROOT, ".venv/bin/python");
 const CHROMIUM = process.env.SAFELIGHT_CHROMIUM ?? "/usr/bin/chromium";
 const START_MS = 60_000;
 let nextPort = Number(process.env.SAFELIGHT_PORT ?? 9400);
 
-/** Start a server; `again` starts it anew with the same folders after `kill`. */
-export async function startServer() {
+/**
+ * Start a server; `again` starts it anew with the same folders after `kill`. `prepare` may write into its folder before,
+ * `args` are more arguments, given the folder.
+ */
+export async function startServer({ prepare = () => undefined, args = () => [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "safelight-journey-"));
   for (const name of ["user", "output", "temp", "input"]) mkdirSync(join(folder, name));
   cpSync(join(ROOT, "input"), join(folder, "input"), { recursive: true });
+  prepare(folder);
   const port = nextPort++;
   const url = `http://127.0.0.1:${port}`;
   let child;
   const start = async () => {
     const folders = ["user", "output", "temp", "input"].flatMap((name) => [`--${name}-directory`, join(folder, name)]);
-    child = spawn(PYTHON, ["main.py", "serve", "--port", String(port), "--cpu", ...folders], {
+    child = spawn(PYTHON, ["main.py", "serve", "--port", String(port), "--cpu", ...folders, ...args(folder)], {
       cwd: ROOT,
       env: { ...process.env, OMP_NUM_THREADS: "1" },
       stdio: process.env.SAFELIGHT_VERBOSE ? "inherit" : "ignore",

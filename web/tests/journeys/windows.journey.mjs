@@ -42,7 +42,7 @@ test("two windows stay in step, and neither writes over the other", async () => 
   // Both change it: the one that saves first wins, the other is told and keeps its own.
   await prompt(second).fill("from the second");
   await prompt(page).fill("from the first");
-  await second.getByText(/was changed in another window/).first().waitFor({ timeout: 15_000 }).catch(() => page.getByText(/was changed in another window/).first().waitFor());
+  await second.getByText(/was changed elsewhere/).first().waitFor({ timeout: 15_000 }).catch(() => page.getByText(/was changed elsewhere/).first().waitFor());
   const texts = [await prompt(page).inputValue(), await prompt(second).inputValue()];
   assert.deepEqual(texts.toSorted(), ["from the first", "from the second"]);
   assert.match(readFileSync(file, "utf8"), /from the (first|second)/);

@@ -4,6 +4,7 @@ import { t } from "../../i18n";
 import type { NodeSpec } from "../../document/types";
 import { addNode } from "../adding";
 import { Icon } from "../icons";
+import { putTemplate, removeTemplate } from "../nodeTemplates";
 import { preference, setPreference } from "../preferences";
 import { rank } from "../ranking";
 import { active, specs } from "../workspace";
@@ -34,6 +35,7 @@ export default function Nodes() {
   const known = useStore(specs);
   const used = useStore(preference("used"));
   const favourites = useStore(preference("favourites"));
+  const templates = useStore(preference("templates"));
   const [text, setText] = useState("");
   const query = useDeferredValue(text.trim());
   const all = useMemo(() => [...(known?.values() ?? [])].filter((spec) => !spec.deprecated), [known]);
@@ -59,6 +61,22 @@ export default function Nodes() {
             ))}
           </>
         )}
+        {query === "" && templates.length > 0 && (
+          <>
+            <h3 className="section">{t("templates", "Templates")}</h3>
+            {templates.map((one) => (
+              <div key={one.name} className="entry">
+                <button className="open" onClick={() => putTemplate(one)}>
+                  {one.name}
+                </button>
+                <button className="button bare tiny icon" aria-label={t("templates.remove", "Remove the template {name}", { name: one.name })} onClick={() => removeTemplate(one.name)}>
+                  <Icon name="trash" />
+                </button>
+              </div>
+            ))}
+          </>
+        )}
+        {query === "" && (starred.length > 0 || templates.length > 0) && <h3 className="section">{t("nodes.all", "All nodes")}</h3>}
         {query === "" && <Branches branch={tree} />}
       </div>
     </>

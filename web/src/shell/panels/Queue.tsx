@@ -18,11 +18,12 @@ export default function Queue() {
         <button className={`button ${paused ? "on" : ""}`} aria-pressed={paused} onClick={() => void pauseQueue(!paused).catch(sayError)}>
           <Icon name={paused ? "play" : "pause"} /> {paused ? t("queue.resume", "Go on") : t("queue.hold", "Pause")}
         </button>
-        <button className="button" disabled={waiting.length === 0} onClick={() => void clearWaiting().catch(sayError)}>
+        <span className="grow" />
+        <button className="button bare" disabled={waiting.length === 0} onClick={() => void clearWaiting().catch(sayError)}>
           {t("queue.clear.short", "Clear waiting")}
         </button>
-        <button className="button" disabled={done.length === 0} onClick={() => void forgetDone().catch(sayError)}>
-          {t("queue.forget", "Forget done")}
+        <button className="button bare icon" disabled={done.length === 0} aria-label={t("queue.forget", "Forget done")} title={t("queue.forget", "Forget done")} onClick={() => void forgetDone().catch(sayError)}>
+          <Icon name="trash" />
         </button>
       </div>
       <div className="body">

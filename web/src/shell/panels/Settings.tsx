@@ -2,59 +2,86 @@ import { useEffect, useState } from "react";
 import { useStore } from "../../client/store";
 import { LANGUAGES, preferredLanguage, t } from "../../i18n";
 import { allCommands, bindings, keyOf, keysOf, shown, type EditorCommand } from "../commands";
-import { preference, setKeys, setPreference, type ThemeChoice } from "../preferences";
+import { Segments } from "../controls/Segments";
+import { Switch } from "../controls/Switch";
+import { Icon } from "../icons";
+import { preference, setPreference, setKeys, type ThemeChoice } from "../preferences";
 
 export default function Settings() {
   const theme = useStore(preference("theme"));
-  const autosave = useStore(preference("autosave"));
   const themes: readonly (readonly [ThemeChoice, string])[] = [
-    ["system", t("theme.system", "As the system")],
     ["dark", t("theme.dark", "Dark")],
     ["light", t("theme.light", "Light")],
+    ["system", t("theme.system", "Like the system")],
   ];
+  const languages = LANGUAGES.map((one) => [one.id, one.name] as const);
   return (
     <div className="body">
       <div className="setting">
-        <label htmlFor="theme">{t("theme", "Theme")}</label>
-        <select id="theme" className="field" value={theme} onChange={(event) => setPreference("theme", event.target.value as ThemeChoice)}>
-          {themes.map(([id, name]) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </select>
+        <span className="label">{t("theme", "Theme")}</span>
+        <Segments wide label={t("theme", "Theme")} value={theme} choices={themes} set={(value) => setPreference("theme", value)} />
       </div>
       <div className="setting">
-        <label htmlFor="language">{t("language", "Language")}</label>
-        <select
-          id="language"
-          className="field"
-          defaultValue={preferredLanguage()}
-          onChange={(event) => {
-            localStorage.setItem("language", event.target.value);
+        <span className="label">{t("language", "Language")}</span>
+        <Segments
+          wide
+          label={t("language", "Language")}
+          value={preferredLanguage()}
+          choices={languages}
+          set={(value) => {
+            localStorage.setItem("language", value);
             location.reload();
           }}
-        >
-          {LANGUAGES.map((one) => (
-            <option key={one.id} value={one.id}>
-              {one.name}
-            </option>
-          ))}
-        </select>
+        />
       </div>
-      <label className="setting row">
-        <input type="checkbox" checked={autosave} onChange={(event) => setPreference("autosave", event.target.checked)} />
-        {t("autosave", "Save workflows that have a file by themselves")}
-      </label>
+      <div className="setting">
+        <Toggle name="autosave">{t("autosave", "Save workflows that have a file by themselves")}</Toggle>
+        <Toggle name="minimap">{t("minimap", "Overview map in the graph")}</Toggle>
+        <Toggle name="snap">{t("snap", "Nodes snap to the grid")}</Toggle>
+      </div>
+      <Keys />
+    </div>
+  );
+}
+
+function Toggle({ name, children }: { readonly name: "autosave" | "minimap" | "snap"; readonly children: string }) {
+  const on = useStore(preference(name));
+  return (
+    <Switch on={on} set={(value) => setPreference(name, value)}>
+      {children}
+    </Switch>
+  );
+}
+
+function Keys() {
+  const [query, setQuery] = useState("");
+  const wanted = query.trim().toLowerCase();
+  const found = allCommands().filter((command) => `${command.title} ${keysOf(command).map(shown).join(" ")}`.toLowerCase().includes(wanted));
+  const titles: Readonly<Record<string, string>> = {
+    run: t("keys.run", "Run and queue"),
+    workflow: t("keys.workflow", "Workflows"),
+    edit: t("keys.edit", "Edit"),
+    node: t("keys.node", "Nodes"),
+    view: t("keys.view", "View"),
+    panel: t("keys.panel", "Panels"),
+  };
+  const kindOf = (command: EditorCommand): string => command.id.split(".")[0]!.replace("queue", "run");
+  const kinds = [...new Set(found.map(kindOf))];
+  return (
+    <>
       <h3 className="section">{t("keys", "Keys")}</h3>
-      <table className="keys">
-        <tbody>
-          {allCommands().map((command) => (
+      <div className="setting">
+        <input className="field" type="search" aria-label={t("keys.search", "Search commands and keys")} placeholder={t("keys.search", "Search commands and keys")} value={query} onChange={(event) => setQuery(event.target.value)} />
+      </div>
+      {kinds.map((kind) => (
+        <section key={kind} className="keys" aria-label={titles[kind] ?? kind}>
+          <h3 className="section">{titles[kind] ?? kind}</h3>
+          {found.filter((command) => kindOf(command) === kind).map((command) => (
             <KeyRow key={command.id} command={command} />
           ))}
-        </tbody>
-      </table>
-    </div>
+        </section>
+      ))}
+    </>
   );
 }
 
@@ -80,18 +107,16 @@ function KeyRow({ command }: { readonly command: EditorCommand }) {
     return () => window.removeEventListener("keydown", take, true);
   }, [waiting, command]);
   return (
-    <tr>
-      <td>{command.title}</td>
-      <td>
-        {command.id in chosen && (
-          <button className="button bare tiny" onClick={() => setKeys(command.id, undefined)}>
-            {t("keys.reset", "Reset")}
-          </button>
-        )}
-        <button className="button tiny" aria-label={t("keys.change", "Key of {name}: {key}", { name: command.title, key: key ?? t("keys.none", "none") })} title={t("keys.hint", "Press to set another; Backspace takes it away")} onClick={() => setWaiting(true)}>
-          {waiting ? t("keys.press", "Press a key…") : key ? shown(key) : "—"}
+    <div className="entry">
+      <span className="label">{command.title}</span>
+      {command.id in chosen && (
+        <button className="button bare tiny icon" aria-label={t("keys.reset", "Reset")} title={t("keys.reset", "Reset")} onClick={() => setKeys(command.id, undefined)}>
+          <Icon name="retry" />
         </button>
-      </td>
-    </tr>
+      )}
+      <button className="key" data-waiting={waiting || undefined} aria-label={t("keys.change", "Key of {name}: {key}", { name: command.title, key: key ?? t("keys.none", "none") })} title={t("keys.hint", "Press to set another; Backspace takes it away")} onClick={() => setWaiting(true)}>
+        {waiting ? t("keys.press", "Press a key…") : key ? shown(key) : "—"}
+      </button>
+    </div>
   );
 }

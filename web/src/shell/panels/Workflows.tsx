@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "react";
-import { moveWorkflow, removeWorkflow, savedWorkflows, templates, readWorkflow, writeWorkflow, type StoredFile } from "../../client/files";
+import { moveWorkflow, removeWorkflow, savedWorkflows, readTemplate, templates, readWorkflow, writeWorkflow, type StoredFile } from "../../client/files";
 import { useStore } from "../../client/store";
 import { t } from "../../i18n";
 import { runCommand } from "../commands";
@@ -9,7 +9,10 @@ import { showMenu } from "../Menu";
 import { PanelWait } from "../Rail";
 import { openTemplate } from "../templates";
 import { say, sayError } from "../toasts";
-import { active } from "../workspace";
+import { openBlob } from "../documents";
+import { titleOf } from "../FormView";
+import { needsOf, type Needs } from "../needs";
+import { active, specs } from "../workspace";
 
 export default function Workflows() {
   const [saved, setSaved] = useState<readonly StoredFile[]>();
@@ -89,11 +92,38 @@ export default function Workflows() {
         ))}
         <h3 className="section">{t("workflows.given", "Examples")}</h3>
         {given.map(([pack, name]) => (
-          <button key={`${pack}/${name}`} className="entry" onClick={() => void openTemplate(name, "graph", pack).catch(sayError)}>
-            <span className="label">{name.replaceAll("_", " ")}</span>
-          </button>
+          <Example key={`${pack}/${name}`} pack={pack} name={name} />
         ))}
       </div>
     </>
+  );
+}
+
+/** A workflow that comes with the program, with what it needs and whether that is here. */
+function Example({ pack, name }: { readonly pack: string; readonly name: string }) {
+  const known = useStore(specs);
+  const [needs, setNeeds] = useState<Needs>();
+  useEffect(() => {
+    let gone = false;
+    const read = async (): Promise<void> => {
+      if (known === undefined) return;
+      const workflow = await openBlob(await readTemplate(pack, name));
+      if (!gone) setNeeds(needsOf(workflow, known));
+    };
+    read().catch(() => undefined); // what cannot be read says so when it is opened
+    return () => {
+      gone = true;
+    };
+  }, [pack, name, known]);
+  const missing = needs ? [...needs.missingTypes, ...needs.files.filter((file) => !file.here).map((file) => file.name)] : [];
+  const files = needs?.files.map((file) => file.name.replace(/^.*\//, "").replace(/\.[^.]+$/, "")) ?? [];
+  return (
+    <div className="entry tall">
+      <button className="open" onClick={() => void openTemplate(name, "graph", pack).catch(sayError)}>
+        <b>{titleOf(name)}</b>
+        <span className="facts">{missing.length > 0 ? t("example.missing", "Missing here: {names}", { names: missing.join(", ") }) : files.join(", ") || t("example.nothing", "Needs no model")}</span>
+      </button>
+      {missing.length > 0 && <span className="tagged missing">{t("example.incomplete", "incomplete")}</span>}
+    </div>
   );
 }
