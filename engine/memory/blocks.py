@@ -1,17 +1,17 @@
 """Transfer blocks: the tensors of a network in the order it first uses them, cut into pieces that move as one.
 
-One copy of 16 to 64 MiB runs a link near its full speed; one copy of a bias does not. Nothing here needs torch.
+One copy of 32 to 64 MiB runs a link near its full speed; one copy of a bias does not. Nothing here needs torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 __all__ = ["LARGEST_BLOCK", "SMALLEST_BLOCK", "Block", "cut_into_blocks"]
 
-SMALLEST_BLOCK: Final = 16 << 20
+SMALLEST_BLOCK: Final = 32 << 20
 LARGEST_BLOCK: Final = 64 << 20
 
 
@@ -30,14 +30,14 @@ class Block:
 
 def cut_into_blocks(
     model: str,
-    tensors: Iterable[tuple[str, int]],
+    groups: Iterable[Sequence[tuple[str, int]]],
     smallest: int = SMALLEST_BLOCK,
     largest: int = LARGEST_BLOCK,
 ) -> tuple[Block, ...]:
-    """Group (name, bytes) pairs, in their order, into blocks of at least `smallest` bytes and at most `largest`.
+    """Put groups of (name, bytes) pairs, in their order, into blocks of at least `smallest` bytes, at most `largest`.
 
-    A tensor is never parted: one larger than `largest` is a block by itself, and the last block may be smaller, as may
-    one that stands before a tensor too large to join it.
+    A group, which holds the tensors that one operation takes, is never parted: one larger than `largest` is a block by
+    itself. The last block may be smaller, as may one that stands before a group too large to join it.
     """
     blocks: list[Block] = []
     names: list[str] = []
@@ -50,10 +50,11 @@ def cut_into_blocks(
             names.clear()
             size = 0
 
-    for name, nbytes in tensors:
+    for group in groups:
+        nbytes = sum(count for _, count in group)
         if size + nbytes > largest:
             close()
-        names.append(name)
+        names += [name for name, _ in group]
         size += nbytes
         if size >= smallest:
             close()

@@ -204,11 +204,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch do
                 self._first_use.setdefault(found[0], found[1])
         if not names:
             return
-        last = self._uses[-1][0]
-        if not set(names) <= set(last):
-            # What ran before the first weight was touched belongs to it, too.
-            work = self._uses.pop()[1:] if not last else ([], [0])
-            self._uses.append((tuple(names), *work))
+        last, work, light = self._uses[-1]
+        if set(names) <= set(last):
+            return
+        if not work and (not light[0] or not last):  # only a view was made of it; or nothing had been touched yet
+            self._uses[-1] = (tuple(dict.fromkeys((*last, *names))), work, light)
+        else:
+            self._uses.append((tuple(names), [], [0]))
 
     def _note_work(self, func: Any, args: Any, kwargs: Any, made: Any, nbytes: int) -> None:
         count = flop_registry.get(func.overloadpacket)

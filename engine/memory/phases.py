@@ -1,9 +1,8 @@
 """What is going to be computed, as far as memory cares: phases that sweep over blocks of weights, one after the other.
 
 A phase is a node's work with one peak of activations: encoding a prompt, sampling, decoding. A sampler sweeps over the
-same blocks once for each step; such sweeps are planned as a first, a typical and a last one, and the typical one stands
-for all between. That is exact for plans: within a phase nothing but the sweep's place (first, between, last) changes
-which use of a block comes next.
+same blocks once for each step; such sweeps are planned as a first, a second, a typical and a last one, and the typical
+one stands for all between: by then what stays from sweep to sweep has settled.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from engine.memory.blocks import Block
 
 __all__ = ["Access", "Link", "Phase", "Timeline", "lay_out"]
 
-TYPICAL_SWEEPS: Final = 3
-"""How many sweeps of a phase are planned one by one: the first, one that stands for those between, the last."""
+PLANNED_SWEEPS: Final = 4
+"""How many sweeps of a phase are planned one by one: the first two, one that stands for those between, the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +133,4 @@ def lay_out(phases: Sequence[Phase], capacity: int | Sequence[int], *, whole: bo
 
 def sweep_counts(repeats: int) -> list[int]:
     """Return how many sweeps each of those stands for that are planned one by one."""
-    return [1] * repeats if repeats <= TYPICAL_SWEEPS else [1, repeats - 2, 1]
+    return [1] * repeats if repeats <= PLANNED_SWEEPS else [1, 1, repeats - 3, 1]

@@ -23,7 +23,7 @@ Policy = Literal["next use", "recency"]
 
 ROOMS: Final = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2)
 """Tried as room for loads under way, as shares of the smallest limit."""
-EQUALLY_FAST: Final = 1e-4
+EQUALLY_FAST: Final = 1e-3
 """Ways whose waiting differs by no more than this share of the computing are told apart by the bytes they move."""
 
 
@@ -37,9 +37,13 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class ResidencyPlan:
-    """What to keep and load. ``kept[i]`` is 1 where the block of access i stays; `policy` says which way won."""
+    """What to keep and load. ``kept[i]`` is 1 where the block of access i stays; `policy` says which way won.
+
+    `chosen` is what the policy keeps; `kept` adds blocks whose next load could begin when they would be dropped.
+    """
 
     timeline: Timeline
+    chosen: bytes
     kept: bytes
     loads: tuple[Load, ...]
     room: int
@@ -65,7 +69,7 @@ def make_plan(phases: Sequence[Phase], capacity: int | Sequence[int], link: Link
     fastest = min(way.stall for way in found) + EQUALLY_FAST * timeline.compute_seconds
     best = min((way for way in found if way.stall <= fastest), key=lambda way: (way.loaded, way.stall))
     outcome = simulate(timeline, best.loads, link)
-    return ResidencyPlan(timeline, best.kept, best.loads, best.room, best.policy, outcome)
+    return ResidencyPlan(timeline, best.chosen, best.kept, best.loads, best.room, best.policy, outcome)
 
 
 def whole_plan(plan: ResidencyPlan, capacity: int | Sequence[int], link: Link) -> ResidencyPlan:
@@ -76,10 +80,11 @@ def whole_plan(plan: ResidencyPlan, capacity: int | Sequence[int], link: Link) -
     depth = WATERMARK_DEPTH if plan.policy == "recency" else None
     made = schedule_loads(timeline, kept, depth)
     if made is None:  # sweeps between the first and the last differ among themselves, which blocks of odd sizes can do
-        made = schedule_loads(timeline, keep_by_next_use(timeline, plan.room))
+        kept = bytes(keep_by_next_use(timeline, plan.room))
+        made = schedule_loads(timeline, kept)
     assert made is not None
     outcome = simulate(timeline, made.loads, link)
-    return ResidencyPlan(timeline, made.kept, made.loads, plan.room, plan.policy, outcome)
+    return ResidencyPlan(timeline, kept, made.kept, made.loads, plan.room, plan.policy, outcome)
 
 
 def _spread(plan: ResidencyPlan) -> Iterator[int]:
@@ -88,7 +93,7 @@ def _spread(plan: ResidencyPlan) -> Iterator[int]:
     for number, phase in enumerate(timeline.phases):
         width = len(phase.accesses)
         while width and at < len(timeline) and timeline.phase_of[at] == number:
-            yield from plan.kept[at : at + width] * timeline.times[at]
+            yield from plan.chosen[at : at + width] * timeline.times[at]
             at += width
 
 
@@ -110,12 +115,28 @@ def _ways(timeline: Timeline) -> Iterator[tuple[bytearray, int, Policy]]:
     smallest = min(timeline.limits, default=0)
     for share in ROOMS:
         room = int(smallest * share)
-        yield keep_by_next_use(timeline, room), room, "next use"
+        kept = keep_by_next_use(timeline, room)
+        yield _settled(timeline, kept), room, "next use"
+        if not room:  # the one way that fits whatever the sizes are
+            yield kept, room, "next use"
     yield keep_by_recency(timeline), 0, "recency"
+
+
+def _settled(timeline: Timeline, kept: bytearray) -> bytearray:
+    """Let typical sweeps keep what the second one does: where they differ, so would those that they stand for."""
+    settled = bytearray(kept)
+    at = 0
+    while at < len(timeline):
+        width = len(timeline.phases[timeline.phase_of[at]].accesses)
+        if timeline.times[at] > 1:
+            settled[at : at + width] = settled[at - width : at]
+        at += width
+    return settled
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
+    chosen: bytes
     kept: bytes
     room: int
     policy: Policy
@@ -132,5 +153,11 @@ def _judged(timeline: Timeline, link: Link, kept: bytearray, room: int, policy: 
     waits, order, sizes, times = waiting(timeline, loads, link), timeline.order, timeline.sizes, timeline.times
     stall = sum(map(mul, waits, times))
     return _Way(
-        made.kept, room, policy, loads, stall, sum(sizes[order[one.access]] * times[one.access] for one in loads)
+        bytes(kept),
+        made.kept,
+        room,
+        policy,
+        loads,
+        stall,
+        sum(sizes[order[one.access]] * times[one.access] for one in loads),
     )

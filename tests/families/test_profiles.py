@@ -93,7 +93,7 @@ def same(recipe: ModelRecipe, call: NetworkCall, dtype: torch.dtype = torch.floa
     real = build_module(recipe, CPU, dtype)
     assert made.tensor_bytes == tracked(real, call) > 0
     weights = {name: tensor.numel() * tensor.element_size() for name, tensor in real.state_dict().items()}
-    assert {name: nbytes for name, nbytes in made.tensors}.items() <= weights.items()
+    assert dict(made.tensors).items() <= weights.items()
     assert sum(flops for use in made.uses for flops, _ in use.work) > 0
 
 
