@@ -135,7 +135,7 @@ def without_overlap(
     freed: float = 1.0,
     writes_back: bool = False,
 ) -> tuple[int, int]:
-    """Return the bytes (loaded, written back) of whole-model ways. `choose` orders what may go, the first first."""  # fmt: skip
+    """Return the bytes (loaded, written back) of whole-model ways. `choose` orders what may go, the first first."""
     here: dict[str, int] = {}
     loaded = back = 0
     for number, phase in enumerate(phases):

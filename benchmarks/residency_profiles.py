@@ -56,20 +56,22 @@ def main() -> None:
     """Make all profiles."""
     side = NetworkCall("denoise", 2, 128, 128)
     steered = NetworkCall("denoise", 2, 128, 128, residuals=True)
+    big = NetworkCall("denoise", 2, 192, 192)
+    pair = NetworkCall("control", 2, 128, 128)
     found = {
         "sdxl b2": measured("sdxl", lambda: UNet(SDXL), side),
         "sdxl b1": measured("sdxl", lambda: UNet(SDXL), NetworkCall("denoise", 1, 128, 128)),
         "sdxl steered b2": measured("sdxl", lambda: UNet(SDXL), steered),
-        "sdxl hires b2": measured("sdxl", lambda: UNet(SDXL), NetworkCall("denoise", 2, 192, 192)),
-        "control b2": measured("control", lambda: ControlNet(ControlNetConfig(SDXL)), NetworkCall("control", 2, 128, 128)),
+        "sdxl hires b2": measured("sdxl", lambda: UNet(SDXL), big),
+        "control b2": measured("control", lambda: ControlNet(ControlNetConfig(SDXL)), pair),
         "refiner b2": measured("refiner", lambda: UNet(REFINER), side),
-        "vae decode": measured("vae", lambda: Autoencoder(AutoencoderConfig()), NetworkCall("decode", 1, 128, 128)),
-        "vae decode hires": measured("vae", lambda: Autoencoder(AutoencoderConfig()), NetworkCall("decode", 1, 192, 192)),
-        "vae encode hires": measured("vae", lambda: Autoencoder(AutoencoderConfig()), NetworkCall("encode", 1, 1536, 1536)),
+        "vae decode": measured("vae", _vae, NetworkCall("decode", 1, 128, 128)),
+        "vae decode hires": measured("vae", _vae, NetworkCall("decode", 1, 192, 192)),
+        "vae encode hires": measured("vae", _vae, NetworkCall("encode", 1, 1536, 1536)),
         "clip l": measured("clip l", _encoders, NetworkCall("text_l", 1)),
         "clip g": measured("clip g", _encoders, NetworkCall("text_g", 1)),
         **_others(),
-    }  # fmt: skip
+    }
     target = Path(__file__).with_suffix(".json")
     target.write_text(json.dumps({"card": CARD.name, "profiles": found}, separators=(",", ":")), encoding="utf-8")
     for name, profile in found.items():
@@ -77,6 +79,10 @@ def main() -> None:
         weights = sum({index: nbytes for index, nbytes, _ in profile["blocks"]}.values())
         print(f"{name:18} {weights / 2**30:6.2f} GiB {len(profile['blocks']):4} blocks {seconds:7.3f} s", end="")
         print(f"  live {profile['live'] / 2**30:.3f}  native {profile['native'] / 2**30:.3f} GiB")
+
+
+def _vae() -> Autoencoder:
+    return Autoencoder(AutoencoderConfig())
 
 
 def _encoders() -> TextEncoders:

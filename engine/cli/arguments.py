@@ -32,6 +32,9 @@ def build_parser() -> argparse.ArgumentParser:
     shared = _shared_options()
 
     _add_run(commands, shared)
+    from engine.cli.plan_arguments import add_plan
+
+    add_plan(commands, shared)
     validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
     validate.add_argument("file", metavar="FILE", help="the workflow")
 

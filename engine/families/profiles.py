@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from engine.families.building import empty_module
 from engine.memory.devices import DeviceInfo
-from engine.memory.dry_run import FakeDevice, dry_run
 from engine.memory.profile import Profile, ProfileStore
 from engine.networks.autoencoder import Autoencoder
 from engine.networks.clip_text import ClipText, ProjectedClipText, TextEncoders
@@ -57,7 +56,7 @@ def profile_call(
     device: DeviceInfo,
     dtype: torch.dtype,
     store: ProfileStore,
-    fake: FakeDevice = "cuda",
+    fake: Literal["cuda", "cpu"] = "cuda",
 ) -> Profile:
     """Return what `call` takes of the network of `recipe`. Raises `WeightError` as `empty_module` does."""
     facts: dict[str, Any] = {
@@ -71,6 +70,8 @@ def profile_call(
     }
 
     def make() -> Profile:
+        from engine.memory.dry_run import dry_run  # brings torch's compiler, which takes longer than the rest of a plan
+
         return dry_run(
             empty_module(recipe, device, dtype), lambda network, place: call_network(network, call, place), fake
         )

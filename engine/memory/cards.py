@@ -23,7 +23,7 @@ GIB: Final = 1 << 30
 class Card:
     """Describe a device: bytes in all, and floating-point operations, own bytes and link bytes a second.
 
-    `context_bytes` is what the driver keeps for itself; `safety` is left free beside any plan.
+    `context_bytes` is what the driver keeps for itself. An old one has no tensor cores for bfloat16.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Card:
     memory_speed: float
     link_speed: float
     context_bytes: int = GIB * 55 // 100
+    is_old: bool = False
 
     @property
     def usable_bytes(self) -> int:
@@ -44,7 +45,8 @@ class Card:
 
 
 def _card(name: str, gib: int, tera: float, memory: float, link: float) -> Card:
-    return Card(name, gib * GIB, tera * 1e12, memory * 1e9, link * 1e9)
+    is_old = name.startswith(("gtx", "rtx20"))
+    return Card(name, gib * GIB, tera * 1e12, memory * 1e9, link * 1e9, is_old=is_old)
 
 
 CARDS: Final[Mapping[str, Card]] = MappingProxyType(

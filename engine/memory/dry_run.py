@@ -17,7 +17,7 @@ import contextlib
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ CONVOLUTIONS: Final = frozenset({aten.convolution, aten._convolution, aten.cudnn
 WIDEST_FLASH_HEAD: Final = 256
 HALVES: Final = (torch.float16, torch.bfloat16)
 
-FakeDevice = str
+FakeDevice = Literal["cuda", "cpu"]
 """The kind of device to pretend: "cuda" or "cpu"."""
 
 
