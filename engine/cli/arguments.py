@@ -68,7 +68,7 @@ def _add_run(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="NODE.INPUT=VALUE",
         help="change an input; NODE is an id or a title (can be given several times)",
     )
-    run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu (default: auto)")
+    run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu, sim:8GiB (default: auto)")
     run.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
     run.add_argument("--isolated", action="store_true", help="compute in a process of its own; Ctrl-C ends any node")

@@ -16,6 +16,7 @@ from engine.execution.events import Event, NodeStarted
 from engine.execution.rehearse import rehearse
 from engine.graph.model import Graph
 from engine.graph.validate import coerce_inputs
+from engine.memory.blocks import SMALLEST_BLOCK
 from engine.memory.cards import Card, card_named
 from engine.session import Session
 from engine.settings import Settings, parse_bytes, read_settings
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 DEFAULT_CARD = "rtx4060"
 PROFILES = "profiles"
+SIM_FLOPS, SIM_MEMORY, SIM_LINK = 50e9, 10e9, 1e9
+"""What a simulated device is taken to reach; only the order of loads depends on it."""
+SIM_MARGIN = 0.25
+"""What nodes hold beside what networks do, as a share of it."""
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -62,7 +67,7 @@ def chosen_card(name: str | None, vram: str | None, link: str | None) -> Card:
     return card
 
 
-def plan_graph(session: Session, graph: Graph, card: Card) -> MemoryPlan:
+def plan_graph(session: Session, graph: Graph, card: Card, block_bytes: int | None = None) -> MemoryPlan:
     """Rehearse a graph and plan what it asks for.
 
     Raises `GraphError` where it cannot run, and what a node raises for wrong input.
@@ -90,7 +95,20 @@ def plan_graph(session: Session, graph: Graph, card: Card) -> MemoryPlan:
     made = rehearse(coerce_inputs(graph, session.registry), session.registry, services, listen)
     for error in made.errors:
         raise error
-    return plan_memory(rehearsal, card, store)
+    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK)
+
+
+def follow_plan(session: Session, graph: Graph) -> None:
+    """Let a simulated device keep to a plan of the whole graph, where there is one that fits it."""
+    models = session.services.models
+    total = models.streamed.device.total_bytes
+    card = Card(
+        "simulated", total, SIM_FLOPS, SIM_MEMORY, SIM_LINK, context_bytes=0, kind=models.device.kind,
+        margin_share=SIM_MARGIN, margin_bytes=0,
+    )  # fmt: skip
+    planned = plan_graph(session, graph, card, models.block_bytes).to_follow()
+    if planned is not None:
+        models.streamed.follow(planned)
 
 
 def profile_store(session: Session, settings: Settings) -> ProfileStore:

@@ -37,6 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         session = Session(settings)
         workflow = read_workflow(session, arguments)
+        if settings.device.startswith("sim:"):
+            from engine.cli.plan_command import follow_plan
+
+            follow_plan(session, workflow.graph)
         # What a node prints must not mix with what this command prints for programs.
         with _heard(workflow, arguments) as (listener, cancel), contextlib.redirect_stdout(sys.stderr):
             result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -10,17 +10,16 @@ from typing import Final
 from engine.families.profiles import NetworkCall, profile_call
 from engine.families.rehearsal import NotedCall, Rehearsal
 from engine.memory.accesses import accesses_of, blocks_of
-from engine.memory.blocks import Block
+from engine.memory.blocks import SMALLEST_BLOCK, Block
 from engine.memory.cards import Card
 from engine.memory.phases import Access, Link, Phase
-from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity
+from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity, whole_plan
 from engine.memory.profile import Profile, ProfileStore
+from engine.memory.streamed import StreamPlan, stream_plan
 
-__all__ = ["MemoryPlan", "NodeMemory", "plan_memory", "with_margin"]
+__all__ = ["MemoryPlan", "NodeMemory", "plan_memory"]
 
 LONGEST_PATTERN: Final = 8
-MARGIN_SHARE: Final = 0.05
-MARGIN_BYTES: Final = 100 << 20
 COPY_LATENCY_S: Final = 20e-6
 TILES: Final = (1024, 512, 256)
 """Sides in pixels that a VAE's work is cut into where a picture does not fit whole."""
@@ -59,18 +58,29 @@ class MemoryPlan:
     nodes: tuple[NodeMemory, ...]
     smallest_bytes: int
     plan: ResidencyPlan | None
+    blocks: Mapping[str, tuple[Block, ...]]
 
     @property
     def fits(self) -> bool:
         """Say whether everything can run."""
         return self.plan is not None
 
+    def to_follow(self) -> StreamPlan | None:
+        """Return what streaming keeps to; None where nothing fits."""
+        if self.plan is None:
+            return None
+        whole = whole_plan(self.plan, self.card.usable_bytes, Link(self.card.link_speed, COPY_LATENCY_S))
+        return stream_plan(whole, self.blocks)
 
-def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore) -> MemoryPlan:
-    """Plan the calls that were rehearsed. Profiles that `store` lacks are made, a second or two for each."""
+
+def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore, block_bytes: int = SMALLEST_BLOCK) -> MemoryPlan:
+    """Plan the calls that were rehearsed, with blocks of at least `block_bytes`.
+
+    Profiles that `store` lacks are made, a second or two for each.
+    """
     phases: list[Phase] = []
     owners: list[Sequence[NotedCall]] = []
-    maker = _Phases(rehearsal, card, store)
+    maker = _Phases(rehearsal, card, store, block_bytes)
     for _, noted in groupby(rehearsal.calls, lambda one: one.node_id):
         for calls, repeats in _patterns(list(noted)):
             phases.append(maker.phase(calls, repeats))
@@ -80,12 +90,7 @@ def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore) -> Memory
     plan = None if isinstance(made, Misfit) else made
     smallest = smallest_capacity(phases) + card.context_bytes
     nodes = [maker.node(one) for one in _by_node(phases, owners, plan)]
-    return MemoryPlan(card, tuple(nodes), smallest, plan)
-
-
-def with_margin(nbytes: int) -> int:
-    """Return what to set aside for activations that were predicted to take `nbytes`: kernels differ among versions."""
-    return int(nbytes * (1 + MARGIN_SHARE)) + MARGIN_BYTES
+    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,10 @@ def _by_node(
 class _Phases:
     """Makes phases of calls; keeps the blocks of each network, which all its calls share."""
 
-    def __init__(self, rehearsal: Rehearsal, card: Card, store: ProfileStore) -> None:
+    def __init__(self, rehearsal: Rehearsal, card: Card, store: ProfileStore, block_bytes: int) -> None:
         self._rehearsal, self._card, self._store = rehearsal, card, store
+        self._block_bytes = block_bytes
+        self.by_model: dict[str, tuple[Block, ...]] = {}
         self._blocks: dict[str, tuple[Block, ...]] = {}
         self._accesses: dict[tuple[str, NetworkCall], tuple[Access, ...]] = {}
 
@@ -121,19 +128,25 @@ class _Phases:
         """Return the phase that runs `calls` so many times."""
         accesses = tuple(access for one in calls for access in self.accesses(one))
         most = max(self.profile(one).expandable_bytes for one in calls)
-        return Phase(calls[0].node_id, accesses, with_margin(most), repeats)
+        return Phase(calls[0].node_id, accesses, self._card.set_aside(most), repeats)
 
     def profile(self, one: NotedCall) -> Profile:
         """Return what a call takes."""
         rehearsal = self._rehearsal
-        return profile_call(one.recipe, one.call, rehearsal.device, rehearsal.dtype_for(one.recipe), self._store)
+        return profile_call(
+            one.recipe, one.call, rehearsal.device, rehearsal.dtype_for(one.recipe), self._store, rehearsal.fake
+        )
 
     def accesses(self, one: NotedCall) -> tuple[Access, ...]:
         """Return the blocks that a call computes with."""
         key = f"{one.recipe.weights_key}:{one.call.kind}"
         if (key, one.call) not in self._accesses:
             profile = self.profile(one)
-            blocks = self._blocks.setdefault(key, blocks_of(key, profile))
+            if key not in self._blocks:
+                self._blocks[key] = blocks_of(key, profile, self._block_bytes, 2 * self._block_bytes)
+                own = self.by_model.get(one.recipe.weights_key, ())
+                self.by_model[one.recipe.weights_key] = own + self._blocks[key]
+            blocks = self._blocks[key]
             self._accesses[key, one.call] = accesses_of(blocks, profile, self._card)
         return self._accesses[key, one.call]
 
@@ -196,7 +209,7 @@ class _Phases:
         accesses = self.accesses(one)
         profile = self.profile(NotedCall(one.node_id, one.recipe, smaller))
         largest = max(access.block.nbytes for access in accesses)
-        return with_margin(profile.expandable_bytes) + largest <= self._card.usable_bytes
+        return self._card.set_aside(profile.expandable_bytes) + largest <= self._card.usable_bytes
 
 
 def _patterns(calls: list[NotedCall]) -> Iterator[tuple[list[NotedCall], int]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,8 @@ class Rehearsal:
     """
 
     def __init__(self, card: Card, dtype: DtypeName, store: ProfileStore) -> None:
-        self.device = DeviceInfo("cpu", "cuda_old" if card.is_old else "cuda", card.total_bytes)
+        self.device = DeviceInfo("cpu", card.kind, card.total_bytes)
+        self.fake: Literal["cuda", "cpu"] = "cpu" if card.kind.startswith("cpu") else "cuda"
         self.calls: list[NotedCall] = []
         self.node_id = ""
         self.moved_bytes = self.resident_bytes = 0
@@ -83,7 +84,7 @@ class Rehearsal:
         network = empty_module(recipe, self.device, dtype)
         if isinstance(network, Upscaler):
             probe = NetworkCall("upscale", 1, PROBE_SIDE, PROBE_SIDE)
-            made = profile_call(recipe, probe, self.device, dtype, self._store)
+            made = profile_call(recipe, probe, self.device, dtype, self._store, self.fake)
             network.__dict__["bytes_per_pixel"] = made.live_bytes * WORKSPACE / PROBE_SIDE**2
         for module in network.modules():
             for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:

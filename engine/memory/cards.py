@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from engine.errors import InputError
 
@@ -23,7 +23,8 @@ GIB: Final = 1 << 30
 class Card:
     """Describe a device: bytes in all, and floating-point operations, own bytes and link bytes a second.
 
-    `context_bytes` is what the driver keeps for itself. An old one has no tensor cores for bfloat16.
+    `context_bytes` is what the driver keeps for itself; `kind` decides number formats. The margins are set aside beside
+    predicted activations, as a share of them and in bytes: kernels differ among versions.
     """
 
     name: str
@@ -32,12 +33,18 @@ class Card:
     memory_speed: float
     link_speed: float
     context_bytes: int = GIB * 55 // 100
-    is_old: bool = False
+    kind: Literal["cuda", "cuda_old", "cpu", "cpu_bf16"] = "cuda"
+    margin_share: float = 0.05
+    margin_bytes: int = 100 << 20
 
     @property
     def usable_bytes(self) -> int:
         """Return what weights and activations can have together."""
         return max(0, self.total_bytes - self.context_bytes)
+
+    def set_aside(self, nbytes: int) -> int:
+        """Return what to keep free for activations that were predicted to take `nbytes`."""
+        return int(nbytes * (1 + self.margin_share)) + self.margin_bytes
 
     def seconds(self, flops: int, nbytes: int) -> float:
         """Return how long an operation takes: its arithmetic or its memory traffic, whichever takes longer."""
@@ -45,8 +52,8 @@ class Card:
 
 
 def _card(name: str, gib: int, tera: float, memory: float, link: float) -> Card:
-    is_old = name.startswith(("gtx", "rtx20"))
-    return Card(name, gib * GIB, tera * 1e12, memory * 1e9, link * 1e9, is_old=is_old)
+    kind: Literal["cuda", "cuda_old"] = "cuda_old" if name.startswith(("gtx", "rtx20")) else "cuda"
+    return Card(name, gib * GIB, tera * 1e12, memory * 1e9, link * 1e9, kind=kind)
 
 
 CARDS: Final[Mapping[str, Card]] = MappingProxyType(
