@@ -20,7 +20,6 @@ from engine.errors import InputError
 from engine.families.building import empty_module
 from engine.families.profiles import NetworkCall, profile_call
 from engine.families.upscalers import PROBE_SIDE, Upscaler
-from engine.memory.activations import WORKSPACE
 from engine.memory.cards import Card
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
 from engine.memory.profile import ProfileStore
@@ -80,19 +79,27 @@ class Rehearsal:
         """Do nothing: there is nothing to drop."""
 
     def _stand_in(self, recipe: ModelRecipe) -> nn.Module:
-        dtype = self.dtype_for(recipe)
-        network = empty_module(recipe, self.device, dtype)
-        if isinstance(network, Upscaler):
-            probe = NetworkCall("upscale", 1, PROBE_SIDE, PROBE_SIDE)
-            made = profile_call(recipe, probe, self.device, dtype, self._store, self.fake)
-            network.__dict__["bytes_per_pixel"] = made.live_bytes * WORKSPACE / PROBE_SIDE**2
+        network = empty_module(recipe, self.device, self.dtype_for(recipe))
         for module in network.modules():
             for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
                 flat = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)  # one number, whatever the shape
                 given = nn.Parameter(flat, requires_grad=False) if isinstance(tensor, nn.Parameter) else flat
                 setattr(module, name, given)
-        _answer_with_zeros(network, lambda call: self.calls.append(NotedCall(self.node_id, recipe, call)))
+
+        def note(call: NetworkCall) -> None:
+            self.calls.append(NotedCall(self.node_id, recipe, call))
+
+        if isinstance(network, Upscaler):
+            _become(network, forward=_enlarger(network, note, lambda: self._probed_bytes(recipe)))
+        else:
+            _answer_with_zeros(network, note)
         return network
+
+    def _probed_bytes(self, recipe: ModelRecipe) -> int:
+        """Return what an upscaler holds beside its weights for the small picture by which it is measured."""
+        probe = NetworkCall("upscale", 1, PROBE_SIDE, PROBE_SIDE)
+        made = profile_call(recipe, probe, self.device, self.dtype_for(recipe), self._store, self.fake)
+        return made.live_bytes
 
 
 def _answer_with_zeros(network: nn.Module, note: Note) -> None:
@@ -111,8 +118,6 @@ def _answer_with_zeros(network: nn.Module, note: Note) -> None:
             _become(network.clip_g, forward=_text(network.clip_g, note, "text_g"))
         case ClipText() | ProjectedClipText():
             _become(network, forward=_text(network, note, "text"))
-        case Upscaler():
-            _become(network, forward=_enlarger(network, note))
         case _:
             raise InputError(
                 f"networks of the class {type(network).__name__} cannot be planned", got=str(type(network))
@@ -193,10 +198,12 @@ def _text(network: ClipText | ProjectedClipText, note: Note, kind: Any) -> Calla
     return forward
 
 
-def _enlarger(network: Upscaler, note: Note) -> Callable[..., Any]:
+def _enlarger(network: Upscaler, note: Note, probed_bytes: Callable[[], int]) -> Callable[..., Any]:
     def forward(planes: Tensor) -> Tensor:
         batch, height, width = _plane(planes)
         note(NetworkCall("upscale", batch, height, width))
+        if height == width == PROBE_SIDE:
+            torch.empty(probed_bytes(), dtype=torch.uint8)  # by what is made here the size of tiles is chosen
         channels = int(network.descriptor.output_channels)
         return torch.zeros(batch, channels, height * network.scale, width * network.scale)
 

@@ -142,7 +142,8 @@ class StreamedWeights:
                 known.users -= 1
                 if not self._depth:
                     self._pinned = frozenset()
-                    self._finish()
+                    if self._plan is None:  # in a plan the next use may begin with the same block
+                        self._finish()
                     self.most_made = max(self.most_made, self._mode.peak)
                     self._mode.let_go()
                 if not known.users:

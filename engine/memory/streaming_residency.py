@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from torch import nn
+from torch.utils._python_dispatch import _disable_current_modes
 
 from engine.memory.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, Block, cut_into_blocks
 from engine.memory.devices import DeviceInfo, DtypeName
@@ -47,7 +48,9 @@ class StreamingResidency(Residency):
     @contextlib.contextmanager
     def use(self, recipe: ModelRecipe) -> Iterator[nn.Module]:
         """Lend the module of `recipe`; its weights are brought block by block while the block of code computes."""
-        with self.lend(recipe) as module:
+        with contextlib.ExitStack() as borrowed:
+            with _disable_current_modes():  # what is built while another network computes is built in RAM
+                module = borrowed.enter_context(self.lend(recipe))
             self.streamed.add(recipe.weights_key, blocks_of_module(recipe.weights_key, module, self.block_bytes))
             with self.streamed.computing(recipe.weights_key, module.state_dict()):
                 yield module

@@ -177,12 +177,12 @@ def test_a_whole_workflow_at_every_budget(root: Path, tmp_path: Path) -> None:
         assert np.array_equal(picture, whole)
         assert device.ledger.peak <= total
         moved.append(device.loaded_bytes)
-        if streaming(session).replans == 0 and session.services.models.streamed.planned_bytes:
-            assert device.loaded_bytes == streaming(session).planned_bytes
+        assert streaming(session).replans == 0
+        assert device.loaded_bytes == streaming(session).planned_bytes
         session.services.models.drop_unused()
         assert device.ledger.live == 0
     assert moved == sorted(moved)
-    assert moved[0] < 1.05 * weights
+    assert moved[0] < 1.1 * weights
 
 
 @pytest.mark.parametrize("family", ["sdxl"])
