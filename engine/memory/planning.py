@@ -21,8 +21,13 @@ __all__ = ["Misfit", "ResidencyPlan", "make_plan", "smallest_capacity", "whole_p
 Policy = Literal["next use", "recency"]
 """Whether the future decides what stays, or the past."""
 
-ROOMS: Final = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2)
+ROOMS: Final = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 3 / 8)
 """Tried as room for loads under way, as shares of the smallest limit."""
+MANY_ACCESSES: Final = 60_000
+MOST_ACCESSES: Final = 400_000
+"""Timelines longer than the first are planned with one size of room, longer than the second by recency alone: planning
+is to take a second at most. What is longer than a queue of a hundred jobs is planned piece by piece anyway."""
+ONE_ROOM: Final = (1 / 8,)
 EQUALLY_FAST: Final = 1e-3
 """Ways whose waiting differs by no more than this share of the computing are told apart by the bytes they move."""
 
@@ -113,12 +118,10 @@ def _misfit(phases: Sequence[Phase], capacity: int | Sequence[int]) -> Misfit | 
 def _ways(timeline: Timeline) -> Iterator[tuple[bytearray, int, Policy]]:
     """Yield (what is kept, room for loads, policy)."""
     smallest = min(timeline.limits, default=0)
-    for share in ROOMS:
+    count = len(timeline)
+    for share in ROOMS if count <= MANY_ACCESSES else ONE_ROOM if count <= MOST_ACCESSES else ():
         room = int(smallest * share)
-        kept = keep_by_next_use(timeline, room)
-        yield _settled(timeline, kept), room, "next use"
-        if not room:  # the one way that fits whatever the sizes are
-            yield kept, room, "next use"
+        yield _settled(timeline, keep_by_next_use(timeline, room)), room, "next use"
     yield keep_by_recency(timeline), 0, "recency"
 
 

