@@ -41,7 +41,7 @@ def print_plan(made: MemoryPlan, graph: Graph) -> None:
         table.add_row(*_row(node, made, graph))
     console.print(table)
     console.print(f"{FULL} weights  {PART} activations  of what can be used", style="dim", highlight=False)
-    _print_sum(console, made)
+    _print_sum(console, made, graph)
 
 
 def _row(node: NodeMemory, made: MemoryPlan, graph: Graph) -> tuple[Text | str, ...]:
@@ -67,13 +67,14 @@ def _bar(node: NodeMemory, usable: int) -> Text:
     return text.append(EMPTY * (BAR - weights - activations), "dim")
 
 
-def _print_sum(console: Console, made: MemoryPlan) -> None:
+def _print_sum(console: Console, made: MemoryPlan, graph: Graph) -> None:
     computing = sum(node.compute_seconds for node in made.nodes)
     if made.plan is None:
         for node in made.nodes:
             if not node.fits:
+                name = title_of(graph, node.node_id)
                 console.print(
-                    f"does not fit: {node.node_id} needs {_gib(node.needed_bytes)}; would fit: " + "; ".join(node.ways),
+                    f"does not fit: {name} needs {_gib(node.needed_bytes)}; what would: " + "; ".join(node.ways),
                     markup=False,
                     highlight=False,
                     style="red",
