@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.arguments import settings_from
 from engine.cli.report import print_json, title_of
 from engine.cli.run_command import read_workflow
-from engine.errors import GraphError, InputError
+from engine.errors import GraphError, InputError, SafelightError
 from engine.execution.context import Services
 from engine.execution.events import Event, NodeStarted
 from engine.execution.rehearse import rehearse
@@ -94,8 +94,20 @@ def plan_graph(session: Session, graph: Graph, card: Card, block_bytes: int | No
     )
     made = rehearse(coerce_inputs(graph, session.registry), session.registry, services, listen)
     for error in made.errors:
-        raise error
+        raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK)
+
+
+def _no_rehearsal(error: SafelightError) -> InputError:
+    """Return what says that a node fails before anything can be planned."""
+    problem = error.problem
+    told = InputError(
+        f"the workflow cannot be planned, because a node fails: {problem.message}",
+        expected=problem.expected,
+        got=problem.got,
+        hint=problem.hint,
+    )
+    return told if problem.node_id is None else told.at(problem.node_id, problem.node_title)  # type: ignore[return-value]
 
 
 def follow_plan(session: Session, graph: Graph) -> None:

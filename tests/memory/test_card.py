@@ -1,4 +1,5 @@
-"""What a card has to say about predictions. It has not been asked yet: run ``pytest -m gpu`` and report.
+"""What a card has to say about predictions. It has not been asked yet: run ``pytest -m gpu --junit-xml=FILE`` and
+report what the file says.
 
 First: allocated and reserved bytes of a U-Net's and a VAE's call against the dry run, and what the link moves.
 """
@@ -53,7 +54,7 @@ def predicted(name: str) -> Profile:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-def test_peaks(name: str) -> None:
+def test_peaks(name: str, record_property: Callable[[str, object], None]) -> None:
     make, call = CASES[name]
     place = torch.device("cuda", 0)
     network = make().to(place, HALF).eval()
@@ -66,11 +67,16 @@ def test_peaks(name: str) -> None:
         torch.cuda.synchronize()
     measured = torch.cuda.max_memory_allocated() - before
     made = predicted(name)
-    print(f"{name}: measured {measured}, predicted {made.live_bytes}, reserved {torch.cuda.memory_reserved()}")
+    for fact, value in (
+        ("measured", measured),
+        ("predicted", made.live_bytes),
+        ("taken", torch.cuda.memory_reserved()),
+    ):
+        record_property(f"{name} {fact} bytes", value)
     assert measured == pytest.approx(made.live_bytes, rel=0.05)
 
 
-def test_the_link_moves_what_plans_assume() -> None:
+def test_the_link_moves_what_plans_assume(record_property: Callable[[str, object], None]) -> None:
     host = torch.empty(256 << 20, dtype=torch.uint8, pin_memory=True)
     there = torch.empty_like(host, device="cuda")
     torch.cuda.synchronize()
@@ -78,5 +84,5 @@ def test_the_link_moves_what_plans_assume() -> None:
     there.copy_(host, non_blocking=True)
     torch.cuda.synchronize()
     speed = host.numel() / (time.perf_counter() - begin)
-    print(f"link: {speed / 1e9:.1f} GB/s")
+    record_property("link bytes a second", speed)
     assert speed > 3e9
