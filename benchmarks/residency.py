@@ -349,6 +349,24 @@ def orders(jobs: list[list[Work]], card: int) -> None:
     print()
 
 
+def ram_tier() -> None:
+    """Print what the disk reads while whole checkpoints take turns, 30 times, in RAM that does not hold them all."""
+    print("| 6.94 GB checkpoints in turn, 30 times | RAM | least recently used | next use |\n|---|---|---|---|")
+    for count, ram in ((2, 10), (2, 13), (3, 10), (3, 16), (4, 16)):
+        phases = []
+        for turn in range(30):
+            blocks = [Block(f"checkpoint {turn % count}", index, 6_940_000_000 // 200) for index in range(200)]
+            phases.append(Phase("", tuple(Access(block, 0.01) for block in blocks)))
+        timeline = lay_out(phases, int(ram * GB), whole=True)
+        read = []
+        for kept in (block_lru(timeline, 1), keep_by_next_use(timeline)):
+            made = schedule_loads(timeline, kept, 1)
+            assert made is not None
+            read.append(simulate(timeline, made.loads, Link(3e9)).loaded_bytes / GB)
+        print(f"| {count} | {ram} GB | {read[0]:.0f} GB, {read[0] / 3:.0f} s | {read[1]:.0f} GB, {read[1] / 3:.0f} s |")
+    print()
+
+
 def planning_time() -> None:
     """Print how long it takes to plan 50 jobs."""
     phases = [work.phase("expandable") for job in alternating(50, "sdxl b2", 20) for work in job]
@@ -377,6 +395,7 @@ def main() -> int:
         }
     )
     orders(alternating(20, "sdxl b1", 4), 8)
+    ram_tier()
     planning_time()
     print("\n".join(worse) or "K is best or equal (to 0.1 % of computing) in every column among what torch can hold.")
     return 1 if worse and "--check" in sys.argv else 0

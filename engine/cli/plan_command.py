@@ -111,14 +111,26 @@ def _no_rehearsal(error: SafelightError) -> InputError:
 
 
 def follow_plan(session: Session, graph: Graph) -> None:
-    """Let a simulated device keep to a plan of the whole graph, where there is one that fits it."""
+    """Let a simulated device keep to a plan of the whole graph, where there is one that fits it.
+
+    Raises `InputError` where it cannot hold even one block.
+    """
     models = session.services.models
     total = models.streamed.device.total_bytes
     card = Card(
         "simulated", total, SIM_FLOPS, SIM_MEMORY, SIM_LINK, context_bytes=0, kind=models.device.kind,
         margin_share=SIM_MARGIN, margin_bytes=0,
     )  # fmt: skip
-    planned = plan_graph(session, graph, card, models.block_bytes).to_follow()
+    made = plan_graph(session, graph, card, models.block_bytes)
+    largest = max((block.nbytes for blocks in made.blocks.values() for block in blocks), default=0)
+    if largest > total:
+        raise InputError(
+            "the device cannot hold even one block of the weights",
+            expected=f"at least {made.smallest_bytes} bytes for the whole workflow, {largest} for its largest block",
+            got=f"{total} bytes",
+            hint=f"give it more, like --device sim:{-(-made.smallest_bytes // 2**20)}MiB",
+        )
+    planned = made.to_follow()
     if planned is not None:
         models.streamed.follow(planned)
 

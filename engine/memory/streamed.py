@@ -12,6 +12,7 @@ where that is not enough, `torch.OutOfMemoryError` is raised, as a device would.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import weakref
 from collections import OrderedDict
@@ -30,6 +31,8 @@ from engine.memory.planning import ResidencyPlan
 from engine.memory.sim_device import SimDevice
 
 __all__ = ["StreamPlan", "StreamedWeights", "stream_plan"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,7 @@ class StreamedWeights:
     def _leave_plan(self) -> None:
         self._plan = None
         self.replans += 1
+        log.info("something else happened than was planned; from now on what was used last stays")
 
 
 class _Follower:

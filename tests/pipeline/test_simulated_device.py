@@ -14,6 +14,7 @@ from tiny_families import lone_unet, write_tiny_family
 
 from engine.cli.plan_command import follow_plan
 from engine.errors import InputError
+from engine.graph.assign import set_value
 from engine.memory.ledger import DeviceFull
 from engine.memory.sim_device import SimDevice, Transfers
 from engine.memory.streamed import StreamedWeights
@@ -185,6 +186,23 @@ def test_a_whole_workflow_at_every_budget(root: Path, tmp_path: Path) -> None:
     assert moved[0] < 1.1 * weights
 
 
+@pytest.mark.parametrize("name", ["hires_two_pass", "custom_sampler", "for_each_prompt", "inpaint_region"])
+def test_a_run_asks_for_what_its_rehearsal_asked_for(name: str, root: Path, tmp_path: Path) -> None:
+    """Every use of every block, in order: whatever samplers, loops and tiles do."""
+    settings = Settings(base_directory=root, output_directory=tmp_path, temp_directory=tmp_path, device="sim:1GiB")
+    session = Session(settings)
+    graph = session.load(root / f"workflows/{name}.json")
+    for node in graph.nodes.values():
+        for steps in ("steps", "Steps"):
+            if type(node.inputs.get(steps)) is int:
+                graph = set_value(graph, f"{node.id}.{steps}", 3, session.registry, session.folders.list_files)
+    follow_plan(session, graph)
+    session.run(graph).raise_for_failure()
+    streamed = streaming(session)
+    assert streamed.replans == 0
+    assert streamed.device.loaded_bytes == streamed.planned_bytes > 0
+
+
 @pytest.mark.parametrize("family", ["sdxl"])
 def test_a_workflow_of_the_shape_of_xl(family: Any, root: Path, tmp_path: Path) -> None:
     write_tiny_family(tmp_path / "models/checkpoints/xl.safetensors", family)
@@ -194,6 +212,14 @@ def test_a_workflow_of_the_shape_of_xl(family: Any, root: Path, tmp_path: Path) 
         picture, session = drawn(tmp_path, tmp_path / "out", prompt, f"sim:{total}")
         assert np.array_equal(picture, whole)
         assert streaming(session).device.ledger.peak <= total
+
+
+def test_a_device_that_cannot_hold_one_block_is_refused(tmp_path: Path) -> None:
+    write_tiny_family(tmp_path / "models/checkpoints/xl.safetensors", "sdxl")
+    prompt = text_to_image(Checkpoint__ckpt_name="xl.safetensors")
+    with pytest.raises(InputError, match="cannot hold even one block") as caught:
+        drawn(tmp_path, tmp_path / "out", prompt, f"sim:{10 * MIB}")
+    assert "--device sim:" in str(caught.value.problem.hint)
 
 
 def test_a_device_that_is_none(tmp_path: Path) -> None:
