@@ -26,7 +26,7 @@ ROOMS: Final = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 3 / 8)
 MANY_ACCESSES: Final = 60_000
 MOST_ACCESSES: Final = 400_000
 """Timelines longer than the first are planned with one size of room, longer than the second by recency alone: planning
-is to take a second at most. What is longer than a queue of a hundred jobs is planned piece by piece anyway."""
+is to take a second or a hundredth of the run at most. 50 jobs have some 30,000."""
 ONE_ROOM: Final = (1 / 8,)
 EQUALLY_FAST: Final = 1e-3
 """Ways whose waiting differs by no more than this share of the computing are told apart by the bytes they move."""
