@@ -16,6 +16,7 @@ examples:
   main.py run workflows/text_to_image.json
   main.py run workflows/text_to_image.json --set "Prompt.text=a red apple" --set KSampler.seed=7
   main.py run output/picture.png                  runs what a picture carries
+  main.py plan workflow.json --vram 8GiB          does it fit a card, and what does it cost
   main.py convert workflow.json > prompt.json     editor's workflow to API prompt
   main.py nodes KSampler                          inputs, ranges and help of a node
 
