@@ -121,6 +121,7 @@ class StreamedWeights:
             self.add(model, blocks)
         self._plan = _Follower(plan)
         self.planned_bytes = plan.loaded_bytes
+        log.info("keeping to a plan of %d uses of blocks, %d bytes to load", len(plan.order), plan.loaded_bytes)
 
     @contextlib.contextmanager
     def computing(self, model: str, sources: Mapping[str, Tensor]) -> Iterator[None]:
