@@ -1,6 +1,6 @@
 """Measure the server from outside: jobs a second, many viewers, and how soon it answers while others work.
 
-    python benchmarks/server.py [--jobs 1000] [--viewers 200] [--only jobs,viewers,deaf,queue,start,cancel]
+    python benchmarks/server.py [--jobs 1000] [--viewers 200] [--only jobs,viewers,deaf,queue,forecast,start,cancel]
 
 All but ``start`` use nodes without torch in a worker of their own; ``start`` is the real program. The client runs on
 the same machine and takes its share of it, so the numbers are lower bounds of what the server can do.
@@ -11,187 +11,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
-import dataclasses
-import functools
 import json
 import os
-import re
-import signal
 import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Any
 
 import aiohttp
+from served import Running, say, server
+from server_nodes import WORK_S
 
-from engine.execution.context import Context, Services
-from engine.graph.declare import Int, node
-from engine.graph.node_types import NodeResult
-from engine.graph.registry import EMPTY_REGISTRY, Registry, declared_in
-from engine.session import Session
-
-ROOT = Path(__file__).resolve().parents[1]
-Whole = Annotated[int, Int(0, 10**9)]
 CONNECTIONS = 16
-WORK_S = 12
-
-
-@node("Add", category="benchmark", output_node=True)
-def add(*, value: Whole = 0) -> Whole:
-    """Add one."""
-    return value + 1
-
-
-@node("Steps", category="benchmark", output_node=True, cacheable=False)
-def steps(context: Context, *, value: Whole = 100, pause_ms: Whole = 5) -> Whole:
-    """Report so many steps."""
-    for step in range(value):
-        time.sleep(pause_ms / 1000)
-        context.progress(step + 1, value)
-    return value
-
-
-@node("Compute", category="benchmark", output_node=True, cacheable=False)
-def compute(*, value: Whole = WORK_S) -> Whole:
-    """Keep every core busy for so many seconds."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range((os.cpu_count() or 1) - 1)]
-    try:
-        end = time.monotonic() + value
-        while time.monotonic() < end:
-            pass
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
-    return value
-
-
-@node("Talk", category="benchmark", output_node=True, cacheable=False)
-def talk(*, value: Whole = 100) -> NodeResult:
-    """Show a text of so many KiB."""
-    return NodeResult((), ui={"text": ["x" * (value << 10)]})
-
-
-@node("SleepHoldingTheLock", category="benchmark", output_node=True, cacheable=False)
-def sleep_holding_the_lock(*, value: Whole = 60) -> Whole:
-    """Sleep in C; no thread of this process runs Python meanwhile."""
-    ctypes.PyDLL(None).sleep(value)
-    return value
-
-
-class BenchmarkSession(Session):
-    """A session of these nodes alone."""
-
-    @property
-    def registry(self) -> Registry:  # type: ignore[override]
-        """The node types of this file."""
-        return _registry()
-
-    @property
-    def services(self) -> Services:  # type: ignore[override]
-        """Nothing but the folders."""
-        return Services(folders=self.folders, settings=self.settings)
-
-
-@functools.cache
-def _registry() -> Registry:
-    return EMPTY_REGISTRY.with_types(declared_in(sys.modules[__name__]))
-
-
-LAUNCH = """
-import logging, sys
-from engine.cli.arguments import build_parser, settings_from
-from engine.cli.serve_arguments import serve_options
-from engine.server.listening import listen
-from engine.server.running import Parts, serve
-from engine.settings import read_settings
-arguments = build_parser().parse_args(["serve", *sys.argv[1:]])
-logging.basicConfig(level="INFO", stream=sys.stderr)
-options = serve_options(arguments, ())
-parts = Parts(session="server:BenchmarkSession", warm=False)
-sys.exit(serve(read_settings(settings_from(arguments)), options, listen(options), parts=parts))
-"""
-
-
-@dataclasses.dataclass
-class Running:
-    """A server process, and the client's end."""
-
-    process: subprocess.Popen[str]
-    url: str
-    began: float
-    http: aiohttp.ClientSession
-
-    async def get(self, path: str) -> bytes:
-        """Return what a GET is answered."""
-        async with self.http.get(self.url + path) as answer:
-            answer.raise_for_status()
-            return await answer.read()
-
-    async def post(self, path: str, body: Any) -> Any:
-        """Return the JSON that a POST is answered, or None."""
-        async with self.http.post(self.url + path, json=body) as answer:
-            answer.raise_for_status()
-            return json.loads(await answer.read() or b"null")
-
-    async def queue(self, kind: str, client: str = "benchmark", **inputs: int) -> str:
-        """Queue a job of one node."""
-        prompt = {"1": {"class_type": kind, "inputs": inputs}}
-        return str((await self.post("/prompt", {"prompt": prompt, "client_id": client}))["prompt_id"])
-
-    def busy_s(self) -> tuple[float, float]:
-        """Seconds of processor time that the server has used, and its worker (Linux)."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        workers = [int(one) for task in tasks for one in task.read_text().split()]
-        return _busy_s(self.process.pid), sum(map(_busy_s, workers))
-
-    def held_bytes(self) -> int:
-        """What memory the server's process holds (Linux)."""
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _busy_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextlib.asynccontextmanager
-async def server(*, real: bool = False) -> AsyncIterator[Running]:
-    """Run a server for as long as the context lasts: the program itself, or one with the nodes of this file."""
-    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+") as log:
-        for name in ("input", "output", "models", "user", "temp"):
-            Path(folder, name).mkdir()
-        program = [str(ROOT / "main.py"), "serve"] if real else ["-c", LAUNCH]
-        more = ["--base-directory", folder, "--disable-all-custom-nodes"]
-        paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *program, "--port", "0", "--cpu", *more],
-            stderr=log, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": paths},
-        )  # fmt: skip
-        try:
-            while not (found := re.search(r"listening: (http\S+)", Path(log.name).read_text())):
-                assert process.poll() is None, Path(log.name).read_text()
-                await asyncio.sleep(0.005)
-            connector = aiohttp.TCPConnector(limit=0)
-            async with aiohttp.ClientSession(connector=connector) as http:
-                yield Running(process, found[1], began, http)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
-
-
-def say(what: str, measured: str, aim: str = "") -> None:
-    """Print one row of the table."""
-    print(f"| {what} | {measured} | {aim} |", flush=True)
 
 
 async def hear(socket: aiohttp.ClientWebSocketResponse, ends: int) -> list[dict[str, Any]]:
@@ -335,13 +168,38 @@ async def measure_queue() -> None:
             say(f"GET /queue, {waiting} jobs wait, all cores compute", spread(times), "p99 <= 20 ms")
 
 
+async def measure_forecast(count: int = 1000) -> None:
+    """Ask what a run of many nodes would do, half of them kept: with an idle worker, and with one that computes."""
+    graph = {str(at): {"class_type": "Add", "inputs": {"value": at}} for at in range(count)}
+    half = {id: graph[id] for id in list(graph)[: count // 2]}
+    async with server() as running:
+        await finished(running, str((await running.post("/prompt", {"prompt": half}))["prompt_id"]))
+        for what, kind in (("idle", None), ("holding its interpreter", "SleepHoldingTheLock")):
+            if kind is not None:
+                await running.queue(kind, value=10)
+                await asyncio.sleep(0.5)
+            times = []
+            for _ in range(20):
+                began = time.perf_counter()
+                answer = await running.post("/forecast", {"prompt": graph})
+                times.append(time.perf_counter() - began)
+            counts, tiers = answer["counts"], ", ".join(answer["looked_in"])
+            text = f"{spread(times)}; {counts['cached']} kept, looked in {tiers}"
+            say(f"POST /forecast of {count} nodes, the worker {what}", text, "<= 50 ms")
+
+
 async def measure_start(rounds: int = 5) -> None:
     """Start the program and ask at once, as a person with an open page does."""
-    pages, nodes, warm = [], [], []
+    pages, ready, nodes, warm = [], [], [], []
     for _ in range(rounds):
-        async with server(real=True) as running:
-            await running.get("/")
-            pages.append(time.perf_counter() - running.began)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        page = asyncio.create_task(_first_page(port))
+        async with server(real=True, port=port) as running:
+            pages.append(await page - running.began)
+            await running.get("/prompt")
+            ready.append(time.perf_counter() - running.began)
             await running.get("/object_info")
             nodes.append(time.perf_counter() - running.began)
             await asyncio.sleep(3)  # the worker loads its libraries meanwhile
@@ -350,8 +208,20 @@ async def measure_start(rounds: int = 5) -> None:
                 size = len(await running.get("/object_info"))
                 warm.append(time.perf_counter() - began)
     say("start of the process to the first GET /", _few(pages), "<= 0.5 s")
+    say("start of the process to the first GET /prompt", _few(ready))
     say("start of the process to all of /object_info", _few(nodes), "<= 3 s")
     say(f"/object_info warm ({size / 1e6:.1f} MB)", spread(warm), "<= 50 ms")
+
+
+async def _first_page(port: int) -> float:
+    """Ask for ``/`` until somebody listens; return when the answer was there."""
+    async with aiohttp.ClientSession() as http:
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectorError):
+                async with http.get(f"http://127.0.0.1:{port}/") as answer:
+                    await answer.read()
+                    return time.perf_counter()
+            await asyncio.sleep(0.005)
 
 
 def _few(seconds: Sequence[float]) -> str:
@@ -387,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--viewers", type=int, default=200)
-    parser.add_argument("--only", default="jobs,viewers,deaf,queue,start,cancel")
+    parser.add_argument("--only", default="jobs,viewers,deaf,queue,forecast,start,cancel")
     chosen = parser.parse_args()
     print(
         f"{os.cpu_count()} processors, {os.getloadavg()[0]:.1f} busy before\n\n| what | measured | aim |\n|---|---|---|"
@@ -397,6 +267,7 @@ def main() -> None:
         "viewers": lambda: measure_viewers(chosen.viewers),
         "deaf": measure_deaf,
         "queue": measure_queue,
+        "forecast": measure_forecast,
         "start": measure_start,
         "cancel": measure_cancel,
     }

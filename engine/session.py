@@ -29,6 +29,7 @@ from engine.graph.signature import Signature, bound, signature_of
 from engine.graph.validate import coerce_inputs, validate
 from engine.graph.values import did_you_mean, listed
 from engine.paths import Folders, make_folders
+from engine.paths.private import PrivateFolders, user_salt
 from engine.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Session:
             },
             extra_model_paths=given.extra_model_paths,
         )
+        self.private = PrivateFolders(self.folders)
 
     @functools.cached_property
     def registry(self) -> Registry:
@@ -146,11 +148,11 @@ class Session:
             return _load_carrier(path, interfaces)
         return load_document(parse_text(read_document(path), path.name), interfaces)
 
-    def problems(self, graph: Graph, outputs: Sequence[str] | None = None) -> list[Problem]:
+    def problems(self, graph: Graph, outputs: Sequence[str] | None = None, user: str | None = None) -> list[Problem]:
         """List everything that keeps ``graph`` from running, in graph order."""
         self._refresh(graph)
         absent = None if self.packs is None else self.packs.why_absent
-        return validate(graph, self.registry, self.folders.list_files, outputs, absent)
+        return validate(graph, self.registry, self.private.of(user).list_files, outputs, absent)
 
     @functools.cached_property
     def services(self) -> Services:
@@ -181,10 +183,15 @@ class Session:
             torch.set_num_threads(given.threads)
         return make_models(given.device, given.dtype, given.memory_bytes)
 
-    def _measuring(self) -> Services:
-        from engine.memory.meter import Meter
+    def services_for(self, user: str | None, measure: bool = False) -> Services:
+        """Return `services` for the runs of one user, who has files and kept results of its own."""
+        found = self.services
+        if measure:
+            from engine.memory.meter import Meter
 
-        return dataclasses.replace(self.services, meter=Meter(self.services.models))
+            found = dataclasses.replace(found, meter=Meter(found.models))
+        apart, salt = self.private.of(user), user_salt(found.salt, user)
+        return dataclasses.replace(found, folders=apart, file_identity=apart.identity, salt=salt)
 
     def model_facts(self, key: str, name: str) -> dict[str, Any]:
         """Tell a model file's name, bytes, and family, or what is wrong with it. Reads its header only."""
@@ -208,6 +215,7 @@ class Session:
         listener: Listener | None = None,
         cancel: CancelToken | None = None,
         measure: bool = False,
+        user: str | None = None,
     ) -> Result:
         """Check ``graph`` and compute what ``outputs`` name (default: every output node).
 
@@ -216,7 +224,7 @@ class Session:
         """
         from engine.execution.executor import execute
 
-        problems = self.problems(graph, outputs)
+        problems = self.problems(graph, outputs, user)
         if problems:
             raise GraphError(problems)
         if self.packs is not None:
@@ -227,7 +235,7 @@ class Session:
             self.registry,
             cache=self.cache,
             outputs=outputs,
-            services=self._measuring() if measure else self.services,
+            services=self.services_for(user, measure),
             listener=listener,
             cancel=cancel,
         )

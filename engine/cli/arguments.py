@@ -181,6 +181,7 @@ def _add_packs(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     packs.add_argument("action", nargs="?", default="list", choices=("list", "trust", "untrust"))
     packs.add_argument("name", nargs="?", metavar="NAME", help="the pack's folder, or file without .py")
+    packs.add_argument("--web", action="store_true", help="trust: its pages in the editor too; untrust: those alone")
 
 
 def _shared_options(*, serving: bool = False) -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from typing import Any
 from engine.cli.arguments import settings_from
 from engine.cli.report import print_json
 from engine.compat.packs import Pack, PackState, find_packs, name_of
+from engine.compat.trials import note_trials
 from engine.compat.trust import read_approvals, tree_digest, tree_files
 from engine.errors import InputError
 from engine.graph.values import did_you_mean, listed
@@ -21,7 +22,8 @@ SHOWN_FILES = 40
 
 
 def packs(arguments: argparse.Namespace) -> int:
-    """List all packs, or approve (``trust``) or give up (``untrust``) one by name."""
+    """List all packs, or approve (``trust``) or give up (``untrust``) one by name; with ``--web`` its pages as well, or
+    its pages alone."""
     session = Session(read_settings(settings_from(arguments)))
     if arguments.action == "list":
         return _list(session, arguments)
@@ -32,6 +34,11 @@ def packs(arguments: argparse.Namespace) -> int:
         if approvals.of(arguments.name) is None:
             known = listed(list(approvals.digests)) if approvals.digests else "none is"
             raise InputError(f"pack {arguments.name!r} is not trusted", got=arguments.name, hint=f"trusted: {known}")
+        if arguments.web:
+            approvals.with_pack(arguments.name, approvals.digests[arguments.name]).save()
+            found = {"pack": arguments.name, "trusted": True, "web": False}
+            _say(arguments, found, f"what {arguments.name} brings for the editor is not trusted any more")
+            return 0
         approvals.without(arguments.name).save()
         _say(arguments, {"pack": arguments.name, "trusted": False}, f"{arguments.name} is not trusted any more")
         return 0
@@ -40,10 +47,11 @@ def packs(arguments: argparse.Namespace) -> int:
         digest = tree_digest(path)
     except OSError as error:
         raise InputError(f"the files of pack {arguments.name!r} cannot be read: {error}", got=str(path)) from error
-    approvals.with_pack(arguments.name, digest).save()
+    approvals.with_pack(arguments.name, digest, web=arguments.web).save()
+    note_trials(session.folders.directories("user")[0], {digest: None})  # it may be tried again
     if not arguments.json:
         print("\n".join(_files(path)))
-    found = {"pack": arguments.name, "trusted": True, "sha256": digest}
+    found = {"pack": arguments.name, "trusted": True, "sha256": digest, "web": arguments.web}
     _say(arguments, found, f"{arguments.name} is trusted as it is now ({digest[:12]}); any change takes that away")
     return 0
 

@@ -113,7 +113,12 @@ def _add_network(serve: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--host-name", action="append", default=[], metavar="NAME", help="a name that it is asked under, as a proxy's"
     )
+    group.add_argument(
+        "--allow-webhook-hosts", metavar="HOST[,HOST]", default="",
+        help="hosts on private addresses (name or name:port) that webhooks may be posted to",
+    )  # fmt: skip
     group.add_argument("--require-token", action="store_true", help="only who holds a token gets in, from here too")
+    group.add_argument("--log-format", choices=("text", "json"), default="text", help="lines of text, or of JSON")
     group.add_argument("--auto-launch", action="store_true", help="open the page in a browser")
     group.add_argument("--multi-user", action="store_true", help="keep settings and files by user")
     group.add_argument("--quick-test-for-ci", dest="quick_test", action="store_true", help="start, read nodes, stop")
@@ -136,6 +141,7 @@ def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerO
         cors_origins=() if arguments.enable_cors_header is None else (arguments.enable_cors_header,),
         host_names=tuple(arguments.host_name),
         require_token=arguments.require_token,
+        webhook_hosts=tuple(one.strip() for one in arguments.allow_webhook_hosts.split(",") if one.strip()),
         preview_method=arguments.preview_method,
         preview_size=arguments.preview_size,
         multi_user=arguments.multi_user,

@@ -23,6 +23,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from engine.compat.instances import Instances
+from engine.compat.trials import read_trials
 from engine.compat.trust import Approvals, read_approvals, tree_digest
 from engine.graph.node_types import NodeType
 from engine.graph.registry import Registry
@@ -145,14 +146,7 @@ def load_packs(
     packs without approval too; ``disabled`` imports none but those that ``whitelist`` names.
     """
     instances = Instances()
-    approvals = read_approvals(user_directory)
-    packs = [
-        Pack(name_of(path), path, PackState.DISABLED)
-        if disabled and not {path.name, name_of(path)} & set(whitelist)
-        else _examined(path, approvals, trust_all)
-        for path in find_packs(roots)
-    ]
-    packs = list(_without_doubles(packs))
+    packs = examined_packs(roots, user_directory, trust_all=trust_all, disabled=disabled, whitelist=whitelist)
     wanted = [pack for pack in packs if pack.state is PackState.LOADED]
     if wanted:
         from engine.compat.host import HOST
@@ -172,6 +166,26 @@ def load_packs(
     for pack in done:
         _tell(pack)
     return Packs(tuple(done), tuple(types.values()), instances, MappingProxyType(declared))
+
+
+def examined_packs(
+    roots: Sequence[Path], user_directory: Path, *, trust_all: bool, disabled: bool, whitelist: Sequence[str]
+) -> list[Pack]:
+    """List the packs that there are; those in the state ``LOADED`` may be imported. Imports nothing."""
+    approvals = read_approvals(user_directory)
+    trials = read_trials(user_directory)
+    packs = [
+        Pack(name_of(path), path, PackState.DISABLED)
+        if disabled and not {path.name, name_of(path)} & set(whitelist)
+        else _examined(path, approvals, trust_all)
+        for path in find_packs(roots)
+    ]
+    return [
+        dataclasses.replace(pack, state=PackState.FAILED, error=f"{how}; approve it once more to try it again")
+        if pack.state is PackState.LOADED and (how := trials.get(pack.digest))
+        else pack
+        for pack in _without_doubles(packs)
+    ]
 
 
 def _examined(path: Path, approvals: Approvals, trust_all: bool) -> Pack:
@@ -362,4 +376,4 @@ def _texts(path: Path, digest: str) -> frozenset[str]:
     return frozenset(found)
 
 
-__all__ = ["Pack", "PackState", "Packs", "find_packs", "load_packs", "name_of"]
+__all__ = ["Pack", "PackState", "Packs", "examined_packs", "find_packs", "load_packs", "name_of"]

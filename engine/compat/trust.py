@@ -66,26 +66,36 @@ def tree_files(path: Path) -> Iterator[tuple[str, Path]]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Approvals:
-    """The digests that were approved, by the name of the pack."""
+    """The digests that were approved, by the name of the pack; ``web`` names those whose pages were approved too."""
 
     file: Path
     digests: Mapping[str, str]
+    web: frozenset[str] = frozenset()
 
     def of(self, name: str) -> str | None:
         """Return the digest that was approved for pack ``name``, or None."""
         return self.digests.get(name)
 
-    def with_pack(self, name: str, digest: str) -> Approvals:
-        """Return these approvals and one more."""
-        return Approvals(self.file, MappingProxyType({**self.digests, name: digest}))
+    def with_pack(self, name: str, digest: str, *, web: bool = False) -> Approvals:
+        """Return these approvals and one more: of the pack's code, with ``web`` also of its pages."""
+        return Approvals(
+            self.file, MappingProxyType({**self.digests, name: digest}), self.web | {name} if web else self.web - {name}
+        )
+
+    def shows(self, name: str, digest: str) -> bool:
+        """Say whether what pack ``name`` brings for the editor was approved, with exactly these files."""
+        return name in self.web and self.digests.get(name) == digest
 
     def without(self, name: str) -> Approvals:
         """Return these approvals without pack ``name``."""
-        return Approvals(self.file, MappingProxyType({k: v for k, v in self.digests.items() if k != name}))
+        return Approvals(
+            self.file, MappingProxyType({k: v for k, v in self.digests.items() if k != name}), self.web - {name}
+        )
 
     def save(self) -> None:
         """Write the file aside and rename it. Raises `OutputError` when that fails."""
-        document = {"version": 1, "packs": {name: {"sha256": one} for name, one in sorted(self.digests.items())}}
+        packs = {name: {"sha256": one, "web": name in self.web} for name, one in sorted(self.digests.items())}
+        document = {"version": 1, "packs": packs}
         temporary = self.file.with_name(f".{secrets.token_hex(8)}.part")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +119,7 @@ def read_approvals(user_directory: Path) -> Approvals:
         document: Any = json.loads(file.read_text(encoding="utf-8"))
         packs = document["packs"]
         digests = {str(name): str(one["sha256"]) for name, one in packs.items()}
+        web = frozenset(str(name) for name, one in packs.items() if one.get("web") is True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        digests = {}
-    return Approvals(file, MappingProxyType(digests))
+        digests, web = {}, frozenset()
+    return Approvals(file, MappingProxyType(digests), web)

@@ -186,6 +186,12 @@ class ResultCache:
         result = self.get(key)
         return None if result is None else Hit(result, "memory")
 
+    def tier_of(self, key: str) -> Tier | None:
+        """Say where the result kept under ``key`` is, None where nowhere; nothing is read or counted."""
+        with self._lock:
+            entry = self._by_key.get(key)
+        return "memory" if entry is not None and files_unchanged(entry.result.written(), entry.stamps) else None
+
     def put(
         self,
         result: Result,

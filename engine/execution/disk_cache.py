@@ -28,10 +28,9 @@ from engine.execution.background import Job, JobQueue
 from engine.execution.cache import DiskFacts, Result, size_bytes
 from engine.execution.disk_blobs import BlobFolder, discard, mark_as_cache
 from engine.execution.disk_index import ROW_OVERHEAD, DiskIndex, Listed, NewRow, StoredRow, is_damage
-from engine.execution.kept_files import Stamps, files_unchanged, stamp_files
+from engine.execution.kept_files import Stamps, check_files, stamp_files
 from engine.execution.stored_form import checksum, read_result, write_result
 from engine.execution.value_codec import NotStorable, Outdated, Unreadable
-from engine.graph.node_types import SavedFile
 
 _log = logging.getLogger("safelight.cache")
 
@@ -119,6 +118,11 @@ class DiskCache:
         self._hits += 1
         self._uses[id] = self._uses.get(id, 0) + 1
         return result
+
+    def has(self, key: str) -> bool:
+        """Say whether a result is stored under ``key``, without reading it. Raises `sqlite3.Error`."""
+        with self._lock:
+            return self._reader is not None and self._is_known(self._scope + key, self._reader)
 
     def put(self, result: Result, keys: Sequence[str], label: str, nbytes: int, sought: bool = False) -> None:
         """Store ``result``, of about ``nbytes``, under ``keys``, soon and if that is worth it.
@@ -359,16 +363,8 @@ class DiskCache:
         if row.blob is not None:
             data = self._blobs.read(row.blob)
         result, stamps = read_result(row.record, data)
-        self._check_files(result.written(), stamps)
+        check_files(result.written(), stamps, self._roots)
         return result
-
-    def _check_files(self, files: tuple[SavedFile, ...], stamps: Stamps) -> None:
-        for file in files:
-            root = self._roots.get(file.folder)
-            if root is not None and not Path(file.path).is_relative_to(root):
-                raise Outdated(f"{file.path} is in a folder of another session")
-        if not files_unchanged(files, stamps):
-            raise Outdated("its files are gone or changed")
 
     def _fail(self, what: str, error: Exception, *, for_good: bool = False) -> None:
         """Warn that the disk says no; turn the tier off when it says so again and again."""

@@ -7,9 +7,10 @@ at first; where the time differs, the digest decides.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from engine.execution.value_codec import Outdated
 from engine.graph.node_types import SavedFile
 
 Stamp = tuple[int, int]
@@ -26,6 +27,17 @@ def stamp_files(files: Iterable[SavedFile]) -> Stamps:
 def files_unchanged(files: Iterable[SavedFile], stamps: Stamps) -> bool:
     """Say whether every file is there with the bytes it had when it was stamped."""
     return all(_unchanged(file, stamp) for file, stamp in zip(files, stamps, strict=True))
+
+
+def check_files(files: Iterable[SavedFile], stamps: Stamps, roots: Mapping[str, Path]) -> None:
+    """Raise `Outdated` unless every file is unchanged and below the present one of ``roots`` for its folder."""
+    found = tuple(files)
+    for file in found:
+        root = roots.get(file.folder)
+        if root is not None and not Path(file.path).is_relative_to(root):
+            raise Outdated(f"{file.path} is in a folder of another session")
+    if not files_unchanged(found, stamps):
+        raise Outdated("its files are gone or changed")
 
 
 def _unchanged(file: SavedFile, stamp: Stamp) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import engine
-from engine.execution.cache import PARTIAL_SECONDS, CacheFacts, Hit, Result, ResultCache
+from engine.execution.cache import PARTIAL_SECONDS, CacheFacts, Hit, Result, ResultCache, Tier
 from engine.execution.disk_cache import DiskCache
 from engine.paths import Folders
 from engine.settings import Settings
@@ -44,6 +44,10 @@ class TieredCache(ResultCache):
             return Hit(result, "memory")
         result = self._from_disk(key)
         return None if result is None else Hit(result, "disk")
+
+    def tier_of(self, key: str) -> Tier | None:
+        """Say where the result kept under ``key`` is; nothing is read or counted."""
+        return super().tier_of(key) or ("disk" if self.disk.has(key) else None)
 
     def put(
         self,

@@ -10,19 +10,22 @@ from engine.graph.api_prompt import graph_from_api, looks_like_api
 from engine.graph.editor import graph_from_editor
 from engine.graph.interfaces import Interfaces
 from engine.graph.model import Graph
+from engine.graph.native import graph_from_native, looks_native
 from engine.graph.strict_json import parse_text
 
-FORMS = "an API prompt, an editor workflow (version 0.4 or 1), or a picture that carries one of them"
+FORMS = "an API prompt, an editor workflow (native, version 0.4 or 1), or a picture that carries one of them"
 
 
 def load_document(data: object, interfaces: Interfaces) -> Graph:
-    """Read a parsed document of any known form: API prompt, request with a ``prompt``, editor workflow 0.4 or 1.
+    """Read a parsed document of any known form: API prompt, request with a ``prompt``, editor workflow of any schema.
 
     ``interfaces`` give the parameter lists that positional widget values need. Raises `DocumentError` when the
     document is of no known form and `GraphError` with all problems when single nodes of it cannot be read.
     """
     if not isinstance(data, dict):
         raise _unknown(f"the document is {_kind(data)}")
+    if looks_native(data):
+        return graph_from_native(data, interfaces)
     if looks_like_editor(data):
         return graph_from_editor(data, interfaces)
     prompt, workflow = data.get("prompt"), data.get("workflow")
@@ -37,6 +40,8 @@ def load_document(data: object, interfaces: Interfaces) -> Graph:
 
 def _load_inner(data: Mapping[str, Any], interfaces: Interfaces) -> Graph:
     """Read an API prompt or an editor workflow that stands inside another document."""
+    if looks_native(data):
+        return graph_from_native(data, interfaces)
     if looks_like_editor(data):
         return graph_from_editor(data, interfaces)
     if looks_like_api(data):
@@ -80,11 +85,13 @@ def graph_from_metadata(texts: Mapping[str, str], interfaces: Interfaces, name: 
 
 
 def looks_like_editor(data: Mapping[str, Any]) -> bool:
-    """Say whether ``data`` is an editor workflow: it has a list of nodes."""
-    return isinstance(data.get("nodes"), list)
+    """Say whether ``data`` is an editor workflow: it has a list of nodes, or says that it is in the native form."""
+    return isinstance(data.get("nodes"), list) or looks_native(data)
 
 
 def _from_request(prompt: Mapping[str, Any], workflow: Mapping[str, Any] | None, interfaces: Interfaces) -> Graph:
+    if looks_native(prompt):
+        return graph_from_native(prompt, interfaces)
     if looks_like_editor(prompt):
         return graph_from_editor(prompt, interfaces)
     return graph_from_api(prompt, workflow)

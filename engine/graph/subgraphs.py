@@ -117,14 +117,18 @@ def check_nesting(root: Body, definition_of: Definitions) -> None:
 def instance_overrides(node: EditorNode, body: Body, outer: Overrides) -> Overrides:
     """Return what the instance ``node`` of ``body`` sets inside, given what is set on itself from ``outer``.
 
-    A null among the instance's own values leaves the value inside as it is.
+    A null among the instance's own values leaves the value inside as it is. Values by name may say which inner node
+    they belong to, ``"7: seed"``.
     """
     entries = _places(node, body)
     if not entries and not outer:
         return MappingProxyType({})
     found: dict[tuple[str, str], Any] = {}
     if isinstance(node.values, Mapping):
-        found.update({entry: node.values[entry[1]] for entry in entries if entry[1] in node.values})
+        for entry in entries:
+            key = next((key for key in (": ".join(entry), entry[1]) if key in node.values), None)
+            if key is not None and node.values[key] is not None:
+                found[entry] = node.values[key]
     else:
         found.update({entry: value for entry, value in zip(entries, node.values, strict=False) if value is not None})
     for (target, name), value in outer.items():
@@ -145,6 +149,8 @@ def _places(node: EditorNode, body: Body) -> list[tuple[str, str]]:
     shown = proxies(node)
     inputs = [(OUTSIDE, name) for name in widget_inputs(body)]
     others = [entry for entry in inputs if entry not in shown]
+    if isinstance(node.values, Mapping):
+        return [*others, *shown]
     count = len(node.values)
     if not shown or (count == len(inputs) and count != len(shown)):
         return inputs

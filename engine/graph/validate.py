@@ -18,7 +18,7 @@ from engine.graph.model import Graph, Link, Node
 from engine.graph.node_checks import as_checked, own_check_problem, parameters_of, template_problems
 from engine.graph.node_types import MISSING, NodeType, Parameter
 from engine.graph.registry import Registry
-from engine.graph.sizes import MAX_PIXELS, asked_pixels
+from engine.graph.sizes import MAX_PIXELS, MAX_WORK, asked_pixels, too_much_work
 from engine.graph.sockets import compatible
 from engine.graph.values import Listing, described, did_you_mean, fit, listed, looked_up_once
 
@@ -59,7 +59,13 @@ def validate(
         if id in needed:
             problems += _node_problems(check, node)
     problems.extend(_cycle_problem(graph, path) for path in cycles(graph, needed))
+    problems.extend(_work_problem(*found) for found in too_much_work(graph, needed))
     return problems
+
+
+def _work_problem(node: Node, steps: int, pixels: int) -> Problem:
+    limit, got = f"at most {MAX_WORK:,} steps x pixels", f"{steps:,} x {pixels:,}"
+    return _problem(node, "E-TOO-LARGE", "steps x width x height x count is too much", expected=limit, got=got)
 
 
 def needed_by(graph: Graph, targets: Iterable[str]) -> set[str]:

@@ -15,6 +15,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,18 +41,43 @@ ENDED = {
     "node_blocked": State.BLOCKED,
 }
 """The events that end a node, and the state it ends in."""
+MOST_AT_ONCE = 256
+"""So many events are handed to a loop in one of its turns."""
 _log = logging.getLogger("safelight.jobs")
 
 
 def listener_in(loop: asyncio.AbstractEventLoop, callback: JobListener) -> JobListener:
     """Return a listener that has ``callback`` called in the thread of ``loop``, in the order of the events.
 
-    It never waits, so what the loop has not come to is kept in memory; previews are what is worth dropping there.
+    It never waits, so what the loop has not come to is kept in memory; previews are what is worth dropping there. The
+    loop is woken once for all that came since it last looked.
     """
+    lock = threading.Lock()
+    heard: deque[tuple[Mapping[str, Any], bytes | None]] = deque()
+    woken = False
 
     def forward(event: Mapping[str, Any], data: bytes | None) -> None:
+        nonlocal woken
+        with lock:
+            heard.append((event, data))
+            if woken:
+                return
+            woken = True
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody listens any more
-            loop.call_soon_threadsafe(callback, event, data)
+            loop.call_soon_threadsafe(take)
+
+    def take() -> None:
+        nonlocal woken
+        with lock:
+            now = [heard.popleft() for _ in range(min(len(heard), MOST_AT_ONCE))]
+            woken = bool(heard)
+            if woken:
+                loop.call_soon(take)
+        for one in now:
+            try:
+                callback(*one)
+            except Exception as error:  # noqa: BLE001 (told as the loop tells it; the other events are heard all the same)
+                loop.call_exception_handler({"message": "a listener failed", "exception": error})
 
     return forward
 
@@ -70,6 +96,8 @@ class Job:
         self.tries = 0
         self.cancel_asked: float | None = None  # when, by time.monotonic
         self.sent: float | None = None
+        self.began_at: float | None = None
+        """When the worker took it up; both by time.monotonic."""
         self.stopped_because: Problem | None = None
         """Why the supervisor itself ended the worker (past its memory or its time), if it did."""
         self._listener = listener

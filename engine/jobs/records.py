@@ -34,7 +34,7 @@ class JobRequest:
     supervisor's, but for its limits; a worker that has other ones begins a new session, so nothing is warm.
     ``timeout_s`` ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome
     of each node has its ``usage``. ``writes`` is a file to which the worker adds a line (path,
-    sha256) before each file of a result gets its name.
+    sha256) before each file of a result gets its name. A ``user`` has files and kept results of its own.
     """
 
     id: str
@@ -45,6 +45,7 @@ class JobRequest:
     timeout_s: float | None = None
     measure: bool = False
     writes: Path | None = None
+    user: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -237,6 +238,7 @@ def request_record(request: JobRequest) -> tuple[dict[str, Any], bytes]:
         "workflow": request.workflow,
         "measure": request.measure,
         "writes": None if request.writes is None else str(request.writes),
+        "user": request.user,
         "settings": None if request.settings is None else settings_record(request.settings),
     }
     return record, text

@@ -17,12 +17,11 @@ the memory limit end such a node.
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal
 
@@ -31,10 +30,10 @@ from engine.jobs.job import Job, JobListener
 from engine.jobs.limits import past_limit, patience
 from engine.jobs.options import SupervisorOptions, SupervisorStatus, WorkerState, setup_record
 from engine.jobs.process import Hearing, WorkerProcess
+from engine.jobs.questions import Answer, Questions
 from engine.jobs.records import JobRequest, problem_from
 from engine.settings import Settings
 
-Answer = concurrent.futures.Future[dict[str, Any]]
 CancelAnswer = Literal["running", "waiting", "ended", "unknown"]
 REMEMBERED: Final = 10_000
 """So many ids of jobs that ended are known."""
@@ -72,7 +71,7 @@ class Supervisor:
         self._failed_starts = 0  # in a row
         self._eager = self._options.eager
         self._closing = False
-        self._asked: dict[int, Answer] = {}
+        self._questions = Questions()
         self._hearing = Hearing(self._on_frame, self._on_raw_line, self._on_gone)
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._thread.start()
@@ -126,22 +125,26 @@ class Supervisor:
     def free(self, *, models: bool = True, cache: bool = True) -> Answer:
         """Let go of what is kept between jobs: weights, results. Happens between two jobs; the future tells when, with
         the bytes held ``before`` and ``after`` (None: no worker was there)."""
-        return self._ask({"do": "free", "models": models, "cache": cache}, "free", {"before": None, "after": None})
+        return self._ask({"do": "free", "models": models, "cache": cache}, {"before": None, "after": None})
 
     def ping(self) -> Answer:
         """Ask the worker's control thread for an answer. No answer does not mean that it is dead."""
-        return self._ask({"do": "ping"}, "ping", {})
+        return self._ask({"do": "ping"}, {})
 
-    def _ask(self, message: dict[str, Any], key: str, nothing: dict[str, Any]) -> Answer:
-        answer: Answer = concurrent.futures.Future()
-        answer.set_running_or_notify_cancel()  # nobody who waits for it can take it back
+    def known(self, keys: Sequence[str]) -> Answer:
+        """Ask the worker's control thread which keys have a result: ``tiers`` by key, and the ``salt`` of its keys
+        (None: it has run nothing). Without a worker the answer is empty; one that computes may take its time."""
+        return self._ask({"do": "known", "keys": list(keys)}, {})
+
+    def _ask(self, message: dict[str, Any], nothing: dict[str, Any]) -> Answer:
         with self._changed:
-            if self._worker is None or self._worker.gone:
-                answer.set_result(nothing)
-            else:
-                self._asked[id(answer)] = answer
-                self._worker.sender.send({**message, key: id(answer)})
-        return answer
+            return self._questions.ask(self._worker, message, nothing)
+
+    @property
+    def ready(self) -> bool:
+        """Say whether a worker is there that can be asked something."""
+        worker = self._worker
+        return worker is not None and worker.ready and not worker.gone
 
     def status(self) -> SupervisorStatus:
         """Say how things are now."""
@@ -192,12 +195,7 @@ class Supervisor:
             elif self._on_line is not None and message["event"].get("event") == "log":
                 self._on_line({**message["event"], "job": message.get("job"), "time": time.time()}, None)
             return
-        if kind in ("freed", "pong"):
-            with self._changed:
-                answer = self._asked.pop(int(message["free" if kind == "freed" else "ping"]), None)
-            if answer is not None:
-                answer.set_result({name: message[name] for name in ("before", "after") if name in message})
-        elif job is not None and mine:
+        if not self._questions.hear(message) and job is not None and mine:
             self._on_job_frame(worker, job, message)
         with self._changed:
             self._changed.notify_all()
@@ -206,7 +204,7 @@ class Supervisor:
         facts = {"pid": worker.pid, "killed": False, "peak_memory_bytes": message.get("peak_memory_bytes")}
         match message.get("is"):
             case "began":
-                job.began = True
+                job.began, job.began_at = True, time.monotonic()
                 job.hear({"event": "job_started", "worker": worker.pid})
             case "report":
                 job.finish_reported(message["report"], facts)
@@ -384,9 +382,7 @@ class Supervisor:
         with self._changed:
             self._worker = None
             self._eager = self._options.restart and (self._eager or self._options.eager)
-            asked, self._asked = self._asked, {}
-        for answer in asked.values():
-            answer.set_result({})
+        self._questions.give_up()
 
     def _close_worker(self) -> None:
         worker = self._worker

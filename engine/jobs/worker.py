@@ -15,17 +15,16 @@ import contextlib
 import dataclasses
 import faulthandler
 import importlib
-import json
 import logging
 import os
 import queue
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.errors import Problem, SafelightError
@@ -49,11 +48,14 @@ from engine.jobs.process_tree import (
     refuse_huge_allocations,
 )
 from engine.jobs.records import event_record, plain, result_record, settings_from
+from engine.jobs.write_list import listing_writes
 from engine.paths.writing import ANNOUNCE
 from engine.settings import Settings
 
 FORKED: Final = 75
 """The exit code of a forked copy that came back from the node that made it."""
+SOON: Final = frozenset({"run_started", "node_cached", "node_finished", "run_finished"})
+"""Events that go with the next frame: others follow at once. How a crash began is told by those that do not wait."""
 KEPT_SHARE: Final = 4
 """The results kept in memory take at most this part (a quarter) of a memory limit."""
 
@@ -137,8 +139,9 @@ class Worker:
         self._make_session = getattr(importlib.import_module(module), attribute)
         self._settings = self._bounded(settings_from(setup["settings"]))
         self._session = self._make_session(self._settings)
+        self._salt: str | None = None
         if setup["warm"]:
-            _ = self._session.services  # loads torch
+            self._salt = self._session.services.salt  # loads torch
         _ = self._session.registry
         self._sender.send({"is": "ready", "pid": os.getpid()})
 
@@ -149,6 +152,8 @@ class Worker:
                 match message.get("do"):
                     case "cancel":
                         self._cancel(message["job"])
+                    case "known":
+                        self._tell_known(message)
                     case "ping":
                         self._sender.send({"is": "pong", "ping": message["ping"]})
                     case _:
@@ -173,6 +178,14 @@ class Worker:
         self._capture.end_lines()
         self._sender.drain(1.0)
         end_own_group()
+
+    def _tell_known(self, message: Mapping[str, Any]) -> None:
+        """Say which keys have a result, and in which tier, while something else may be running."""
+        cache, tiers = vars(self._session).get("cache"), {}
+        if cache is not None and self._salt is not None:
+            with contextlib.suppress(sqlite3.Error):
+                tiers = {key: tier for key in message["keys"] if (tier := cache.tier_of(key)) is not None}
+        self._sender.send({"is": "known", "known": message["known"], "tiers": tiers, "salt": self._salt})
 
     def _cancel(self, job: str) -> None:
         with self._lock:
@@ -200,6 +213,7 @@ class Worker:
         self._capture.end_lines()
         with self._lock:
             self._running = None
+        self._salt = self._session.services.salt
         self._sender.send({**report, "job": running.id, "peak_memory_bytes": peak_bytes()})
         self._store_results()  # nobody waits for it, and a worker may be ended at any time
 
@@ -218,14 +232,16 @@ class Worker:
             graph = load_document(document, session.interfaces)
             if job["workflow"] is not None:
                 graph = dataclasses.replace(graph, workflow=job["workflow"])
-            ANNOUNCE.set(_announcer(job.get("writes")))
-            result = session.run(
-                graph,
-                outputs=job["outputs"],
-                listener=lambda event: self._tell(running, event),
-                cancel=running.token,
-                measure=job["measure"],
-            )
+            with listing_writes(job.get("writes")) as announce:
+                ANNOUNCE.set(announce)
+                result = session.run(
+                    graph,
+                    outputs=job["outputs"],
+                    listener=lambda event: self._tell(running, event),
+                    cancel=running.token,
+                    measure=job["measure"],
+                    user=job.get("user"),
+                )
             return {"is": "report", "report": result_record(result.made)}
         except SafelightError as error:
             problems = [plain(problem) for problem in error.problems]
@@ -271,7 +287,7 @@ class Worker:
         self._sender.send(
             {"is": "event", "job": running.id, "event": record},
             droppable=name == "node_progress",
-            soon=name == "node_finished",
+            soon=name in SOON,
         )
         if getattr(event, "preview", None) is not None and running.previews.due() and self._sender.idle:
             made = running.previews.make(event.preview)
@@ -328,19 +344,6 @@ class Worker:
         with contextlib.suppress(OSError):
             os.close(self._connection.detach())
         self._capture.release()
-
-
-def _announcer(list_of_writes: str | None) -> Callable[[Path, str], None] | None:
-    """Return what adds a line to the list of a job's files before each gets its name."""
-    if list_of_writes is None:
-        return None
-
-    def announce(path: Path, sha256: str) -> None:
-        line = json.dumps({"path": str(path.absolute()), "sha256": sha256}) + "\n"
-        with Path(list_of_writes).open("a", encoding="utf-8") as file:
-            file.write(line)
-
-    return announce
 
 
 def _broken_off(error: BaseException) -> Problem:

@@ -20,6 +20,17 @@ def preview_of(path: Path, format: str, quality: int) -> bytes:
     return buffer.getvalue()
 
 
+def thumbnail_of(path: Path, size: int) -> bytes:
+    """Return the first frame of a picture as WebP whose longer side is at most ``size`` pixels. Raises `MediaError`."""
+    with open_image(path) as opened:
+        opened.draft("RGB", (size, size))  # a JPEG is decoded smaller at once
+        image = opened.convert("RGBA" if "A" in opened.getbands() else "RGB")
+        image.thumbnail((size, size))
+        buffer = io.BytesIO()
+        image.save(buffer, "webp", quality=80)
+    return buffer.getvalue()
+
+
 def channel_of(path: Path, channel: str) -> bytes:
     """Return a picture as PNG with its colours alone (``rgb``), its alpha alone as an image's alpha (``a``), or both
     (``rgba``). Raises `MediaError`."""
@@ -61,4 +72,4 @@ def with_mask(original: Path, mask: bytes, texts: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["CHANNELS", "PREVIEW_FORMATS", "channel_of", "preview_of", "with_mask"]
+__all__ = ["CHANNELS", "PREVIEW_FORMATS", "channel_of", "preview_of", "thumbnail_of", "with_mask"]

@@ -6,6 +6,8 @@ Whoever adds a check for all requests adds a middleware to `make_app`; whoever a
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +17,21 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import SafelightError
-from engine.server.routes import catalogue, files, jobs, live, operations, queueing, users, workflows
+from engine.server.pack_routes import PackRoutes
+from engine.server.routes import (
+    batches,
+    catalogue,
+    editor,
+    files,
+    forecasting,
+    jobs,
+    live,
+    operations,
+    queueing,
+    users,
+    versions,
+    workflows,
+)
 from engine.server.sdapi import facts_routes, making_routes
 from engine.server.sdapi.shared import SHARED, Shared
 from engine.server.security.failures import answer_for
@@ -25,13 +41,17 @@ Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 TABLES: Final = (
     queueing.ROUTES,
+    forecasting.ROUTES,
     live.ROUTES,
     jobs.ROUTES,
+    batches.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
     users.ROUTES,
+    versions.ROUTES,
     operations.ROUTES,
     workflows.ROUTES,
+    editor.ROUTES,
     making_routes.ROUTES,
     facts_routes.ROUTES,
 )
@@ -47,18 +67,28 @@ def all_routes() -> tuple[Route, ...]:
 
 def make_app(state: ServerState, middlewares: Sequence[Middleware] = ()) -> web.Application:
     """Return the application; ``middlewares`` see each request before anything else does, in their order."""
+    packs = PackRoutes(state.catalogue, state.hub, asyncio.get_running_loop())
     checks: list[Any] = [web.middleware(one) for one in (*middlewares, say_what_failed)]
+    checks.append(web.middleware(functools.partial(PackRoutes.middleware, packs)))
     app = web.Application(
         middlewares=checks,
         client_max_size=state.options.max_upload_bytes,
     )
     app[STATE] = state
+    app.on_cleanup.append(_closing(packs))
     app[SHARED] = Shared(state.folders)
     for route in all_routes():
         app.router.add_route(route.method, route.path, route.handler)
         if route.twin and not route.path.startswith(f"{PREFIX}/"):
             app.router.add_route(route.method, PREFIX + route.path, route.handler)
     return app
+
+
+def _closing(packs: PackRoutes) -> Callable[[web.Application], Awaitable[None]]:
+    async def close(app: web.Application) -> None:
+        packs.close()
+
+    return close
 
 
 async def say_what_failed(request: web.Request, handler: Handler) -> web.StreamResponse:

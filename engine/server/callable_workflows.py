@@ -69,7 +69,7 @@ def _port(port: Port) -> dict[str, Any]:
     return {"name": port.name, "type": port.type}
 
 
-def prepare(session: Session, path: Path, given: Mapping[str, Any]) -> Call:
+def prepare(session: Session, path: Path, given: Mapping[str, Any], user: str | None = None) -> Call:
     """Put ``given`` into a workflow. Raises `InputError` for names that it does not have and values that do not fit."""
     graph = session.load(path)
     signature = signature_of(graph, session.registry)
@@ -81,7 +81,7 @@ def prepare(session: Session, path: Path, given: Mapping[str, Any]) -> Call:
         made = _loaded(made, ports[name], value)
     for target, value in given.items():
         if target not in named:
-            made = set_value(made, target, value, session.registry, session.folders.list_files)
+            made = set_value(made, target, value, session.registry, session.private.of(user).list_files)
     made, names = _saved(made, signature)
     return Call(graph_to_api(made), graph.workflow, names)
 

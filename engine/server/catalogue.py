@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import functools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import DocumentError, GraphError, SafelightError
@@ -22,8 +22,9 @@ from engine.graph.node_types import NodeType
 from engine.graph.registry import Registry
 from engine.graph.strict_json import parse_text
 from engine.graph.validate import output_nodes
-from engine.paths import path_below
+from engine.server.batches import filled
 from engine.server.object_info import describe
+from engine.server.pack_trial import PackTrial
 from engine.server.prompts import Accepted, Refusal, judge, refusal, refusal_of
 from engine.session import Session
 
@@ -38,6 +39,8 @@ class Catalogue:
         self.session = session
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "catalogue")
         self._entries: dict[str, tuple[NodeType, tuple[Any, ...], str]] = {}
+        self._trial = PackTrial(session)
+        self._tried = False
         self._lazy: tuple[Registry, Mapping[str, frozenset[str]]] | None = None
 
     @property
@@ -46,11 +49,22 @@ class Catalogue:
         return self.session.folders
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
-        """Call ``question`` in the catalogue's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, question, *arguments)
+        """Call ``question`` in the catalogue's thread, once packs that were never tried are known to be harmless."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question, *arguments)
+
+    def _answer(self, question: Callable[..., T], *arguments: Any) -> T:
+        if not self._tried:
+            self._tried = True
+            self._trial.run()
+        return question(*arguments)
+
+    async def tried(self) -> None:
+        """Wait until packs may be imported."""
+        await self.ask(lambda: None)
 
     def close(self) -> None:
         """End the thread."""
+        self._trial.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def warm(self) -> None:
@@ -60,13 +74,13 @@ class Catalogue:
         except Exception:  # noqa: BLE001 (whoever asks next will see it)
             _log.exception("the node types could not be read")
 
-    def object_info(self, only: str | None = None) -> str | None:
-        """Return the JSON of all node types, or of one; None where there is no such type.
+    def object_info(self, only: str | None = None, user: str | None = None) -> str | None:
+        """Return the JSON of all node types, or of one, with the files of ``user``; None where there is no such type.
 
         An entry is written again only when its type or the files in its folders changed.
         """
         registry = self._fresh_registry()
-        listing = functools.cache(self.files)  # each folder is looked at once
+        listing = functools.cache(lambda folder: self.files(folder, user))  # each folder is looked at once
         if only is not None:
             node_type = registry.get(only)
             return None if node_type is None else f"{{{json.dumps(only)}: {self._entry(node_type, listing)}}}"
@@ -92,32 +106,16 @@ class Catalogue:
         self._entries[node_type.id] = (node_type, tuple(seen.items()), text)
         return text
 
-    def files(self, folder: str) -> tuple[str, ...]:
+    def files(self, folder: str, user: str | None = None) -> tuple[str, ...]:
         """List the files of a folder; none where it cannot be read."""
         try:
-            return self.session.folders.list_files(folder)
+            return self.session.private.of(user).list_files(folder)
         except SafelightError:
             return ()
 
-    def _webs(self) -> dict[str, Path]:
-        """Return the folders that packs bring for the editor, by pack; only of packs that loaded."""
-        packs = self.session.all_packs()
-        return {} if packs is None else {one.name: one.web for one in packs.packs if one.web is not None and one.nodes}
-
-    def extensions(self) -> list[str]:
-        """List the scripts that packs bring, as paths to fetch them by."""
-        return [
-            f"/extensions/{name}/{path.relative_to(web).as_posix()}"
-            for name, web in self._webs().items()
-            for path in sorted(web.rglob("*.js"))
-            if path.is_file() and not path.is_symlink()
-        ]
-
-    def extension(self, pack: str, file: str) -> Path | None:
-        """Return a file that a pack brings for the editor, None where there is none. Raises `PathError`."""
-        web = self._webs().get(pack)
-        path = None if web is None else path_below(web, file)
-        return path if path is not None and path.is_file() else None
+    def has_packs(self) -> bool:
+        """Say whether there are folders that packs may be in."""
+        return any(root.is_dir() for root in self.session.folders.pack_roots)
 
     def lazy_inputs(self) -> Mapping[str, frozenset[str]]:
         """Return the names of lazy inputs, by node type that has some."""
@@ -131,8 +129,11 @@ class Catalogue:
             self._lazy = (registry, lazy)
         return self._lazy[1]
 
-    def accept(self, body: Mapping[str, Any]) -> Accepted | Refusal:
-        """Read and check what was posted to ``/prompt``: an API prompt or an editor's workflow, under ``prompt``."""
+    def accept(self, body: Mapping[str, Any], user: str | None = None) -> Accepted | Refusal:
+        """Read and check what was posted to ``/prompt``: an API prompt or an editor's workflow, under ``prompt``.
+
+        With a ``user`` its files are those of that user.
+        """
         posted = body.get("prompt")
         if posted is None and looks_like_editor(body):
             posted = body
@@ -146,18 +147,54 @@ class Catalogue:
             graph = load_document(posted, self.session.interfaces) if editor else graph_from_api(posted)
         except (GraphError, DocumentError) as error:
             return refusal_of(error.problems)
-        made = self._judged(graph, targets)
+        made = self._judged(graph, targets, user)
         if isinstance(made, Refusal):
             return made
         prompt = graph_to_api(graph) if editor else posted
-        return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None)
+        return Accepted(prompt, json.dumps(prompt), *made, workflow=posted if editor else None, graph=graph)
 
-    def _judged(self, graph: Graph, targets: Sequence[str] | None) -> Refusal | tuple[tuple[str, ...], dict[str, Any]]:
+    def expand(
+        self, body: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], user: str | None = None
+    ) -> list[Accepted] | Refusal:
+        """Read and check what was posted to ``/prompt`` once for each row of values. Raises `InputError` for values
+        that do not fit and inputs that are not there."""
+        posted = body.get("prompt")
+        if not isinstance(posted, Mapping) or not posted:
+            return refusal("no_prompt", "No prompt provided", 'the body needs "prompt": an object of nodes by id')
+        editor = looks_like_editor(posted)
+        try:
+            graph = load_document(posted, self.session.interfaces) if editor else graph_from_api(posted)
+        except (GraphError, DocumentError) as error:
+            return refusal_of(error.problems)
+        prompts = (graph_to_api(filled(self.session, graph, row, user)) for row in rows)
+        return self.accept_all([{**body, "prompt": one} for one in prompts], posted if editor else None, user)
+
+    def accept_all(
+        self, bodies: Sequence[Mapping[str, Any]], workflow: Mapping[str, Any] | None, user: str | None = None
+    ) -> list[Accepted] | Refusal:
+        """Check several prompts made from one document; all of their outputs have to be computable."""
+        made: list[Accepted] = []
+        for body in bodies:
+            accepted = self.accept(body, user)
+            if isinstance(accepted, Accepted) and accepted.node_errors:
+                refused = refusal("prompt_outputs_failed_validation", "Not all outputs can be computed")
+                accepted = Refusal(refused.error, accepted.node_errors)
+            if isinstance(accepted, Refusal):
+                if len(bodies) > 1:
+                    message = f"job {len(made)} of the batch: {accepted.error['message']}"
+                    return Refusal({**accepted.error, "message": message}, accepted.node_errors)
+                return accepted
+            made.append(accepted if workflow is None else dataclasses.replace(accepted, workflow=workflow))
+        return made
+
+    def _judged(
+        self, graph: Graph, targets: Sequence[str] | None, user: str | None
+    ) -> Refusal | tuple[tuple[str, ...], dict[str, Any]]:
         outputs = output_nodes(graph, self.session.registry)
         if targets is not None:
             wanted = frozenset(targets)
             outputs = [id for id in outputs if id in wanted]
-        problems = self.session.problems(graph, outputs if outputs and targets is not None else None)
+        problems = self.session.problems(graph, outputs if outputs and targets is not None else None, user)
         return judge(graph, self.session.registry, problems, outputs)
 
     def read_body(self, text: bytes) -> Any:

@@ -1,37 +1,37 @@
 """The desk: takes jobs in, gives them to the worker one after the other, and sees that each has one end.
 
-What was accepted is in the `Store` before the client is told so. The queue in memory is a copy of it, in the order of
-`QueuedJob.order`. Everything here runs in the event loop.
+What was accepted is in the `Store` before the client is told so. The queue in memory (`waiting.py`) is a copy of it.
+Everything here runs in the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import bisect
 import dataclasses
 import json
 import logging
 import time
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from engine.errors import InputError
 from engine.jobs.job import listener_in
 from engine.jobs.records import JobRequest
 from engine.jobs.supervisor import Supervisor
 from engine.server import job_rows as rows
+from engine.server.between import tell_between
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.hub import Hub
+from engine.server.intake import Asked, queued
 from engine.server.job_rows import JobEnd, QueuedJob
 from engine.server.options import PREVIEW_METHODS, PreviewMethod
 from engine.server.prompts import Accepted
 from engine.server.store import Store
 from engine.server.story import Message, Story
+from engine.server.waiting import WaitingJobs
 from engine.server.written_files import WrittenFiles
 
-SECRETS: Final = ("auth_token_comfy_org", "api_key_comfy_org")
-"""Keys of ``extra_data`` that are never kept."""
 MAX_TRIES: Final = 25
 """So often a job is begun again after the server itself was killed while it ran."""
 
@@ -40,6 +40,12 @@ _log = logging.getLogger("safelight.server")
 
 class QueueFull(Exception):
     """Say that no more jobs are taken in now."""
+
+
+class IdTaken(InputError):
+    """Say that another user has a job of that id."""
+
+    code = "E-ID-TAKEN"
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,7 +71,9 @@ class Desk:
         max_pending: int,
         history_size: int,
         previews: PreviewMethod = "default",
+        apart: bool = False,
     ) -> None:
+        """With ``apart`` each owner of jobs has files and kept results of its own."""
         self.catalogue = catalogue
         self.store = store
         self.hub = hub
@@ -75,15 +83,14 @@ class Desk:
         self._max_pending = max_pending
         self._history_size = history_size
         self._previews = previews
-        self._order: list[tuple[tuple[float, int], str]] = []
-        self._waiting: dict[str, QueuedJob] = {}
+        self._apart = apart
+        self._waiting = WaitingJobs()
         self._accepting = 0
         self._running: _Running | None = None
         self._ending: _Running | None = None
         """The job whose end is being kept. The next one runs meanwhile, and what it says is held back until then."""
         self._held: list[tuple[Mapping[str, Any], bytes | None]] = []
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
-        self._number = 0
         self._next_event = 1
         self._reserved = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,6 +98,8 @@ class Desk:
         self.paused = False
         self.closing = False
         self.finished: dict[str, int] = {}
+        self.webhooks_due: Callable[[], None] = lambda: None
+        """Called when the end of a job is to be told to a webhook."""
 
     # -- what waits
 
@@ -99,9 +108,17 @@ class Desk:
         """How many jobs wait or run."""
         return len(self._waiting) + (self._running is not None) + (self._ending is not None)
 
+    def remaining_of(self, viewer: str | None) -> int:
+        """How many jobs wait or run, as far as ``viewer`` may know."""
+        if viewer is None:
+            return self.remaining
+        return self._waiting.count_of[viewer] + sum(
+            one is not None and one.job.owner == viewer for one in (self._running, self._ending)
+        )
+
     def waiting(self) -> list[QueuedJob]:
         """List the jobs that wait, in their order."""
-        return [self._waiting[id] for _, id in self._order]
+        return self._waiting.listed()
 
     def running(self) -> QueuedJob | None:
         """Return the job that runs, or None."""
@@ -115,18 +132,20 @@ class Desk:
         """Take up what an earlier server left: what had not ended runs again, after what it wrote was removed."""
         found = await self.store.read(rows.unfinished)
         begun = set(await self.store.read(rows.running_ids))
-        self._number = await self.store.read(rows.highest_number)
+        highest = await self.store.read(rows.highest_number)
         self._next_event = await self.store.read(rows.first_number)
+        # Also of those that are not marked as running: the worker may have been faster than the mark.
+        await asyncio.to_thread(self._written.undo, [job.id for job in found])
+        left: list[QueuedJob] = []
         for job in found:
-            if job.id in begun:
-                await asyncio.to_thread(self._written.undo, job.id)
             if job.tries >= MAX_TRIES and job.id in begun:
                 await self._give_up(job)
             else:
-                self._put(job)
+                left.append(job)
+        self._waiting.restore(left, highest)
         await asyncio.to_thread(self._written.settle_all)
         if found:
-            _log.info("%d jobs of the queue that was left are taken up again", len(self._order))
+            _log.info("%d jobs of the queue that was left are taken up again", len(left))
 
     async def _give_up(self, job: QueuedJob) -> None:
         message = f"the server was ended {job.tries} times while this job ran"
@@ -135,68 +154,55 @@ class Desk:
         end = JobEnd(rows.FAILED, _now_ms(), "{}", json.dumps(status), "{}", json.dumps(error), "{}")
         await self.store.keep(rows.finish(job.id, end, self._history_size))
 
-    def _put(self, job: QueuedJob) -> None:
-        self._waiting[job.id] = job
-        bisect.insort(self._order, (job.order, job.id))
-
-    def _take(self, id: str) -> QueuedJob | None:
-        job = self._waiting.pop(id, None)
-        if job is not None:
-            at = bisect.bisect_left(self._order, (job.order, id))
-            del self._order[at]
+    async def submit(self, accepted: Accepted, body: Mapping[str, Any], owner: str | None = None) -> QueuedJob:
+        """Take one job in, as `submit_all` does."""
+        (job,) = await self.submit_all([Asked(accepted, body, owner)])
         return job
 
-    async def submit(self, accepted: Accepted, body: Mapping[str, Any]) -> QueuedJob:
-        """Take a job in; it is on the disk when this returns. Raises `QueueFull`.
+    async def submit_all(self, asked: Sequence[Asked]) -> list[QueuedJob]:
+        """Take jobs in, all or none; they are on the disk when this returns. Raises `QueueFull` and `IdTaken`.
 
         One whose ``prompt_id`` is known already is not taken in again, so that asking twice does no harm.
         """
-        if self.closing or len(self._waiting) + self._accepting >= self._max_pending:
+        if self.closing or len(self._waiting) + self._accepting + len(asked) > self._max_pending:
             raise QueueFull
-        extra = dict(body["extra_data"]) if isinstance(body.get("extra_data"), Mapping) else {}
-        client = body.get("client_id") or extra.get("client_id")
-        client = client if isinstance(client, str) else None
-        now = _now_ms()
-        extra = {key: value for key, value in extra.items() if key not in SECRETS}
-        if client is not None:
-            extra["client_id"] = client
-        extra.setdefault("create_time", int(now))
-        if accepted.workflow is not None:
-            given = extra.get("extra_pnginfo")
-            extra["extra_pnginfo"] = {**(given if isinstance(given, Mapping) else {}), "workflow": accepted.workflow}
-        id = body.get("prompt_id")
-        id = id if isinstance(id, str) and 0 < len(id) <= 200 else str(uuid.uuid4())
-        job = QueuedJob(id, self._place(body), client, accepted.text, json.dumps(extra), accepted.outputs, now)
-        self._accepting += 1
+        made: list[tuple[QueuedJob, bool]] = []
+        added: list[rows.Added] = []
+        for one in asked:
+            job, workflow_id = queued(one)
+            place = self._waiting.place(one.body, job.fair_client)
+            job = dataclasses.replace(job, number=place.number, turn=place.turn)
+            made.append((job, place.shared))
+            added.append((job, workflow_id, one.webhook))
+        self._accepting += len(asked)
         try:
-            seq = await self.store.write(rows.add(job, _workflow_id(extra)))
+            seqs = await self.store.write(rows.add(added, apart=self._apart))
         finally:
-            self._accepting -= 1
-        if seq < 0:
-            known = await self.store.read(rows.job_row(id))
-            number = job.number if known is None else known["number"]
-            return dataclasses.replace(job, number=number)
-        job = dataclasses.replace(job, seq=seq)
-        self._put(job)
+            self._accepting -= len(asked)
+        if seqs is None:
+            raise IdTaken("another job has this prompt_id", hint="choose another, or none")
+        taken = [await self._taken(*one, seq) for one, seq in zip(made, seqs, strict=True)]
         self.tell_status()
         self.pump()
-        return job
+        return taken
 
-    def _place(self, body: Mapping[str, Any]) -> float:
-        number = body.get("number")
-        if isinstance(number, (int, float)) and not isinstance(number, bool) and abs(number) < 1e15:
-            return float(number)
-        self._number += 1
-        return float(-self._number if body.get("front") else self._number)
+    async def _taken(self, job: QueuedJob, shared: bool, seq: int) -> QueuedJob:
+        if seq < 0:
+            known = await self.store.read(rows.job_row(job.id))
+            return job if known is None else dataclasses.replace(job, number=known["number"])
+        job = dataclasses.replace(job, seq=seq)
+        self._waiting.put(job, shared=shared)
+        return job
 
     # -- what runs
 
     def pump(self) -> None:
         """Begin with the next job, if none runs."""
-        if self._running is not None or not self._order or self.paused or self.closing:
+        if self._running is not None or self.paused or self.closing:
             return
-        job = self._take(self._order[0][1])
-        assert job is not None
+        job = self._waiting.next()
+        if job is None:
+            return
         prompt = json.loads(job.prompt)
         extra = json.loads(job.extra)
         workflow = (extra.get("extra_pnginfo") or {}).get("workflow") if isinstance(extra, dict) else None
@@ -212,6 +218,8 @@ class Desk:
             job.valid,
             workflow if isinstance(workflow, Mapping) else None,
             writes=self._written.file(job.id),
+            user=job.owner if self._apart else None,
+            measure=isinstance(extra, dict) and extra.get("measure") is True,
         )
         self.supervisor.submit(request, listener_in(asyncio.get_running_loop(), self._hear))
 
@@ -223,24 +231,9 @@ class Desk:
         if self._ending is not None:
             self._held.append((event, data))
             return
-        name = event["event"]
-        if name == "preview":
-            if data is not None and running.previews != "none":
-                facts = running.story.preview_facts(str(event["node_id"]))
-                plain_too = running.previews != "default"
-                self.hub.tell_preview(facts, event["format"], data, running.job.client, plain_too=plain_too)
+        if tell_between(self.hub, self.console, running.job, running.story, running.previews, event, data):
             return
-        if name == "log":
-            self.console.add(event)
-            return
-        if name == "message":
-            owner = event["sid"] or running.job.client
-            self.hub.tell(Message(event["type"], event["data"], kept=False), running.job.id, owner, None)
-            return
-        if name == "text":
-            self.hub.tell_text(event["node_id"], event["text"], running.job.id, event["sid"] or running.job.client)
-            return
-        if name == "job_finished":
+        if event["event"] == "job_finished":
             self._begin(running)
             self._ending, self._running = running, None
             self.pump()
@@ -255,6 +248,7 @@ class Desk:
     def _begin(self, running: _Running) -> None:
         if not running.began:
             running.began = True
+            _log.debug("job %s begins", running.job.id, extra={"job": running.job.id})
             self.tell_status()
             for message in running.story.begin():
                 self._publish(running.job, message)
@@ -273,11 +267,13 @@ class Desk:
         shown, told, meta = (json.dumps(one) for one in (story.shown, status, story.meta))
         end = JobEnd(state, _now_ms(), shown, told, meta, error, json.dumps(story.states))
         try:
-            await self.store.keep(rows.finish(job.id, end, self._history_size))
+            if await self.store.keep(rows.finish(job.id, end, self._history_size)):
+                self.webhooks_due()
         except Exception:  # noqa: BLE001 (a full disk must not stop the queue; the client is told all the same)
-            _log.exception("the end of job %s could not be kept", job.id)
+            _log.exception("the end of job %s could not be kept", job.id, extra={"job": job.id})
         self._written.settle(job.id)
         self.finished[state] = self.finished.get(state, 0) + 1
+        _log.info("job %s: %s", job.id, state, extra={"job": job.id})
         self._publish(job, message)
         self._publish(job, Message("executing", {"node": None, "prompt_id": job.id}))
         self._ending = None
@@ -298,9 +294,9 @@ class Desk:
             if n >= self._reserved:
                 self._reserved = n + rows.NUMBERS_AT_ONCE
                 self.store.note(rows.reserve_numbers(self._reserved))
-        data = self.hub.tell(message, job.id, job.client, n)
+        data = self.hub.tell(message, job.id, job.client, n, job.owner)
         if n is not None:
-            self.store.note(rows.add_event(n, job.id, job.client, message.type, data, time.time()))
+            self.store.note(rows.add_event(n, job, message.type, data, time.time()))
 
     @property
     def last_event(self) -> int:
@@ -309,11 +305,11 @@ class Desk:
 
     def tell_status(self) -> None:
         """Tell every client how many jobs there are."""
-        self.hub.tell_all("status", {"status": self.exec_info()})
+        self.hub.tell_all("status", lambda viewer: {"status": self.exec_info(viewer)})
 
-    def exec_info(self) -> dict[str, Any]:
-        """Return ``{exec_info: {queue_remaining}}``."""
-        return {"exec_info": {"queue_remaining": self.remaining}}
+    def exec_info(self, viewer: str | None = None) -> dict[str, Any]:
+        """Return ``{exec_info: {queue_remaining}}``, as far as ``viewer`` may know."""
+        return {"exec_info": {"queue_remaining": self.remaining_of(viewer)}}
 
     async def wait_for(self, id: str, seconds: float) -> bool:
         """Wait until a job has ended, at most so many seconds; say whether it has."""
@@ -334,11 +330,12 @@ class Desk:
 
     async def move(self, id: str, body: Mapping[str, Any]) -> QueuedJob | None:
         """Give a job that waits the place that ``body`` asks for (``number`` or ``front``); None where none waits."""
-        job = self._take(id)
+        job = self._waiting.take(id)
         if job is None:
             return None
-        moved = dataclasses.replace(job, number=self._place(body))
-        self._put(moved)
+        place = self._waiting.place(body, job.fair_client)
+        moved = dataclasses.replace(job, number=place.number, turn=place.turn)
+        self._waiting.put(moved, shared=place.shared)
         await self.store.keep(rows.set_number(id, moved.number))
         return moved
 
@@ -346,10 +343,10 @@ class Desk:
 
     async def drop(self, ids: Iterable[str] | None) -> list[str]:
         """Take jobs that wait off the queue (None: all); return the ids of those that were there."""
-        wanted = list(self._waiting) if ids is None else list(ids)
-        dropped = [id for id in wanted if self._take(id) is not None]
+        dropped = self._waiting.drop(self._waiting.ids() if ids is None else list(ids))
         if dropped:
-            await self.store.keep(rows.cancel_waiting(dropped, _now_ms()))
+            if await self.store.keep(rows.cancel_waiting(dropped, _now_ms())):
+                self.webhooks_due()
             for id in dropped:
                 self._tell_waiters(id)
             self.tell_status()
@@ -381,13 +378,6 @@ class Desk:
         self._running = None
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-
-
-def _workflow_id(extra: Mapping[str, Any]) -> str | None:
-    found: Any = extra
-    for key in ("extra_pnginfo", "workflow", "id"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, str) else None
 
 
 def _now_ms() -> float:

@@ -13,11 +13,12 @@ import contextlib
 import dataclasses
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import WSCloseCode, web
 
+from engine.server.joined_frames import frames, write
 from engine.server.story import Message
 
 PREVIEW: Final = 1
@@ -26,18 +27,25 @@ PREVIEW_WITH_METADATA: Final = 4
 IMAGE_KINDS: Final[Mapping[str, int]] = {"JPEG": 1, "PNG": 2}
 OWN_FEATURES: Final = {"supports_preview_metadata": True, "supports_event_numbers": True}
 CLOSE_S: Final = 2.0
+AT_ONCE: Final = 1 << 17
+"""So many bytes are written together, and one message more."""
 SOFT_BYTES: Final = 1 << 18
 """While no more than this waits for a client, it gets every message, progress and previews included."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Client:
-    """One WebSocket. ``watch`` is a job's id, or ``*`` for all jobs; ``numbered`` adds ``n`` to messages."""
+    """One WebSocket. ``watch`` is a job's id, or ``*`` for all jobs; ``numbered`` adds ``n`` to messages.
+
+    With a ``viewer`` it hears of no jobs but that user's.
+    """
 
     socket: web.WebSocketResponse
     id: str
+    transport: asyncio.Transport | None = None
     watch: str | None = None
     numbered: bool = False
+    viewer: str | None = None
     features: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     waiting: collections.deque[str | bytes] = dataclasses.field(default_factory=collections.deque)
     waiting_bytes: int = 0
@@ -46,9 +54,11 @@ class Client:
     wake: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     dropped: bool = False
 
-    def wants(self, job: str, owner: str | None) -> bool:
-        """Say whether it hears what happens in ``job``, submitted by the client ``owner``."""
-        return (owner is not None and owner == self.id) or self.watch == "*" or self.watch == job
+    def wants(self, job: str, client: str | None, owner: str | None) -> bool:
+        """Say whether it hears what happens in ``job`` of ``owner``, submitted by ``client``."""
+        if self.viewer is not None and self.viewer != owner:
+            return False
+        return (client is not None and client == self.id) or self.watch == "*" or self.watch == job
 
 
 class Hub:
@@ -60,23 +70,38 @@ class Hub:
         self.sent = 0
         self.let_go = 0
 
-    def tell(self, message: Message, job: str, owner: str | None, n: int | None) -> str:
-        """Tell a message to whoever wants to hear of ``job``; return its data as JSON."""
+    def tell(self, message: Message, job: str, to: str | None, n: int | None, owner: str | None) -> str:
+        """Tell a message to whoever wants to hear of ``job`` of ``owner``, or is the client ``to``; return its data as
+        JSON."""
         data = json.dumps(message.data)
         kind = json.dumps(message.type)
         plain = f'{{"type": {kind}, "data": {data}}}'
         numbered = plain if n is None else f'{{"type": {kind}, "data": {data}, "n": {n}}}'
         for client in tuple(self.clients):
-            if client.wants(job, owner):
+            if client.wants(job, to, owner):
                 text = numbered if client.numbered else plain
                 self._give(client, text, None if message.kept else message.type)
         return data
 
-    def tell_all(self, type: str, data: Mapping[str, Any]) -> None:
-        """Tell every client."""
+    def tell_all(self, type: str, facts: Callable[[str | None], Mapping[str, Any]]) -> None:
+        """Tell every client what ``facts`` gives for its viewer."""
+        texts: dict[str | None, str] = {}
+        for client in tuple(self.clients):
+            text = texts.get(client.viewer)
+            if text is None:
+                text = texts[client.viewer] = json.dumps({"type": type, "data": facts(client.viewer)})
+            self._give(client, text, type)
+
+    def tell_of_packs(self, type: str, data: Mapping[str, Any], to: str | None) -> None:
+        """Tell what a pack says to the client ``to``; without one to all who see everything."""
         text = json.dumps({"type": type, "data": data})
         for client in tuple(self.clients):
-            self._give(client, text, type)
+            if client.id == to if to is not None else client.viewer is None:
+                self._give(client, text, type)
+
+    def id_is_free(self, id: str, viewer: str | None) -> bool:
+        """Say whether no other user's client has ``id``."""
+        return all(client.viewer == viewer for client in self.clients if client.id == id)
 
     def tell_one(self, client: Client, type: str, data: Mapping[str, Any], n: int | None = None) -> None:
         """Tell one client."""
@@ -84,7 +109,14 @@ class Hub:
         self._give(client, json.dumps(whole), None)
 
     def tell_preview(
-        self, facts: Mapping[str, Any], format: str, picture: bytes, owner: str | None, *, plain_too: bool
+        self,
+        facts: Mapping[str, Any],
+        format: str,
+        picture: bytes,
+        to: str | None,
+        owner: str | None,
+        *,
+        plain_too: bool,
     ) -> None:
         """Send a preview, with its facts to clients that understand them.
 
@@ -97,7 +129,7 @@ class Hub:
         plain: bytes | None = None
         rich: bytes | None = None
         for client in tuple(self.clients):
-            if not client.wants(facts["prompt_id"], owner):
+            if not client.wants(facts["prompt_id"], to, owner):
                 continue
             if client.features.get("supports_preview_metadata"):
                 if rich is None:
@@ -107,12 +139,12 @@ class Hub:
                 plain = plain or struct.pack(">II", PREVIEW, kind) + picture
                 self._give(client, plain, "preview")
 
-    def tell_text(self, node: str, text: str, job: str, owner: str | None) -> None:
-        """Show a line of text on a node."""
+    def tell_text(self, node: str, text: str, job: str, to: str | None, owner: str | None) -> None:
+        """Show a line of text on a node of a job of ``owner``; without a job, to the client ``to``."""
         name = node.encode()
         payload = struct.pack(">II", TEXT, len(name)) + name + text.encode()
         for client in tuple(self.clients):
-            if client.wants(job, owner):
+            if client.wants(job, to, owner) if job else client.id == to:
                 self._give(client, payload, f"text {node}")
 
     def _give(self, client: Client, payload: str | bytes, replaces: str | None) -> None:
@@ -149,23 +181,28 @@ class Hub:
                 client.wake.clear()
                 if client.dropped:
                     break
-                while client.waiting or client.newest:
-                    if client.waiting:
-                        payload = client.waiting.popleft()
-                        client.waiting_bytes -= len(payload)
-                    else:
-                        payload = client.newest.pop(next(iter(client.newest)))
-                    self.sent += 1
-                    if isinstance(payload, str):
-                        await socket.send_str(payload)
-                    else:
-                        await socket.send_bytes(payload)
+                while (client.waiting or client.newest) and client.transport is not None and not socket.closed:
+                    await write(client.transport, frames(self._taken(client)))
         except (ConnectionError, RuntimeError):
             pass  # it went away in the middle
         finally:
             self.clients.discard(client)
             if client.dropped:
                 await _close(socket, WSCloseCode.TRY_AGAIN_LATER, b"too much waits: read faster, or resume by number")
+
+    def _taken(self, client: Client) -> list[str | bytes]:
+        """Take what waits for a client, up to a good piece at once."""
+        taken: list[str | bytes] = []
+        size = 0
+        while client.waiting and size < AT_ONCE:
+            taken.append(client.waiting.popleft())
+            size += len(taken[-1])
+        client.waiting_bytes -= size
+        if not client.waiting:
+            taken += client.newest.values()
+            client.newest.clear()
+        self.sent += len(taken)
+        return taken
 
     async def close(self) -> None:
         """Say goodbye to every client."""

@@ -21,6 +21,7 @@ class ServerOptions:
     ``history_size`` what is remembered of jobs that ended. ``socket_bytes`` is what may wait for a WebSocket client
     that does not read before it is let go of. ``preview_method`` "default" sends previews to clients that say what they
     can do and to those whose job asks for them; any other but "none" sends them to all.
+    ``webhook_hosts`` may be on private addresses and are posted to all the same.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1",)
@@ -40,4 +41,5 @@ class ServerOptions:
     max_pending: int = 10_000
     history_size: int = 10_000
     socket_bytes: int = 32 << 20
+    webhook_hosts: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The pages that the server brings itself, until an editor is served."""
+"""The page that the server brings itself, for an installation in which the editor was not built."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ INDEX: Final = """<!doctype html>
 <h1>Safelight</h1>
 <p>The server runs. It speaks the HTTP and WebSocket protocol that clients of node-graph engines know:
 point one at this address.</p>
+<p>The editor was not built when this was installed. With a connection to the package registries, build it by
+<code>pip install -e .</code> in the checkout, then load this page again.</p>
 <ul>
 <li><a href="/docs/api">The API, route by route</a> (<a href="/openapi.json">OpenAPI 3.1</a>)</li>
 <li><a href="/queue">The queue</a>, <a href="/history">the history</a>, <a href="/api/jobs">jobs</a></li>

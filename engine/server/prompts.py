@@ -50,13 +50,14 @@ class Refusal:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Accepted:
     """What of a prompt is run: its API form as JSON text, the outputs that can be computed, what is wrong with the
-    others, and the editor's document where one was posted."""
+    others, the editor's document where one was posted, and the graph of both."""
 
     prompt: Mapping[str, Any]
     text: str
     outputs: tuple[str, ...]
     node_errors: Mapping[str, Any]
     workflow: Mapping[str, Any] | None = None
+    graph: Graph | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 def refusal(kind: str, message: str, details: str = "", **extra: Any) -> Refusal:

@@ -27,6 +27,8 @@ from engine.server.app import Middleware, make_app
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.desk import Desk
+from engine.server.first_page import FirstPage
+from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
@@ -34,6 +36,8 @@ from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_con
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
 from engine.server.user_files import UserFiles
+from engine.server.versions import Versions
+from engine.server.webhooks import Webhooks
 from engine.server.written_files import WrittenFiles
 from engine.settings import Settings
 
@@ -41,6 +45,8 @@ GRACE_S: Final = 2.0
 """So long a job that runs may take to end when the server is told to stop."""
 FIRST_ANSWERS_S: Final = 0.2
 QUEUE_FOLDER: Final = "queue"
+OWN_FOLDER: Final = ".safelight"
+"""Below the user's folder; no name of a request leads there."""
 
 _log = logging.getLogger("safelight.server")
 
@@ -59,9 +65,10 @@ def serve(
     options: ServerOptions,
     sockets: Sequence[socket.socket],
     parts: Parts | None = None,
+    first_page: FirstPage | None = None,
 ) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code."""
-    return asyncio.run(_serve(settings, options, sockets, parts or Parts()))
+    """Serve until SIGINT or SIGTERM; return the exit code. ``first_page`` answers on the sockets until then."""
+    return asyncio.run(_serve(settings, options, sockets, parts or Parts(), first_page))
 
 
 async def _serve(
@@ -69,6 +76,7 @@ async def _serve(
     options: ServerOptions,
     sockets: Sequence[socket.socket],
     parts: Parts,
+    first_page: FirstPage | None,
 ) -> int:
     guard = _make_guard(settings, options)
     context = tls_context(options.tls_key, options.tls_certificate)
@@ -82,25 +90,37 @@ async def _serve(
         await state.desk.restore()  # before the first answer, which may be how long the queue is
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
         await runner.setup()
+        held = [] if first_page is None else await asyncio.to_thread(first_page.hand_over)
         for one in sockets:
             await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
+        for connection in held:
+            assert runner.server is not None
+            with contextlib.suppress(OSError):
+                await loop.connect_accepted_socket(runner.server, connection)
         _announce(options, sockets, guard)
-        state.desk.pump()
         if not options.quick_test:  # whoever came first is answered before anything large is loaded
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FIRST_ANSWERS_S)
-        if parts.eager and not stop.is_set():
-            state.supervisor.start()
-        warming = loop.run_in_executor(None, state.catalogue.warm)
+        getting_ready = loop.create_task(_get_ready(state, eager=parts.eager and not stop.is_set()))
         if options.quick_test:
-            await warming
+            await getting_ready
         else:
             await stop.wait()
+            getting_ready.cancel()
         _log.info("stopping")
         await state.desk.close(GRACE_S)
         await state.hub.close()
         await runner.cleanup()
     return 0
+
+
+async def _get_ready(state: ServerState, *, eager: bool) -> None:
+    """Load what the first job needs, then begin with the jobs that an earlier server left."""
+    await state.catalogue.tried()
+    if eager and not state.desk.closing:
+        state.supervisor.start()
+    await state.catalogue.ask(state.catalogue.warm)
+    state.desk.pump()
 
 
 @contextlib.asynccontextmanager
@@ -128,10 +148,34 @@ async def running(
         desk = Desk(
             catalogue, store, hub, supervisor, console, written,
             max_pending=options.max_pending, history_size=options.history_size, previews=options.preview_method,
+            apart=options.multi_user,
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
-        state = ServerState(options, settings, folders, catalogue, store, hub, desk, supervisor, console, user_files)
-        yield state, make_app(state, middlewares)
+        versions = Versions(folders.directories("user")[0] / OWN_FOLDER)
+        stack.callback(versions.close)
+        webhooks = Webhooks(store, options.webhook_hosts)
+        desk.webhooks_due = webhooks.wake
+        state = ServerState(
+            options,
+            settings,
+            folders,
+            catalogue,
+            store,
+            hub,
+            desk,
+            supervisor,
+            console,
+            user_files,
+            webhooks,
+            Forecaster(catalogue, supervisor),
+            versions,
+        )
+        telling = loop.create_task(webhooks.run())
+        try:
+            yield state, make_app(state, middlewares)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
 
 def _open_store(directory: Path, loop: asyncio.AbstractEventLoop) -> Store:
@@ -166,7 +210,7 @@ def _make_guard(settings: Settings, options: ServerOptions) -> Guard:
         tls=options.tls_certificate is not None,
         host_names=options.host_names,
         cors_origins=options.cors_origins,
-        require_token=options.require_token,
+        require_token=options.require_token or options.multi_user,  # the token says who it is
         max_upload_bytes=options.max_upload_bytes,
         debug=settings.debug,
     )

@@ -18,10 +18,13 @@ from engine.paths import Folders
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.desk import Desk
+from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.options import ServerOptions
 from engine.server.store import Store
 from engine.server.user_files import UserFiles
+from engine.server.versions import Versions
+from engine.server.webhooks import Webhooks
 from engine.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,6 +44,9 @@ class ServerState:
     supervisor: Supervisor
     console: Console
     user_files: UserFiles
+    webhooks: Webhooks
+    forecaster: Forecaster
+    versions: Versions
     began: float = dataclasses.field(default_factory=time.time)
 
 

@@ -22,7 +22,9 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
 
-LAYOUT: Final = 1
+_Asked = tuple[Operation, concurrent.futures.Future[Any] | None, bool]
+
+LAYOUT: Final = 3
 MOST_AT_ONCE: Final = 512
 FILE_NAME: Final = "jobs.sqlite3"
 LOCK_NAME: Final = "jobs.lock"
@@ -39,6 +41,20 @@ CREATE TABLE events (
 CREATE INDEX events_by_job ON events (job, n);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+_SINCE_LAYOUT_1 = """
+ALTER TABLE jobs ADD COLUMN owner TEXT;
+ALTER TABLE jobs ADD COLUMN batch TEXT;
+CREATE INDEX jobs_by_batch ON jobs (batch, seq) WHERE batch IS NOT NULL;
+CREATE TABLE webhooks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, url TEXT NOT NULL, secret TEXT, events TEXT NOT NULL,
+    payload TEXT, due REAL, attempt INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX webhooks_by_job ON webhooks (job);
+CREATE INDEX webhooks_by_due ON webhooks (due) WHERE due IS NOT NULL;
+"""
+
+_SINCE_LAYOUT_2 = "ALTER TABLE events ADD COLUMN owner TEXT;"
+_SINCE: Final = (_TABLES, _SINCE_LAYOUT_1, _SINCE_LAYOUT_2)
+"""What each layout lacks that the next one has."""
 
 _log = logging.getLogger("safelight.server")
 
@@ -51,9 +67,9 @@ class Store:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = directory / FILE_NAME
         self._loop = loop
-        self._work: queue.SimpleQueue[tuple[Operation, concurrent.futures.Future[Any] | None, bool] | None] = (
-            queue.SimpleQueue()
-        )
+        self._work: queue.SimpleQueue[list[_Asked] | None] = queue.SimpleQueue()
+        self._noted: list[_Asked] = []
+        """What was noted in this turn of the loop; handed to the thread at once, or with what is asked first."""
         with contextlib.suppress(FileExistsError):  # what people write into prompts is theirs
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._connection = _connect(self.path)
@@ -73,12 +89,20 @@ class Store:
 
     async def _ask(self, operation: Callable[[sqlite3.Connection], T], *, flushed: bool) -> T:
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._work.put((operation, answer, flushed))
+        self._noted.append((operation, answer, flushed))
+        self._hand_over()
         return await asyncio.wrap_future(answer, loop=self._loop)
 
     def note(self, operation: Operation) -> None:
-        """Do ``operation`` soon, after all that was asked before."""
-        self._work.put((operation, None, False))
+        """Do ``operation``, a single statement or what may be half done, soon and after all that was asked before."""
+        self._noted.append((operation, None, False))
+        if len(self._noted) == 1:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._noted:
+            self._work.put(self._noted)
+            self._noted = []
 
     async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Do an ``operation`` that changes nothing, beside what is being written."""
@@ -91,6 +115,7 @@ class Store:
 
     def close(self) -> None:
         """Write what was asked so far, and close the database."""
+        self._hand_over()
         self._work.put(None)
         self._thread.join()
         self._reader.submit(lambda: self._reading.close() if self._reading else None).result()
@@ -98,25 +123,30 @@ class Store:
 
     def _run(self) -> None:
         while True:
-            asked = [self._work.get()]
+            came = self._work.get()
+            asked: list[_Asked] = []
             with contextlib.suppress(queue.Empty):
-                while asked[-1] is not None and len(asked) < MOST_AT_ONCE:
-                    asked.append(self._work.get_nowait())
-            self._do([one for one in asked if one is not None])
-            if asked[-1] is None:
+                while came is not None:
+                    asked += came
+                    if len(asked) >= MOST_AT_ONCE:
+                        break
+                    came = self._work.get_nowait()
+            self._do(asked)
+            if came is None:
                 self._connection.close()
                 return
 
-    def _do(self, asked: list[tuple[Operation, concurrent.futures.Future[Any] | None, bool]]) -> None:
+    def _do(self, asked: list[_Asked]) -> None:
         answers: list[tuple[concurrent.futures.Future[Any], Any, BaseException | None]] = []
         try:
             level = "FULL" if any(flushed for _, _, flushed in asked) else "NORMAL"
             self._connection.execute(f"PRAGMA synchronous = {level}")
             self._connection.execute("BEGIN IMMEDIATE")
             for operation, answer, _ in asked:
-                result, error = self._one(operation)
                 if answer is not None:
-                    answers.append((answer, result, error))
+                    answers.append((answer, *self._one(operation)))
+                else:
+                    self._note(operation)
             self._connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:  # the disk is full, or gone
             _log.error("the queue could not be written: %s", error)
@@ -124,10 +154,19 @@ class Store:
                 self._connection.execute("ROLLBACK")
             answers = [(answer, None, error) for _, answer, _ in asked if answer is not None]
         for answer, result, failed in answers:
+            if not answer.set_running_or_notify_cancel():
+                continue  # whoever asked does not wait any more
             if failed is not None:
                 answer.set_exception(failed)
             else:
                 answer.set_result(result)
+
+    def _note(self, operation: Operation) -> None:
+        """Do what nobody waits for."""
+        try:
+            operation(self._connection)
+        except Exception as error:  # noqa: BLE001 (what else was asked is done all the same)
+            _log.error("an operation on the queue failed: %s: %s", type(error).__name__, error)
 
     def _one(self, operation: Operation) -> tuple[Any, BaseException | None]:
         """Do one operation; one that fails undoes only itself."""
@@ -150,13 +189,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables. A database of another layout keeps its rows under another file name of the user's choosing."""
+    """Make the tables, or what a database of an earlier layout lacks; one of a later layout is left as it is."""
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     if layout == LAYOUT:
         return
-    if layout != 0:
+    if layout not in range(LAYOUT):
         raise sqlite3.DatabaseError(f"the queue was written by another version (layout {layout})")
-    connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+    tables = " ".join(_SINCE[layout:])
+    connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {LAYOUT}; COMMIT;")
 
 
 class DirectoryLock:

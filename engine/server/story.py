@@ -11,6 +11,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, Final
 
 from engine.graph.api_prompt import is_link
@@ -60,6 +61,8 @@ class Story:
         self._steps: frozenset[str] = frozenset()
         self._cached: dict[str, None] = {}
         self._told: set[str] = set()
+        self.facts: dict[str, dict[str, Any]] = {}
+        """What each node took and made: seconds, bytes, the tier of a kept result, names of files."""
         self._gathering = False
         self._progress: dict[str, _Shown] = {}
         self._last_state = 0.0
@@ -93,6 +96,7 @@ class Story:
         node = str(event["node_id"])
         self._cached[node] = None
         self._keep(node, event)
+        self._note(node, event)
         if not self._gathering:
             yield from self._tell_cached()
 
@@ -148,6 +152,7 @@ class Story:
         display = self.running.pop(node, str(event.get("display_id") or node))
         self._executed.append(node)
         self._keep(node, event)
+        self._note(node, event)
         total = self._progress[node].max if node in self._progress else 1
         self._set(node, total, total, "finished", display)
         yield from self._state()
@@ -175,6 +180,8 @@ class Story:
     def end(self, report: Mapping[str, Any]) -> tuple[str, Message]:
         """Return the state that the job ends in, and the one message that says so."""
         self.states = dict(report["outputs"])
+        for done, facts in self.facts.items():
+            self.meta.get(done, {}).update(facts)
         stamp = {"timestamp": int(_now_ms())}
         if report["state"] == "cancelled":
             node = next(iter(report["running"]), None) or self._current
@@ -254,6 +261,15 @@ class Story:
         if event.get("ui"):
             self.shown[node] = event["ui"]
 
+    def _note(self, node: str, event: Mapping[str, Any]) -> None:
+        """Note what a node took and made; inside a loop, all rounds together."""
+        known, facts = self.facts.get(node, {}), facts_of(event)
+        if "seconds" in known and "seconds" in facts:
+            facts["seconds"] += known["seconds"]
+            facts["peak_bytes"] = max(facts.get("peak_bytes", 0), known.get("peak_bytes", 0)) or None
+            facts["files"] = [*known.get("files", ()), *facts.get("files", ())]
+        self.facts[node] = {name: value for name, value in facts.items() if value}
+
     def _meta(self, node: str, display: str) -> None:
         parent = None if display == node else display
         self.meta[node] = {"node_id": node, "display_node": display, "parent_node": parent, "real_node_id": node}
@@ -279,6 +295,7 @@ class Story:
                 "display_node_id": one.display,
                 "parent_node_id": None if one.display == node else one.display,
                 "real_node_id": node,
+                **(self.facts.get(node, {}) if one.state == "finished" else {}),
             }
             for node, one in self._progress.items()
         }
@@ -294,6 +311,19 @@ _HANDLERS: Final = {
     "node_failed": Story._on_failed,
     "node_blocked": Story._on_blocked,
 }
+
+
+def facts_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the end of a node tells: ``seconds`` of running, or ``tier``; ``peak_bytes`` and ``moved_bytes``
+    where they were measured; the names of ``files`` that it wrote."""
+    facts = {name: event[name] for name in ("seconds", "tier") if event.get(name) is not None}
+    facts |= {name: value for name, value in (event.get("usage") or {}).items() if value is not None}
+    if event.get("files"):
+        facts["files"] = [
+            {"filename": PurePath(one["path"]).name, "subfolder": one["subfolder"], "type": one["folder"]}
+            for one in event["files"]
+        ]
+    return facts
 
 
 def cause_of(problem: Mapping[str, Any]) -> tuple[str, str]:

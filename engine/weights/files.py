@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import WeightError
+from engine.weights.declared_digests import check_digest
 from engine.weights.safetensors_format import DOWNLOAD_AGAIN, Header, parse_header, save_safetensors
 
 __all__ = ["SUFFIXES", "WeightFile", "open_weights", "save_safetensors"]
@@ -84,9 +85,13 @@ class WeightFile(Protocol):
 def open_weights(path: Path) -> WeightFile:
     """Open a weight file and check its header; no tensor is read from a safetensors file.
 
+    A digest that is declared beside it (`engine.weights.declared_digests`) is compared first.
+
     Raises `WeightError` where the file is damaged, cut short, holds code, or is of another kind than its ending says.
     """
     suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        check_digest(path)
     if suffix in SAFETENSORS_SUFFIXES:
         return MappedFile(path)
     if suffix in PICKLE_SUFFIXES:

@@ -59,7 +59,7 @@ class ServerProcess:
     def _find_url(self) -> str:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found = re.search(r"listening: (http\S+)", self.text())
+            found = re.search(r"listening: (http[^\s\"]+)", self.text())
             if found:
                 return found[1]
             assert self.process.poll() is None, self.text()

@@ -19,7 +19,7 @@ EXAMPLE = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     examples = EXAMPLE.findall(page)
-    assert len(examples) >= 6
+    assert len(examples) >= 12
     place = tmp_path / "place"
     place.mkdir()
     for name in ("workflows", "input"):
@@ -39,6 +39,7 @@ def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
     whole = "\n".join(printed)
     for expected in (
         '"prompt_id": "first"', '"status_str": "success"', "step 1 of 1", ".png", '"n": 1', '"jobs": [{',
-        '"path": "/view?filename=', '"subfolder": "mine"', "image/webp", "200", '"status": "ok"', 'state="completed"',
+        '"path": "/view?filename=', '"subfolder": "mine"', "image/webp", "200", '"status": "ok"',
+        '"batch_id": "seeds"', '"total": 4', '"values": {"Prompt.text": "a star"', 'state="completed"',
     ):  # fmt: skip
         assert expected in whole, (expected, whole)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -74,6 +75,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (pack / "js" / "deep").mkdir(parents=True)
     (pack / "js" / "deep" / "a.js").write_text("export const a = 1;")
     (pack / "js" / "page.html").write_text("<script>")
+    (pack / "js" / "x.svg").write_text("<svg/>")
+    (folder / "outside.js").write_text("secret")
+    (pack / "js" / "link.js").symlink_to(folder / "outside.js")
     config = folder / "extra.yaml"
     config.write_text(f"testing:\n  base_path: {folder / 'extra'}\n  custom_nodes: custom_nodes\n")
     flags = ["--output-directory", str(folder / "output"), "--listen", "127.0.0.1", "--cache-lru", "20"]
@@ -127,6 +131,34 @@ def test_nodes_of_a_pack_run_and_fail_by_name(server: ServerProcess) -> None:
     asyncio.run(journey())
 
 
+def test_a_job_tells_what_its_nodes_took_and_has_a_thumbnail(server: ServerProcess) -> None:
+    stub = {"class_type": "Stub", "inputs": {"kind": "WHITE", "size": 56}}
+    saves = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "took"}}
+
+    async def journey() -> None:
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, server.url)
+            async with caller.listen() as ears:
+                first = await caller.queue({"1": stub, "2": saves}, extra_data={"measure": True})
+                told = await ears.until_end(first)
+                state = [one["data"]["nodes"] for one in told if one["type"] == "progress_state"][-1]
+                assert state["1"]["state"] == "finished" and state["1"]["seconds"] > 0
+                again = await caller.queue({"1": stub, "2": saves})
+                await ears.until_end(again)
+            job = await caller.get(f"/api/jobs/{first}")
+            assert job["nodes"]["1"]["seconds"] > 0 and job["nodes"]["1"]["peak_bytes"] > 1 << 20
+            (file,) = job["nodes"]["2"]["files"]
+            assert file == {key: value for key, value in job["outputs"]["2"]["images"][0].items() if key in file}
+            assert (await caller.get(f"/api/jobs/{again}"))["nodes"]["2"]["tier"] == "memory"
+            status, headers, data = await caller.raw("GET", f"/api/jobs/{first}/thumbnail?size=32")
+            assert status == 200 and headers["Content-Type"] == "image/webp"
+            assert Image.open(io.BytesIO(data)).size == (32, 32)
+            assert (await caller.raw("GET", "/api/jobs/none/thumbnail"))[0] == 404
+            assert (await caller.get("/api/jobs", limit=1))["paused"] is False
+
+    asyncio.run(journey())
+
+
 def test_what_a_pack_tells_and_brings_reaches_clients(server: ServerProcess) -> None:
     stub = {"class_type": "Stub", "inputs": {"kind": "WHITE", "size": 24}}
     talks = {"class_type": "Talks", "inputs": {"value": ["1", 0]}}
@@ -145,11 +177,56 @@ def test_what_a_pack_tells_and_brings_reaches_clients(server: ServerProcess) -> 
                 assert text == b"\0\0\0\3" + b"\0\0\0\1" + b"t" + b"half done"
                 await stranger.until("status", status={"exec_info": {"queue_remaining": 0}})
                 assert set(stranger.types()) == {"status"}
+
+    asyncio.run(journey())
+
+
+def test_s55_what_a_pack_brings_for_the_editor_is_served_once_that_is_approved(server: ServerProcess) -> None:
+    """The terminal approves it, apart from the pack's code; pages are served for frames without origin or network."""
+    arguments = list(server.process.args)  # type: ignore[arg-type]
+    user = Path(str(arguments[arguments.index("--user-directory") + 1]))
+    config = str(arguments[arguments.index("--extra-model-paths-config") + 1])
+
+    def packs(*words: str) -> None:
+        command = [sys.executable, "main.py", "packs", *words, "--extra-model-paths-config", config]
+        environ = {**os.environ, "SAFELIGHT_USER_DIRECTORY": str(user)}
+        subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
+
+    async def journey() -> None:
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, server.url)
+            for approve in (lambda: None, lambda: packs("trust", "stub_pack")):
+                await asyncio.to_thread(approve)  # its code alone changes nothing
+                assert await caller.get("/extensions") == []
+                (told,) = (await caller.get("/extensions/packs"))["packs"]
+                assert (told["name"], told["approved"], told["scripts"]) == ("stub_pack", False, [])
+                assert "packs trust stub_pack --web" in told["hint"]
+                assert (await caller.raw("GET", "/extensions/stub_pack/deep/a.js"))[0] == 404
+            await asyncio.to_thread(packs, "trust", "stub_pack", "--web")
+            (told,) = (await caller.get("/extensions/packs"))["packs"]
+            assert told["approved"] and told["pages"] == ["/extensions/stub_pack/page.html"]
             assert await caller.get("/extensions") == ["/extensions/stub_pack/deep/a.js"]
+            status, headers, data = await caller.raw("GET", "/extensions/stub_pack/page.html")
+            policy = headers["Content-Security-Policy"]
+            assert (
+                status == 200 and headers["Content-Type"] == "text/html" and headers["X-Frame-Options"] == "SAMEORIGIN"
+            )
+            assert policy.startswith("sandbox allow-scripts; default-src 'none'") and "connect-src" not in policy
+            assert "allow-same-origin" not in policy and "frame-ancestors 'self'" in policy
             status, headers, data = await caller.raw("GET", "/extensions/stub_pack/deep/a.js")
             assert status == 200 and headers["Content-Type"] == "text/javascript" and data.startswith(b"export")
-            for path in ("stub_pack/page.html", "stub_pack/%2e%2e/__init__.py", "none/a.js", "stub_pack/deep"):
+            assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+            for path in (
+                "stub_pack/x.svg",
+                "stub_pack/link.js",
+                "stub_pack/%2e%2e/__init__.py",
+                "none/a.js",
+                "stub_pack/deep",
+            ):
                 assert (await caller.raw("GET", f"/extensions/{path}"))[0] == 404, path
+            await asyncio.to_thread(packs, "untrust", "stub_pack", "--web")
+            assert await caller.get("/extensions") == []
+            assert (await caller.raw("GET", "/extensions/stub_pack/page.html"))[0] == 404
 
     asyncio.run(journey())
 
@@ -297,3 +374,19 @@ def test_with_a_token_required_only_its_holder_gets_in(tmp_path: Path) -> None:
 
         asyncio.run(journey())
         assert token not in started.text()
+
+
+def test_the_log_is_json_with_the_job_it_speaks_of_and_a_stop_is_clean(tmp_path: Path) -> None:
+    place = ["--user-directory", str(tmp_path), "--disable-all-custom-nodes", "--log-format", "json"]
+    with ServerProcess(ROOT, *place, real=True) as started:
+        prompt = {"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}}
+        prompt["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}  # type: ignore[dict-item]
+        started.post("/prompt", {"prompt": prompt, "prompt_id": "spoken-of"})
+        started.wait_idle()
+        assert started.get("/healthz")["status"] == "ok"
+        assert started.stop() == 0
+        records = [json.loads(line) for line in started.text().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= one.keys() for one in records)
+    mine = [one["message"] for one in records if one.get("job") == "spoken-of"]
+    assert mine[-1] == "job spoken-of: completed"
+    assert records[-1]["message"] == "stopping"

@@ -136,7 +136,7 @@ def test_settings_and_files_of_the_user(serve: Any, base: Path) -> None:
             assert (await caller.raw("POST", f"/userdata/{name}", data=b"x"))[0] in (400, 403, 404), name
             assert (await caller.raw("DELETE", f"/userdata/{name}"))[0] in (400, 403, 404), name
         await caller.raw("POST", "/userdata/x.html", data=b"<script>")
-        assert (await caller.raw("GET", "/userdata/x.html"))[1]["Content-Disposition"] == "attachment"
+        assert (await caller.raw("GET", "/userdata/x.html"))[1]["Content-Disposition"].startswith("attachment;")
         assert (base / "user" / "default" / "workflows" / "other.json").is_file()
 
     serve(journey)

@@ -72,6 +72,29 @@ def test_what_a_browser_might_run_is_a_download(serve: Any, base: Path, name: st
     serve(journey)
 
 
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\x00\x00\x00\x18ftypmp42", "video/mp4"), (b"\x1aE\xdf\xa3", "video/webm"), (b"ID3\x04", "audio/mpeg"),
+        (b"fLaC", "audio/flac"), (b"RIFF\0\0\0\0WAVE", "audio/wav"), (b"OggS", "audio/ogg"), (b"GIF89a", "image/gif"),
+        (b"glTF\2", "model/gltf-binary"), (b"RIFF\0\0\0\0AVI ", "application/octet-stream"),
+        (b"<svg>", "application/octet-stream"),
+    ],
+)  # fmt: skip
+def test_the_bytes_say_what_a_file_is_served_as_whatever_it_is_called(
+    serve: Any, base: Path, start: bytes, kind: str
+) -> None:
+    async def journey(caller: Caller) -> None:
+        for name in ("x.png", "x.html", "x.bin"):
+            (base / "output" / name).write_bytes(start + b"\0" * 20)
+            _, headers, _ = await caller.raw("GET", "/view", params={"filename": name})
+            assert headers["Content-Type"] == kind, name
+            shown = "attachment" if kind == "application/octet-stream" else "inline"
+            assert headers["Content-Disposition"].startswith(shown)
+
+    serve(journey)
+
+
 def test_names_that_lead_outside_are_refused(serve: Any, base: Path) -> None:
     async def journey(caller: Caller) -> None:
         (base / "secret.txt").write_text("hush")

@@ -116,3 +116,23 @@ def test_a_large_graph_is_not_told_whole_at_every_step() -> None:
             told = tell(one, event, node_id=f"n{number}", seconds=0, ui={}, files=[], display_id=None)
             size += sum(len(message.data["nodes"]) for message in told if message.type == "progress_state")
     assert size < 60_000, f"{size} entries were told for 2,000 nodes"
+
+
+def test_what_nodes_took_and_made_is_told_and_kept() -> None:
+    one = story()
+    tell(one, "run_started", outputs=["out"], steps=["a", "out"])
+    tell(one, "node_cached", node_id="b", ui={}, files=[], display_id=None, tier="disk")
+    for seconds, peak in ((0.5, 7), (0.25, 3)):  # two rounds of a loop
+        tell(one, "node_started", node_id="a", display_id=None)
+        file = {"path": "/secret/place/x_1.png", "folder": "output", "subfolder": "s", "sha256": ""}
+        usage = {"peak_bytes": peak, "moved_bytes": 0}
+        told = tell(
+            one, "node_finished", node_id="a", seconds=seconds, ui={}, files=[file], display_id=None, usage=usage
+        )
+    nodes = next(message for message in told if message.type == "progress_state").data["nodes"]
+    assert nodes["b"]["tier"] == "disk" and "seconds" not in nodes["b"]
+    assert (nodes["a"]["seconds"], nodes["a"]["peak_bytes"]) == (0.75, 7)
+    assert nodes["a"]["files"] == [{"filename": "x_1.png", "subfolder": "s", "type": "output"}] * 2
+    one.end(report("done"))
+    assert one.meta["a"]["seconds"] == 0.75 and one.meta["b"]["tier"] == "disk"
+    assert "secret" not in str(one.meta)

@@ -83,12 +83,20 @@ def test_an_exported_controlnet_loads_and_computes_what_was_trained(
     assert isinstance(loaded, ControlNet)
     hint = edges[:1, None].float().expand(-1, 3, -1, -1)
     inputs = latents[:1], torch.tensor([500.0]), torch.randn(1, 77, 64)
+    # How far a few seconds of training get depends on the machine, and with it what float8 leaves of small weights: so
+    # the weights are rounded as the file rounds them.
+    rounded = {
+        name: tensor.to(torch.float8_e4m3fn if tensor.ndim > 1 else torch.float16).float()
+        for name, tensor in network.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    network.load_state_dict(rounded, strict=False)
     with torch.no_grad():
         ours = network(*inputs, network.encode_hint(hint))
         theirs = loaded(*inputs, loaded.encode_hint(hint))
     for mine, got in zip(ours, theirs, strict=True):
         assert mine.abs().max() > 0, "training moved it"
-        assert (mine - got).norm() < 0.15 * mine.norm()  # float8 keeps three bits of each weight
+        torch.testing.assert_close(got, mine, rtol=1e-4, atol=1e-5)
 
 
 def test_a_new_controlnet_changes_nothing(prompted: PromptedUNet) -> None:

@@ -1,4 +1,4 @@
-"""What there is: node types, model files, extensions, the machine, and the page at ``/``."""
+"""What there is: node types, model files, extensions, the machine."""
 
 from __future__ import annotations
 
@@ -11,42 +11,29 @@ from typing import Any, Final
 from aiohttp import web
 
 from engine.errors import MediaError, PathError, SafelightError
+from engine.server.header_values import FRAME_HEADERS
 from engine.server.machine import devices, memory_bytes, version
-from engine.server.page import INDEX
+from engine.server.pack_pages import file_of_pack, pages_of_packs, scripts_of_packs
+from engine.server.rooms import folders_of, user_of
 from engine.server.state import Route, answer_error, answer_json, answer_problem, answer_text, state_of
 
-EXTENSION_KINDS: Final = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".webp": "image/webp",
-    ".woff2": "font/woff2",
-}
-"""What of a pack's folder for the editor is served, and as what."""
-
 PREVIEW_ENDINGS: Final = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")
-
-
-async def get_index(request: web.Request) -> web.StreamResponse:
-    """Show where things are."""
-    return web.Response(text=INDEX, content_type="text/html")
 
 
 async def get_object_info(request: web.Request) -> web.StreamResponse:
     """Describe all node types."""
     catalogue = state_of(request).catalogue
-    text = await catalogue.ask(catalogue.object_info)
+    text = await catalogue.ask(catalogue.object_info, None, user_of(request))
     assert text is not None
-    return answer_text(text)
+    answer = answer_text(text)
+    answer.enable_compression()  # the largest answer that every page waits for: a tenth of it goes over the wire
+    return answer
 
 
 async def get_object_info_of(request: web.Request) -> web.StreamResponse:
     """Describe one node type; an empty object where there is none of that name."""
     catalogue = state_of(request).catalogue
-    text = await catalogue.ask(catalogue.object_info, request.match_info["node_class"])
+    text = await catalogue.ask(catalogue.object_info, request.match_info["node_class"], user_of(request))
     return answer_text(text or "{}")
 
 
@@ -129,22 +116,30 @@ async def get_view_metadata(request: web.Request) -> web.StreamResponse:
 
 
 async def get_extensions(request: web.Request) -> web.StreamResponse:
-    """List the scripts that packs bring for the editor."""
+    """List the scripts that packs with approved pages bring for the editor."""
     catalogue = state_of(request).catalogue
-    return answer_json(await catalogue.ask(catalogue.extensions))
+    return answer_json(await catalogue.ask(scripts_of_packs, catalogue.session))
+
+
+async def get_extension_packs(request: web.Request) -> web.StreamResponse:
+    """List the packs that bring something for the editor, and whether that was approved."""
+    catalogue = state_of(request).catalogue
+    return answer_json({"packs": await catalogue.ask(pages_of_packs, catalogue.session)})
 
 
 async def get_extension(request: web.Request) -> web.StreamResponse:
-    """Serve a file that an approved pack brings for the editor."""
+    """Serve a file that a pack with approved pages brings for the editor."""
     catalogue = state_of(request).catalogue
+    pack, file = request.match_info["pack"], request.match_info["file"]
     try:
-        path = await catalogue.ask(catalogue.extension, request.match_info["pack"], request.match_info["file"])
+        found = await catalogue.ask(file_of_pack, catalogue.session, pack, file)
     except PathError:
-        path = None
-    kind = None if path is None else EXTENSION_KINDS.get(path.suffix.lower())
-    if path is None or kind is None:
+        found = None
+    if found is None:
         return web.Response(status=404)
-    return web.FileResponse(path, headers={"Content-Type": kind, "X-Content-Type-Options": "nosniff"})
+    path, kind = found
+    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    return web.FileResponse(path, headers={**headers, **(FRAME_HEADERS if kind == "text/html" else {})})
 
 
 async def get_experiment_models(request: web.Request) -> web.StreamResponse:
@@ -213,11 +208,13 @@ async def get_internal_files(request: web.Request) -> web.StreamResponse:
     if kind not in ("input", "output", "temp"):
         return answer_error(400, "invalid_request", "Invalid directory type", "one of input, output, temp")
 
+    folders = folders_of(request)
+
     def look() -> list[str]:
         dated = []
-        for name in state.catalogue.files(kind):
+        for name in folders.list_files(kind):
             try:
-                dated.append((state.folders.resolve(kind, name).stat().st_mtime, name))
+                dated.append((folders.resolve(kind, name).stat().st_mtime, name))
             except (OSError, SafelightError):
                 continue
         return [name for _, name in sorted(dated, reverse=True)]
@@ -244,7 +241,6 @@ async def patch_logs(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES: Final = (
-    Route("GET", "/", get_index, "The page", kind="text/html", twin=False),
     Route("GET", "/object_info", get_object_info, "All node types"),
     Route("GET", "/object_info/{node_class}", get_object_info_of, "One node type"),
     Route("GET", "/system_stats", get_system_stats, "The machine"),
@@ -256,6 +252,7 @@ ROUTES: Final = (
         query={"filename": "a safetensors file of the folder"}, answers={404: "no such file, or nothing in it"},
     ),
     Route("GET", "/extensions", get_extensions, "Scripts for the editor"),
+    Route("GET", "/extensions/packs", get_extension_packs, "Packs that bring something for the editor"),
     Route(
         "GET", "/extensions/{pack}/{file:.+}", get_extension, "A pack's file for the editor",
         kind="text/javascript", answers={404: "no such file"},

@@ -1,6 +1,7 @@
 """Pictures and other files: what nodes saved, what clients upload.
 
-What a file is served as is decided here, from a short list; whatever a browser might run is only ever a download.
+What a file is served as is decided by its bytes (`engine.server.security.serving`); whatever a browser might run is
+only ever a download.
 """
 
 from __future__ import annotations
@@ -8,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -21,27 +20,11 @@ from engine.media.images import SUFFIXES
 from engine.media.metadata import read_metadata
 from engine.media.serving import CHANNELS, PREVIEW_FORMATS, channel_of, preview_of, with_mask
 from engine.media.uploads import clean_picture
-from engine.paths import new_path, replace_file, split_annotation
-from engine.server.security import Limits, read_form
-from engine.server.state import Route, ServerState, answer_json, answer_problem, bad_request, state_of
+from engine.paths import Folders, new_path, replace_file, split_annotation
+from engine.server.rooms import folders_of
+from engine.server.security import Limits, bytes_answer, file_answer, read_form
+from engine.server.state import Route, answer_json, answer_problem, bad_request, state_of
 
-SERVED: Final[Mapping[str, str]] = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".mp4": "video/mp4",
-    ".webm": "video/webm",
-    ".mp3": "audio/mpeg",
-    ".flac": "audio/flac",
-    ".wav": "audio/wav",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".glb": "model/gltf-binary",
-}
-"""What is shown in place; everything else is a download of bytes."""
 OTHER_UPLOADS: Final = frozenset(
     {".mp4", ".webm", ".mov", ".mkv", ".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a", ".glb", ".obj", ".stl"}
     | {".latent", ".safetensors", ".json", ".txt", ".csv"}
@@ -65,7 +48,7 @@ async def get_view(request: web.Request) -> web.StreamResponse:
         return web.Response(status=400)
     try:
         path = await asyncio.to_thread(
-            state_of(request).folders.resolve, folder, f"{subfolder}/{name}" if subfolder else name
+            folders_of(request).resolve, folder, f"{subfolder}/{name}" if subfolder else name
         )
         if not path.is_file():
             return web.Response(status=404)
@@ -76,22 +59,11 @@ async def get_view(request: web.Request) -> web.StreamResponse:
     except MediaError as error:
         return answer_problem(error)
     if made is not None:
-        kind, data = made
-        return web.Response(body=data, headers=_headers(kind, path.name))
-    return web.FileResponse(path, headers=_headers(SERVED.get(path.suffix.lower(), BINARY), path.name))
+        return bytes_answer(made, path.name)
+    return await asyncio.to_thread(file_answer, path)
 
 
-def _headers(kind: str, name: str) -> dict[str, str]:
-    how = "attachment" if kind == BINARY else "inline"
-    plain = re.sub(r"[^A-Za-z0-9._ ()\[\]-]", "_", name)
-    return {
-        "Content-Type": kind,
-        "Content-Disposition": f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
-def _converted(path: Path, query: Mapping[str, str]) -> tuple[str, bytes] | None:
+def _converted(path: Path, query: Mapping[str, str]) -> bytes | None:
     """Return what a picture is made into for ``preview=webp;90`` or ``channel=a``; None to serve it as it is."""
     if path.suffix.lower() not in SUFFIXES:
         return None
@@ -99,10 +71,10 @@ def _converted(path: Path, query: Mapping[str, str]) -> tuple[str, bytes] | None
         format, _, quality = query["preview"].partition(";")
         format = format if format in PREVIEW_FORMATS else "webp"
         number = int(quality) if quality.isdecimal() and len(quality) < 4 else 90
-        return f"image/{format}", preview_of(path, format, min(max(number, 1), 100))
+        return preview_of(path, format, min(max(number, 1), 100))
     channel = query.get("channel", "")
     if channel in CHANNELS and channel != "rgba":
-        return "image/png", channel_of(path, channel)
+        return channel_of(path, channel)
     return None
 
 
@@ -111,7 +83,7 @@ def _converted(path: Path, query: Mapping[str, str]) -> tuple[str, bytes] | None
 
 async def post_upload_image(request: web.Request) -> web.StreamResponse:
     """Take a picture (or a sound, a film, a model of a thing) into the input folder."""
-    return await _upload(request, lambda state, fields, data: data)
+    return await _upload(request, lambda folders, fields, data: data)
 
 
 async def post_upload_mask(request: web.Request) -> web.StreamResponse:
@@ -119,7 +91,7 @@ async def post_upload_mask(request: web.Request) -> web.StreamResponse:
     return await _upload(request, _masked)
 
 
-Making = Callable[[ServerState, Mapping[str, str], bytes], bytes]
+Making = Callable[[Folders, Mapping[str, str], bytes], bytes]
 
 
 async def _upload(request: web.Request, make: Making) -> web.StreamResponse:
@@ -131,7 +103,7 @@ async def _upload(request: web.Request, make: Making) -> web.StreamResponse:
     if folder not in FOLDERS:
         raise bad_request("there is no such folder for uploads", "type is one of input, output, temp")
     try:
-        made = await asyncio.to_thread(_store, state, folder, fields, name, data, make)
+        made = await asyncio.to_thread(_store, folders_of(request), folder, fields, name, data, make)
     except (PathError, MediaError) as error:
         return answer_problem(error)
     except OutputError as error:
@@ -149,7 +121,7 @@ async def _read(request: web.Request, most: int) -> tuple[dict[str, str], str | 
         return fields, None if image is None else image.file_name, b"" if image is None else image.read()
 
 
-def _store(state: ServerState, folder: str, fields: Mapping[str, str], name: str, data: bytes, make: Making) -> Path:
+def _store(folders: Folders, folder: str, fields: Mapping[str, str], name: str, data: bytes, make: Making) -> Path:
     """Put an upload in its place: the same bytes under the same name are there already, others get another name."""
     name = PurePosixPath(name.replace("\\", "/")).name  # browsers of old send whole paths
     suffix = PurePosixPath(name).suffix.lower()
@@ -161,13 +133,13 @@ def _store(state: ServerState, folder: str, fields: Mapping[str, str], name: str
             expected=", ".join((*SUFFIXES, *sorted(OTHER_UPLOADS))),
             hint="send a picture",
         )
-    data = make(state, fields, data)
+    data = make(folders, fields, data)
     subfolder = fields.get("subfolder", "").strip("/")
     stem = PurePosixPath(name).stem
     overwrite = fields.get("overwrite", "").lower() in ("true", "1")
     for number in range(MOST_NAMES):
         tried = name if number == 0 else f"{stem} ({number}){PurePosixPath(name).suffix}"
-        path = new_path(state.folders, folder, f"{subfolder}/{tried}" if subfolder else tried)
+        path = new_path(folders, folder, f"{subfolder}/{tried}" if subfolder else tried)
         if overwrite:
             replace_file(path, data)
             return path
@@ -188,7 +160,7 @@ def _same(path: Path, data: bytes) -> bool:
         return hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(data).digest()
 
 
-def _masked(state: ServerState, fields: Mapping[str, str], data: bytes) -> bytes:
+def _masked(folders: Folders, fields: Mapping[str, str], data: bytes) -> bytes:
     try:
         reference: Any = json.loads(fields.get("original_ref", ""))
     except ValueError:
@@ -200,7 +172,7 @@ def _masked(state: ServerState, fields: Mapping[str, str], data: bytes) -> bytes
     if folder not in FOLDERS:
         raise PathError("original_ref names no folder of pictures", expected=", ".join(FOLDERS), got=repr(folder))
     subfolder = str(reference.get("subfolder") or "").strip("/")
-    path = state.folders.resolve(folder, f"{subfolder}/{name}" if subfolder else name)
+    path = folders.resolve(folder, f"{subfolder}/{name}" if subfolder else name)
     try:
         texts = read_metadata(path)
     except SafelightError:
@@ -229,6 +201,7 @@ ROUTES: Final = (
         query={
             "filename": "its name", "subfolder": "its folder below", "type": "output (default), input or temp",
             "preview": "webp;90 or jpeg;90: a smaller form", "channel": "rgb, a or rgba",
+            "user": "with several users, for an administrator: whose file",
         },
         answers={403: "the name is refused", 404: "no such file"},
     ),

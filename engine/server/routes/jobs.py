@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aiohttp import web
 
+from engine.errors import MediaError, PathError
+from engine.media.images import SUFFIXES
+from engine.media.serving import thumbnail_of
 from engine.server import job_rows as rows
 from engine.server.desk import QueueFull
 from engine.server.prompts import Refusal
+from engine.server.rooms import cancel_of, job_user, owner_again, viewer_of
+from engine.server.routes.batches import queue_is_full
 from engine.server.state import (
     Route,
     answer_error,
@@ -25,6 +32,8 @@ from engine.server.state import (
 STATES: Final = (rows.PENDING, rows.RUNNING, *rows.ENDED)
 SORTS: Final = ("created_at", "create_time", "execution_duration")
 MOST: Final = 1000
+SMALL, LARGE = 256, 1024
+"""Sides of thumbnails in pixels: unless asked otherwise, and at most."""
 
 
 async def get_jobs(request: web.Request) -> web.StreamResponse:
@@ -41,13 +50,19 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
         raise bad_request("limit or offset is too small")
     limit = min(limit or MOST, MOST)
     found, total = await state_of(request).store.keep(
-        rows.list_jobs(states, query.get("workflow_id"), sort == "execution_duration", order == "asc", limit, offset)
+        rows.list_jobs(
+            states,
+            {"workflow_id": query.get("workflow_id"), "batch": query.get("batch_id"), "owner": viewer_of(request)},
+            by_duration=sort == "execution_duration",
+            ascending=order == "asc",
+            most=limit,
+            offset=offset,
+        )
     )
     jobs = [_record(row) for row in found]
     more = offset + len(jobs) < total
-    return answer_json(
-        {"jobs": jobs, "pagination": {"offset": offset, "limit": limit, "total": total, "has_more": more}}
-    )
+    pages = {"offset": offset, "limit": limit, "total": total, "has_more": more}
+    return answer_json({"jobs": jobs, "pagination": pages, "paused": state_of(request).desk.paused})
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
@@ -59,29 +74,47 @@ async def get_job(request: web.Request) -> web.StreamResponse:
     record["outputs"] = json.loads(row["shown"] or "{}")
     record["workflow"] = {"prompt": json.loads(row["prompt"]), "extra_data": json.loads(row["extra"])}
     record["execution_status"] = json.loads(row["status"]) if row["status"] else None
+    record["nodes"] = json.loads(row["meta"]) if row["meta"] else {}
     record["output_states"] = json.loads(row["states"]) if row["states"] else {}
     return answer_json(record)
+
+
+async def get_thumbnail(request: web.Request) -> web.StreamResponse:
+    """Return the last picture that a job showed, made small."""
+    size = min(max(whole_number(request, "size", SMALL) or SMALL, 16), LARGE)
+    row = await _row(request)
+    shown = [] if row is None else list(_outputs(json.loads(row["shown"] or "{}")))
+    pictures = [one for one in shown if PurePosixPath(str(one["filename"])).suffix.lower() in SUFFIXES]
+    if row is None or not pictures:
+        return _unknown(request) if row is None else answer_error(404, "no_picture", "The job showed no picture")
+    last, state = pictures[-1], state_of(request)
+    folders = state.catalogue.session.private.of(job_user(state, row["owner"]))
+    name = "/".join(str(part) for part in (last.get("subfolder"), last["filename"]) if part)
+
+    def make() -> bytes:
+        return thumbnail_of(folders.resolve(str(last.get("type", "output")), name), size)
+
+    try:
+        data = await asyncio.to_thread(make)
+    except (PathError, MediaError):
+        return answer_error(404, "no_picture", "The picture is not there any more")
+    return web.Response(body=data, content_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
 
 async def cancel_job(request: web.Request) -> web.StreamResponse:
     """Take a job off the queue, or stop it."""
     id = request.match_info["job_id"]
-    done = await state_of(request).desk.cancel(id)
+    done = await cancel_of(state_of(request).desk, viewer_of(request), [id])
     if not done and await _row(request) is None:
         return _unknown(request)
-    return answer_json({"cancelled": done})
+    return answer_json({"cancelled": bool(done)})
 
 
 async def cancel_jobs(request: web.Request) -> web.StreamResponse:
     """Cancel several jobs."""
     body = await read_object(request)
-    desk = state_of(request).desk
     ids = texts(body.get("job_ids", body.get("ids")), "job_ids")
-    cancelled = await desk.drop(ids)
-    running = desk.running()
-    if running is not None and running.id in ids and desk.interrupt(running.id):
-        cancelled.append(running.id)
-    return answer_json({"cancelled": cancelled})
+    return answer_json({"cancelled": await cancel_of(state_of(request).desk, viewer_of(request), ids)})
 
 
 async def move_job(request: web.Request) -> web.StreamResponse:
@@ -90,9 +123,9 @@ async def move_job(request: web.Request) -> web.StreamResponse:
     number = body.get("number")
     if not body.get("front") and (not isinstance(number, (int, float)) or isinstance(number, bool)):
         raise bad_request("it is not said where to", "give number (lower is sooner), or front: true")
-    job = await state_of(request).desk.move(request.match_info["job_id"], body)
+    known = await _row(request)
+    job = None if known is None else await state_of(request).desk.move(request.match_info["job_id"], body)
     if job is None:
-        known = await _row(request)
         return _unknown(request) if known is None else answer_error(409, "not_waiting", "The job does not wait")
     return answer_json({"id": job.id, "priority": job.number})
 
@@ -107,18 +140,19 @@ async def retry_job(request: web.Request) -> web.StreamResponse:
         return answer_error(409, "not_ended", "The job has not ended", f"it is {row['state']}")
     extra = {key: value for key, value in json.loads(row["extra"]).items() if key != "create_time"}
     body = {"prompt": json.loads(row["prompt"]), "extra_data": extra, "client_id": row["client"]}
-    accepted = await state.catalogue.ask(state.catalogue.accept, body)
+    owner = owner_again(request, row)
+    accepted = await state.catalogue.ask(state.catalogue.accept, body, job_user(state, owner))
     if isinstance(accepted, Refusal):
         return answer_json(accepted.as_json(), 400)
     try:
-        job = await state.desk.submit(accepted, body)
+        job = await state.desk.submit(accepted, body, owner)
     except QueueFull:
-        return answer_error(429, "queue_full", "The queue is full")
+        return queue_is_full()
     return answer_json({"prompt_id": job.id, "number": job.number, "node_errors": accepted.node_errors})
 
 
 async def _row(request: web.Request) -> dict[str, Any] | None:
-    return await state_of(request).store.keep(rows.job_row(request.match_info["job_id"]))
+    return await state_of(request).store.keep(rows.job_row(request.match_info["job_id"], viewer_of(request)))
 
 
 def _unknown(request: web.Request) -> web.Response:
@@ -139,6 +173,8 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
         "outputs_count": len(outputs),
         "preview_output": outputs[-1] if outputs else None,
         "workflow_id": row["workflow_id"],
+        "batch_id": row["batch"],
+        "owner": row["owner"],
     }
 
 
@@ -165,10 +201,15 @@ ROUTES: Final = (
         query={
             "status": f"one or more of {', '.join(STATES)}, with commas", "sort_by": "create_time, execution_duration",
             "sort_order": "desc or asc", "limit": "how many", "offset": "from which on", "workflow_id": "of a workflow",
+            "batch_id": "of a batch",
         },
         answers={400: "a query that cannot be meant"},
     ),
     Route("GET", "/api/jobs/{job_id}", get_job, "One job, with its workflow and outputs", answers={404: "no such job"}),
+    Route(
+        "GET", "/api/jobs/{job_id}/thumbnail", get_thumbnail, "The last picture of a job, small", kind="image/webp",
+        query={"size": f"its longer side, at most {LARGE} pixels"}, answers={404: "no such job, or it has no picture"},
+    ),
     Route("POST", "/api/jobs/{job_id}/cancel", cancel_job, "Cancel a job", answers={404: "no such job"}),
     Route(
         "POST", "/api/jobs/{job_id}/retry", retry_job, "Queue a job again that ended",

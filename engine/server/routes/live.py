@@ -12,6 +12,7 @@ from aiohttp import WSMsgType, web
 
 from engine.server import job_rows as rows
 from engine.server.hub import OWN_FEATURES, Client
+from engine.server.rooms import viewer_of
 from engine.server.state import Route, ServerState, answer_text, state_of, whole_number
 
 MAX_MESSAGE: Final = 1 << 16
@@ -37,9 +38,12 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     since = whole_number(request, "since")
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE, heartbeat=HEARTBEAT_S, compress=False)
     await socket.prepare(request)
-    id = request.query.get("clientId", "")[:MAX_ID] or uuid.uuid4().hex
-    client = Client(socket, id, request.query.get("watch") or None, numbered="since" in request.query)
-    state.hub.tell_one(client, "status", {"status": state.desk.exec_info(), "sid": id})
+    id, viewer = request.query.get("clientId", "")[:MAX_ID], viewer_of(request)
+    if not id or not state.hub.id_is_free(id, viewer):
+        id = uuid.uuid4().hex
+    watch = request.query.get("watch") or None
+    client = Client(socket, id, request.transport, watch, numbered="since" in request.query, viewer=viewer)
+    state.hub.tell_one(client, "status", {"status": state.desk.exec_info(viewer), "sid": id})
     sender = asyncio.get_running_loop().create_task(state.hub.send_all(client))
     try:
         await _catch_up(state, client, since)
@@ -59,7 +63,7 @@ async def _catch_up(state: ServerState, client: Client, since: int | None) -> No
         owner = client.id if client.watch is None else None
         while True:
             upto = state.desk.last_event
-            found = await state.store.keep(rows.events_since(since, job, owner, REPLAY))
+            found = await state.store.keep(rows.events_since(since, job, owner, REPLAY, client.viewer))
             for n, _, type, data, _ in found:
                 state.hub.tell_one(client, type, json.loads(data), n)
             since = max([since, *(one[0] for one in found)])
@@ -67,7 +71,7 @@ async def _catch_up(state: ServerState, client: Client, since: int | None) -> No
                 break
     state.hub.clients.add(client)
     running, story = state.desk.running(), state.desk.running_story()
-    if running is not None and story is not None and client.wants(running.id, running.client):
+    if running is not None and story is not None and client.wants(running.id, running.client, running.owner):
         for message in story.snapshot():
             state.hub.tell_one(client, message.type, message.data)
 
@@ -91,7 +95,8 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     state = state_of(request)
     since = whole_number(request, "since", 0) or 0
     most = min(whole_number(request, "limit", 1000) or 1000, REPLAY)
-    operation = rows.events_since(since, request.query.get("job"), request.query.get("client_id"), max(most, 1))
+    job, client = request.query.get("job"), request.query.get("client_id")
+    operation = rows.events_since(since, job, client, max(most, 1), viewer_of(request))
     found = await state.store.keep(operation)  # after what is still being written
     events = ", ".join(
         f'{{"n": {n}, "job": {json.dumps(job)}, "time": {time}, "type": {json.dumps(type)}, "data": {data}}}'

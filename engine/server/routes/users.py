@@ -12,27 +12,34 @@ from aiohttp import web
 from engine.errors import DocumentError, OutputError, PathError
 from engine.graph.strict_json import parse_text
 from engine.paths import replace_file
+from engine.paths.private import user_folder
+from engine.server.rooms import user_of, viewer_of
+from engine.server.security.serving import file_answer, file_headers
 from engine.server.state import Route, answer_error, answer_json, answer_problem, bad_request, read_object, state_of
 from engine.server.user_files import DEFAULT_USER, UserFiles, facts
+from engine.server.versions import MOST_DOCUMENT, has_versions
 
 T = TypeVar("T")
-KINDS: Final = {".json": "application/json", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
-"""What a user's file is served as; everything else is a download."""
 
 
 def _files(request: web.Request) -> UserFiles:
     return state_of(request).user_files
 
 
-def _user(request: web.Request) -> str:
-    """Return the user that a request is of. Raises `web.HTTPUnauthorized` for one that is not known."""
+def user_folder_of(request: web.Request) -> str:
+    """Return the folder of the user that a request is of: whom the token names, or for an administrator the header.
+
+    Raises `web.HTTPUnauthorized` for one that is not known.
+    """
     files = _files(request)
     if not files.multi_user:
         return DEFAULT_USER
-    user = request.headers.get("comfy-user", "")
-    if user not in files.users():
+    asks, named = user_of(request), request.headers.get("comfy-user", "")
+    if asks is not None and (viewer_of(request) is not None or named not in files.users()):
+        return user_folder(asks)
+    if named not in files.users():
         raise web.HTTPUnauthorized(text="there is no such user")
-    return user
+    return named
 
 
 async def _do(work: Callable[[], T]) -> T:
@@ -48,6 +55,9 @@ async def _do(work: Callable[[], T]) -> T:
 async def get_users(request: web.Request) -> web.StreamResponse:
     """Say whether there are several users, and who."""
     files = _files(request)
+    viewer = viewer_of(request)
+    if viewer is not None:
+        return answer_json({"storage": "server", "users": {user_folder(viewer): viewer}})
     if files.multi_user:
         return answer_json({"storage": "server", "users": await _do(files.users)})
     return answer_json({"storage": "server", "migrated": True})
@@ -69,19 +79,19 @@ async def post_users(request: web.Request) -> web.StreamResponse:
 
 async def get_settings(request: web.Request) -> web.StreamResponse:
     """Return all settings of the user."""
-    files, user = _files(request), _user(request)
+    files, user = _files(request), user_folder_of(request)
     return answer_json(await _do(lambda: files.settings(user)))
 
 
 async def get_setting(request: web.Request) -> web.StreamResponse:
     """Return one setting; null where it was never set."""
-    files, user = _files(request), _user(request)
+    files, user = _files(request), user_folder_of(request)
     return answer_json((await _do(lambda: files.settings(user))).get(request.match_info["id"]))
 
 
 async def post_settings(request: web.Request) -> web.StreamResponse:
     """Change settings."""
-    files, user = _files(request), _user(request)
+    files, user = _files(request), user_folder_of(request)
     changes = await read_object(request)
     await _do(lambda: files.change_settings(user, changes))
     return web.Response(status=200)
@@ -89,7 +99,7 @@ async def post_settings(request: web.Request) -> web.StreamResponse:
 
 async def post_setting(request: web.Request) -> web.StreamResponse:
     """Change one setting; the body is its value."""
-    files, user, id = _files(request), _user(request), request.match_info["id"]
+    files, user, id = _files(request), user_folder_of(request), request.match_info["id"]
     try:
         value = parse_text(await request.read(), "the request")
     except DocumentError as error:
@@ -104,7 +114,7 @@ def _asked(request: web.Request, name: str) -> bool:
 
 async def get_userdata(request: web.Request) -> web.StreamResponse:
     """List the user's files in a directory."""
-    files, user = _files(request), _user(request)
+    files, user = _files(request), user_folder_of(request)
     directory = request.query.get("dir", "")
     if not directory:
         raise bad_request("dir is missing", "name a directory; . is the whole folder")
@@ -127,13 +137,13 @@ async def get_userdata(request: web.Request) -> web.StreamResponse:
 
 async def get_userdata_v2(request: web.Request) -> web.StreamResponse:
     """List files and folders in a directory of the user, with their facts."""
-    files, user = _files(request), _user(request)
+    files, user = _files(request), user_folder_of(request)
     found = await _do(lambda: files.entries(user, request.query.get("path", "")))
     return answer_json(found) if found is not None else web.Response(status=404, text="there is no such directory")
 
 
 async def _path(request: web.Request, part: str = "file") -> Path:
-    files, user, name = _files(request), _user(request), request.match_info[part]
+    files, user, name = _files(request), user_folder_of(request), request.match_info[part]
     return await _do(lambda: files.file(user, name))
 
 
@@ -142,11 +152,9 @@ async def get_file(request: web.Request) -> web.StreamResponse:
     path = await _path(request)
     if not path.is_file():
         return web.Response(status=404)
-    kind = KINDS.get(path.suffix.lower(), "application/octet-stream")
-    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff"}
-    if kind == "application/octet-stream":
-        headers["Content-Disposition"] = "attachment"
-    return web.FileResponse(path, headers=headers)
+    if path.suffix.lower() == ".json":  # settings and workflows, which no browser runs
+        return web.FileResponse(path, headers=file_headers(path.name, "application/json"))
+    return await asyncio.to_thread(file_answer, path)
 
 
 async def post_file(request: web.Request) -> web.StreamResponse:
@@ -155,10 +163,21 @@ async def post_file(request: web.Request) -> web.StreamResponse:
     data = await request.read()
     exclusive = request.query.get("overwrite", "true").lower() in ("false", "0")
     try:
-        await _do(lambda: replace_file(path, data, exclusive=exclusive))
+        await _do(lambda: _write(request, path, name, data, exclusive=exclusive))
     except FileExistsError:
         return answer_error(409, "file_exists", "The file is there already", "overwrite=true replaces it")
     return await _told(request, path, name)
+
+
+def _write(request: web.Request, path: Path, name: str, data: bytes, *, exclusive: bool) -> None:
+    """Write a file; of a workflow a version is there first. Raises `FileExistsError`."""
+    if exclusive and path.exists():
+        raise FileExistsError
+    if has_versions(name) and len(data) <= MOST_DOCUMENT:
+        versions, user = state_of(request).versions, user_folder_of(request)
+        versions.keep_found(user, name, path)
+        versions.keep(user, name, data, "save")
+    replace_file(path, data, exclusive=exclusive)
 
 
 async def _told(request: web.Request, path: Path, name: str) -> web.StreamResponse:
@@ -171,7 +190,13 @@ async def delete_file(request: web.Request) -> web.StreamResponse:
     path = await _path(request)
     if not path.is_file():
         return web.Response(status=404)
-    await _do(path.unlink)
+
+    def remove() -> None:
+        if has_versions(request.match_info["file"]):
+            state_of(request).versions.keep_found(user_folder_of(request), request.match_info["file"], path)
+        path.unlink()
+
+    await _do(remove)
     return web.Response(status=204)
 
 
@@ -185,6 +210,12 @@ async def move_file(request: web.Request) -> web.StreamResponse:
 
     def move() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
+        old, versions, user = request.match_info["file"], state_of(request).versions, user_folder_of(request)
+        if has_versions(name):
+            versions.keep_found(user, name, target)
+        if has_versions(old) and has_versions(name):
+            versions.keep_found(user, old, source)
+            versions.rename(user, old, name)
         source.replace(target)
 
     await _do(move)

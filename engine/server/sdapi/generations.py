@@ -43,6 +43,7 @@ class Progress:
 
     jobs: list[str]
     plan: Sequence[Workflow]
+    owner: str | None = None
     began: float = dataclasses.field(default_factory=time.time)
     ended: set[str] = dataclasses.field(default_factory=set)
     steps: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
@@ -90,26 +91,32 @@ class Generations:
     def __init__(self) -> None:
         self.waiting: list[Progress] = []
 
-    def current(self) -> Progress | None:
-        """Return the request whose job runs, else the oldest."""
-        running = (one for one in self.waiting if one.running is not None)
-        return next(running, self.waiting[0] if self.waiting else None)
+    def current(self, viewer: str | None = None) -> Progress | None:
+        """Return the request whose job runs, else the oldest; only of ``viewer`` if given."""
+        seen = [one for one in self.waiting if viewer is None or one.owner == viewer]
+        return next((one for one in seen if one.running is not None), seen[0] if seen else None)
 
     async def run(
-        self, state: ServerState, plan: Sequence[Workflow], gone: Callable[[], bool], *, goes_on: bool = False
+        self,
+        state: ServerState,
+        plan: Sequence[Workflow],
+        gone: Callable[[], bool],
+        *,
+        goes_on: bool = False,
+        user: str | None = None,
     ) -> Made:
         """Queue workflows and wait for their ends. Raises `Refused` where they cannot be queued, `ClientGone`.
 
         ``gone`` says whether the client left; what has not ended then is cancelled, unless it ``goes_on`` alone.
         """
-        progress = Progress([], plan)
+        progress = Progress([], plan, user)
         listener = Client(cast(web.WebSocketResponse, _Ear()), f"sdapi-{uuid.uuid4()}", features=PLAIN_PREVIEWS)
         self.waiting.append(progress)
         state.hub.clients.add(listener)
         try:
             async with _cancelled_unless_done(state, progress):
                 for workflow in plan:
-                    progress.jobs.append(await _submit(state, workflow, listener.id))
+                    progress.jobs.append(await _submit(state, workflow, listener.id, user))
                 await _wait(state, progress, listener, gone, goes_on=goes_on)
         finally:
             state.hub.clients.discard(listener)
@@ -117,16 +124,16 @@ class Generations:
         return await _gather(state, progress)
 
 
-async def _submit(state: ServerState, workflow: Workflow, client: str) -> str:
+async def _submit(state: ServerState, workflow: Workflow, client: str, user: str | None) -> str:
     body = {"prompt": workflow.prompt, "client_id": client}
-    accepted = await state.catalogue.ask(state.catalogue.accept, body)
+    accepted = await state.catalogue.ask(state.catalogue.accept, body, user)
     if isinstance(accepted, Refusal):
         raise Refused(500, f"{accepted.error['message']}: {accepted.error['details']}")
     if accepted.node_errors:
         wrong = next(iter(accepted.node_errors.values()))["errors"][0]
         raise Refused(500, str(wrong["details"]))
     try:
-        return (await state.desk.submit(accepted, body)).id
+        return (await state.desk.submit(accepted, body, user)).id
     except QueueFull:
         raise Refused(429, RETRY) from None
 
@@ -203,6 +210,7 @@ async def _look(state: ServerState, progress: Progress) -> None:
 async def _gather(state: ServerState, progress: Progress) -> Made:
     """Return the pictures of jobs that have ended."""
     pictures: list[bytes | None] = []
+    folders = state.catalogue.session.private.of(progress.owner)
     interrupted, error = progress.interrupted, None
     for job, workflow in zip(progress.jobs, progress.plan, strict=True):
         row = await state.store.keep(rows.job_row(job))
@@ -214,5 +222,5 @@ async def _gather(state: ServerState, progress: Progress) -> Made:
             error = str(told.get("exception_message") or "the job failed")
         for save in workflow.saves:
             files = (shown.get(save) or {}).get("images") or [None]
-            pictures.append(None if files[0] is None else await asyncio.to_thread(read_shown, state.folders, files[0]))
+            pictures.append(None if files[0] is None else await asyncio.to_thread(read_shown, folders, files[0]))
     return Made(tuple(pictures), interrupted, error)

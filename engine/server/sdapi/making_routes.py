@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from engine.server.rooms import folders_of, interrupt_of, user_of, viewer_of
 from engine.server.sdapi.extras import read_enlarging
 from engine.server.sdapi.generations import Made, Progress
 from engine.server.sdapi.pictures import as_base64
@@ -37,12 +38,15 @@ async def post_img2img(request: web.Request) -> web.StreamResponse:
 
 async def _make(request: web.Request, order: Order) -> web.StreamResponse:
     shared, state = shared_of(request), state_of(request)
-    prepared = await asyncio.to_thread(prepare_order, order, shared.shelf, shared.options)
+    shelf, user = shared.shelf_of(folders_of(request)), user_of(request)
+    prepared = await asyncio.to_thread(prepare_order, order, shelf, shared.options)
     if order.keep_overrides and prepared.options != shared.options:
         if identity_of(request).role < Role.ADMIN:  # as for the route that changes settings
             raise Refused(403, "keeping override_settings needs the role admin; leave them to be restored afterwards")
         await asyncio.to_thread(shared.keep, prepared.options)
-    made = await shared.generations.run(state, prepared.workflows, is_gone(request), goes_on=order.save_pictures)
+    made = await shared.generations.run(
+        state, prepared.workflows, is_gone(request), goes_on=order.save_pictures, user=user
+    )
     _raise_failed(made)
     info = {**prepared.info, "job_timestamp": time.strftime("%Y%m%d%H%M%S"), "interrupted": made.interrupted}
     pictures = [as_base64(one) for one in made.pictures if one is not None] if order.send_pictures else []
@@ -85,8 +89,8 @@ async def post_extra_batch(request: web.Request) -> web.StreamResponse:
 
 async def _enlarge(request: web.Request, body: Mapping[str, Any], pictures: list[Any], field: str) -> list[str]:
     shared, state = shared_of(request), state_of(request)
-    wanted = await asyncio.to_thread(read_enlarging, body, pictures, field, shared.shelf)
-    made = await shared.generations.run(state, [enlarged_pictures(wanted)], is_gone(request))
+    wanted = await asyncio.to_thread(read_enlarging, body, pictures, field, shared.shelf_of(folders_of(request)))
+    made = await shared.generations.run(state, [enlarged_pictures(wanted)], is_gone(request), user=user_of(request))
     _raise_failed(made)
     if None in made.pictures:
         raise Refused(500, made.error or "the job was interrupted")
@@ -95,7 +99,7 @@ async def _enlarge(request: web.Request, body: Mapping[str, Any], pictures: list
 
 async def get_progress(request: web.Request) -> web.StreamResponse:
     """Say how far the request is whose job runs, with the newest preview."""
-    found = shared_of(request).generations.current()
+    found = shared_of(request).generations.current(viewer_of(request))
     if found is None:
         return answer_json({**_IDLE, "state": _state_of(None)})
     share = found.fraction()
@@ -135,9 +139,10 @@ def _state_of(found: Progress | None) -> dict[str, Any]:
 
 async def post_interrupt(request: web.Request) -> web.StreamResponse:
     """Stop the request whose job runs, with all its iterations; without one, whatever job runs."""
-    found, desk = shared_of(request).generations.current(), state_of(request).desk
+    viewer, desk = viewer_of(request), state_of(request).desk
+    found = shared_of(request).generations.current(viewer)
     if found is None:
-        desk.interrupt()
+        interrupt_of(desk, viewer, None)
     else:
         found.interrupted = True
         for job in reversed(found.jobs):  # the one that runs comes last, so that none begins in its place
@@ -148,7 +153,7 @@ async def post_interrupt(request: web.Request) -> web.StreamResponse:
 
 async def post_skip(request: web.Request) -> web.StreamResponse:
     """Stop the iteration that runs and go on with the next."""
-    found, desk = shared_of(request).generations.current(), state_of(request).desk
+    found, desk = shared_of(request).generations.current(viewer_of(request)), state_of(request).desk
     if found is not None and found.running is not None:
         found.skipped = True
         desk.interrupt(found.running)

@@ -28,9 +28,14 @@ class Shared:
 
     def __init__(self, folders: Folders) -> None:
         self.shelf = Shelf(folders)
+        self._shelves: dict[int, Shelf] = {id(folders): self.shelf}
         self.generations = Generations()
         self._user = folders.directories("user")[0]
         self._options: Options | None = None
+
+    def shelf_of(self, folders: Folders) -> Shelf:
+        """Return the shelf over the folders of one user (`PrivateFolders`, which keeps them)."""
+        return self._shelves.setdefault(id(folders), Shelf(folders))
 
     @property
     def options(self) -> Options:

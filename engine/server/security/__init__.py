@@ -1,7 +1,8 @@
 """Keep out who does not belong: hosts, pages, tokens, bodies, headers, errors. See docs/security.md."""
 
-from engine.server.security.access import identity_of
+from engine.server.security.access import identity_of, may, owner_of
 from engine.server.security.bodies import read_bytes, read_json
+from engine.server.security.content_types import body_is_taken
 from engine.server.security.guard import Guard
 from engine.server.security.launch import make_guard, say_how_to_get_in
 from engine.server.security.logs import clean_logs
@@ -20,12 +21,15 @@ __all__ = [
     "Part",
     "Policy",
     "Role",
+    "body_is_taken",
     "bytes_answer",
     "clean_logs",
     "file_answer",
     "identity_of",
     "make_guard",
     "make_policy",
+    "may",
+    "owner_of",
     "read_bytes",
     "read_form",
     "read_json",

@@ -29,6 +29,18 @@ def identity_of(request: web.Request) -> Identity:
     return found
 
 
+def owner_of(request: web.Request) -> str | None:
+    """Return the name of the token that a request was made with; None where it needed none."""
+    identity = identity_of(request)
+    return None if identity in (LOCAL, NOBODY) else identity.name
+
+
+def may(request: web.Request, role: Role) -> bool:
+    """Say whether whoever asks has ``role``, for a route that the guard does not know; all may where no guard is."""
+    found = request.get(_IDENTITY)
+    return found is None or found.role >= role
+
+
 def access_guard(policy: Policy, doorkeeper: Doorkeeper, table: Mapping[str, Role] = ROUTE_ROLES) -> Middleware:
     """Return the middleware that answers 401 without a good token, 403 when its role is too low.
 

@@ -55,6 +55,11 @@ def content_type_guard(kinds: Mapping[str, BodyKind] = BODY_KINDS) -> Middleware
     return guard
 
 
+def body_is_taken(request: web.Request, kind: BodyKind = BodyKind.FORM) -> bool:
+    """Say whether the body of a request has a type that is taken, for a route that the guard does not know."""
+    return request.method not in METHODS_WITH_BODY or _is_taken(request, kind)
+
+
 def _is_taken(request: web.Request, kind: BodyKind) -> bool:
     browser, ours = is_browser(request.headers), is_own_page(request.headers)
     if "Content-Type" not in request.headers:

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 
 from aiohttp import web
 
+from engine.server.header_values import FRAME_HEADERS, FRAME_POLICY, SECURITY_HEADERS
 from engine.server.security.origins import allow_invited
 from engine.server.security.policy import Policy
 from engine.server.security.roles import least_role, matched_path
 from engine.server.security.tokens import Role
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
-    "object-src 'none'"
-)
-SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Server": "Safelight",
-    }
-)
 PASSIVE_TYPES = frozenset(
     {"application/json", "application/octet-stream", "application/openmetrics-text", "text/plain", "text/event-stream"}
     | {"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", ""}
@@ -41,7 +26,10 @@ def header_signal(policy: Policy, table: Mapping[str, Role]) -> Signal:
     """Return the signal handler for ``app.on_response_prepare``; it sees handshakes and errors as well."""
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        framed = response.headers.get("Content-Security-Policy") == FRAME_POLICY
         response.headers.update(SECURITY_HEADERS)
+        if framed:
+            response.headers.update(FRAME_HEADERS)
         path = matched_path(request.match_info)
         is_page = least_role(request.method, path, table) is Role.PUBLIC or path in PAGES
         if not is_page:

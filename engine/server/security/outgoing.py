@@ -34,10 +34,13 @@ class OutgoingRefused(InputError):
 class OutgoingRules:
     """Say what may be asked: ``hosts`` as ``name`` or ``name:port``, lower case. None by default.
 
-    ``max_bytes`` bounds the answer, ``total_s`` the whole exchange. ``is_allowed`` decides about each address.
+    ``any_host`` asks whatever is named, ``schemes`` says how. ``max_bytes`` bounds the answer, ``total_s`` the whole
+    exchange. ``is_allowed`` decides about each address.
     """
 
     hosts: frozenset[str] = frozenset()
+    any_host: bool = False
+    schemes: frozenset[str] = frozenset({"https"})
     max_bytes: int = 16 << 20
     total_s: float = 30.0
     is_allowed: Callable[[Address], bool] = lambda address: is_public(address)
@@ -87,15 +90,17 @@ async def fetch(
 
 
 def check_url(url: str, rules: OutgoingRules) -> None:
-    """Raise `OutgoingRefused` unless ``url`` is https, names a host of the list, and holds no password."""
+    """Raise `OutgoingRefused` unless ``url`` has an allowed scheme and host, and holds no password."""
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port or 443
+        host, _ = (parts.hostname or "").lower(), parts.port
     except ValueError:
         raise OutgoingRefused("this is no address", got=repr(url[:80])) from None
-    if parts.scheme != "https" or parts.username is not None or any(ord(char) <= 32 or char == "\\" for char in url):
-        raise OutgoingRefused("only plain https addresses are asked", got=repr(url[:80]))
-    if (host if port == 443 else f"{host}:{port}") not in rules.hosts:
+    odd = parts.username is not None or any(ord(char) <= 32 or char == "\\" for char in url)
+    if parts.scheme not in rules.schemes or odd or not host:
+        schemes = " or ".join(sorted(rules.schemes))
+        raise OutgoingRefused(f"only plain {schemes} addresses are asked", got=repr(url[:80]))
+    if not rules.any_host and not rules.hosts & host_and_port(url):
         hint = "name the host in the settings if you trust it"
         raise OutgoingRefused("this host is not in the list of those that may be asked", got=repr(host[:80]), hint=hint)
     try:
@@ -103,6 +108,19 @@ def check_url(url: str, rules: OutgoingRules) -> None:
     except ValueError:
         return
     _check_address(literal, rules)
+
+
+def host_and_port(url: str) -> frozenset[str]:
+    """Return how the host of ``url`` may be named in a list: ``name:port``, and ``name`` where the port is usual."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        usual = 443 if parts.scheme == "https" else 80
+        port = parts.port or usual
+    except ValueError:  # no address at all
+        return frozenset()
+    shown = f"[{host}]" if ":" in host else host
+    return frozenset({f"{shown}:{port}", *({shown} if port == usual else ())})
 
 
 def is_public(address: Address) -> bool:

@@ -20,6 +20,7 @@ GET /
 GET /*
 GET /web/*
 GET /assets/*
+GET /assets/{}
 GET /extensions/*
 GET /extensions/{}/{}
 GET /favicon.ico
@@ -45,6 +46,7 @@ GET /embeddings
 GET /models
 GET /models/{}
 GET /extensions
+GET /extensions/packs
 GET /experiment/models
 GET /experiment/models/{}
 GET /experiment/models/preview/{}/{}/{}
@@ -54,6 +56,9 @@ GET /settings/{}
 GET /userdata
 GET /v2/userdata
 GET /userdata/{}
+GET /versions
+GET /versions/{}
+GET /versions/{}/{}
 GET /workflow_templates
 GET /workflow_templates/{}/{}
 GET /i18n
@@ -70,7 +75,10 @@ GET /node_replacements
 GET /internal/files/{}
 GET /jobs
 GET /jobs/{}
+GET /jobs/{}/thumbnail
 GET /events
+GET /batches
+GET /batches/{}
 GET /workflows
 GET /workflows/{}
 GET /sdapi/v1/progress
@@ -94,6 +102,7 @@ GET /sdapi/v1/script-info
 """
 _RUN = """
 POST /prompt
+POST /forecast
 POST /queue
 POST /interrupt
 POST /history
@@ -102,6 +111,10 @@ POST /upload/mask
 POST /userdata/{}
 DELETE /userdata/{}
 POST /userdata/{}/move/{}
+POST /versions/{}
+DELETE /versions/{}
+POST /versions/{}/{}/restore
+DELETE /versions/{}/{}
 POST /settings
 POST /settings/{}
 POST /jobs
@@ -109,6 +122,8 @@ POST /jobs/{}/cancel
 POST /jobs/{}/retry
 POST /jobs/{}/priority
 POST /jobs/cancel
+POST /batches/{}/cancel
+POST /batches/{}/retry
 POST /workflows/{}
 POST /sdapi/v1/txt2img
 POST /sdapi/v1/img2img

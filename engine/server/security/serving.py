@@ -1,4 +1,4 @@
-"""Serve stored files as what they are by their bytes: four kinds of picture in place, everything else as a download."""
+"""Serve stored files as what they are by their bytes: pictures, films, sounds in place; anything else as a download."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from aiohttp import web
 
 DOWNLOAD = "application/octet-stream"
 _HEAD_BYTES = 16
+_MARKS = (
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"\x1a\x45\xdf\xa3", "video/webm"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"glTF", "model/gltf-binary"),
+)
 _QUOTED = re.compile(r'["\\%/]')
 
 
@@ -31,22 +41,28 @@ def bytes_answer(data: bytes, name: str, *, download: bool = False) -> web.Respo
 
 
 def content_type(start: bytes) -> str:
-    """Return the type that the first 16 bytes prove; a download unless it is a picture that cannot be run."""
+    """Return the type that the first 16 bytes prove; a download unless it is of a kind that cannot be run."""
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if start.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "image/webp"
-    if start[:6] in (b"GIF87a", b"GIF89a"):
-        return "image/gif"
-    return DOWNLOAD
+    if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
+        return "audio/wav"
+    if start[4:8] == b"ftyp":
+        return "audio/mp4" if start[8:11] == b"M4A" else "video/mp4"
+    return next((kind for mark, kind in _MARKS if start.startswith(mark)), DOWNLOAD)
 
 
 def file_headers(name: str, kind: str, *, download: bool = False) -> dict[str, str]:
-    """Return Content-Type and Content-Disposition of a file (RFC 6266 and 8187)."""
+    """Return the headers that say what a file is and is called (RFC 6266 and 8187)."""
     place = "attachment" if download or kind == DOWNLOAD else "inline"
-    return {"Content-Type": kind, "Content-Disposition": f"{place}; {_file_name(name)}"}
+    return {
+        "Content-Type": kind,
+        "Content-Disposition": f"{place}; {_file_name(name)}",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _file_name(name: str) -> str:

@@ -239,6 +239,24 @@ def test_s14_names_in_requests(real: Server, place: Path, name: str) -> None:
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_s19_names_to_delete_and_move(real: Server, place: Path, name: str) -> None:
+    (place / "outside.txt").write_bytes(SECRET)
+    before = snapshot(place)
+    quoted = urllib.parse.quote(name.encode("utf-8", "surrogatepass"), safe="")
+    assert real.request("DELETE", f"/userdata/{quoted}").status < 500
+    for way in (f"{quoted}/move/taken.txt", f"taken.txt/move/{quoted}"):
+        assert real.request("POST", f"/userdata/{way}?overwrite=true", JSON, b"").status < 500
+    body = json.dumps({"delete": [name], "job_ids": [name]}).encode()
+    for path in ("/history", "/queue", "/api/jobs/cancel"):
+        assert real.request("POST", path, JSON, body).status < 500, path
+    for path in (f"/api/jobs/{quoted}/cancel", f"/api/batches/{quoted}/cancel", f"/api/batches/{quoted}/retry"):
+        assert real.request("POST", path, JSON, b"{}").status < 500, path
+    gone = {Path(path) for path, _ in before - snapshot(place)}
+    assert not [path for path in gone if not path.is_relative_to(place / "user")], gone
+    assert (place / "outside.txt").read_bytes() == SECRET
+
+
 def picture(kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(buffer, kind)
@@ -398,7 +416,7 @@ def test_s59_who_never_reads_holds_nobody_up(real: Server) -> None:
     hub, text, count = real.desk.hub, "y" * 100_000, 600
 
     async def tell(number: int) -> None:
-        hub.tell_all("test", {"number": number, "text": text})
+        hub.tell_all("test", lambda viewer: {"number": number, "text": text})
 
     async def read_all() -> list[int]:
         found: list[int] = []

@@ -68,7 +68,7 @@ def test_s01_no_token_no_answer(locked: Server) -> None:
 
 
 def test_s01_the_public_ones_are_few() -> None:
-    allowed = {"/", "/*", "/web/*", "/assets/*", "/extensions/*", "/extensions/{}/{}", "/favicon.ico"}
+    allowed = {"/", "/*", "/web/*", "/assets/*", "/assets/{}", "/extensions/*", "/extensions/{}/{}", "/favicon.ico"}
     public = {entry.partition(" ")[2] for entry, role in ROUTE_ROLES.items() if role is Role.PUBLIC}
     assert public == allowed | {"/login", "/login/page.js", "/logout", "/healthz"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import pickle
@@ -178,6 +179,27 @@ def test_s27_only_dense_tensors(tmp_path: Path, tensor: torch.Tensor) -> None:
         open_weights(tmp_path / "x.pt")
 
 
-@pytest.mark.skip(reason="nothing declares a digest of a weight file yet; whoever adds one adds this test")
-def test_s28_a_digest_that_does_not_match() -> None:
-    raise AssertionError
+@pytest.mark.parametrize("name", ["x.safetensors", "x.ckpt"])
+def test_s28_a_digest_that_does_not_match(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, beside = tmp_path / name, tmp_path / f"{name}.sha256"
+    tensors = {"w": torch.zeros(3)}
+    if name.endswith("ckpt"):
+        torch.save(tensors, path)
+    else:
+        save_safetensors(path, tensors, {})
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    for text in (right, right.upper() + "\n", f"{right}  {name}\n"):
+        beside.write_text(text)
+        open_weights(path).close()
+    opened = []
+    for reader in ("MappedFile", "PickledFile"):
+        monkeypatch.setattr(f"engine.weights.files.{reader}", lambda *_: opened.append(1))
+    for text in ("0" * 64, "", "no digest", right[:-1], right + "00"):
+        beside.write_text(text)
+        with pytest.raises(WeightError, match=r"declares|holds no digest"):
+            open_weights(path)
+    beside.write_text(right)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(WeightError, match="declares"):
+        open_weights(path)
+    assert not opened, "it was read before its digest was compared"

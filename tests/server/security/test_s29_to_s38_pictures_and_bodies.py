@@ -322,6 +322,33 @@ def test_s35_numbers_that_multiply(tmp_path: Path, kind: str) -> None:
     assert problems(batch_size=17) == ["E-TOO-LARGE"]
 
 
+def test_s35_steps_multiply_with_the_pixels_above_them(tmp_path: Path) -> None:
+    session = Session(Settings(tmp_path, device="cpu"))
+
+    def problems(steps: int, batch_size: int, rounds: int = 1) -> list[tuple[str, str | None]]:
+        size = {"width": 1024, "height": 1024, "batch_size": batch_size}
+        nodes: dict[str, Any] = {"0": {"class_type": "EmptyLatentImage", "inputs": size}}
+        for at in range(1, rounds + 1):
+            inputs = {
+                "model": ["m", 0], "positive": ["m", 1], "negative": ["m", 1], "latent_image": [str(at - 1), 0],
+                "seed": 1, "steps": steps, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+            }  # fmt: skip
+            nodes[str(at)] = {"class_type": "KSampler", "inputs": inputs}
+        nodes["x"] = {"class_type": "SaveLatent", "inputs": {"samples": [str(rounds), 0], "filename_prefix": "x"}}
+        found = session.problems(session.load(nodes))
+        return [(one.code, one.node_id) for one in found if one.code == "E-TOO-LARGE"]
+
+    assert problems(20, 64) == [] and problems(100, 2048) == []
+    tracemalloc.start()
+    assert problems(10_000, 4096) == [("E-TOO-LARGE", "1")]
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+    assert problems(1000, 262) == [] and problems(1000, 263) == [("E-TOO-LARGE", "1")]
+    began = time.monotonic()
+    assert problems(20, 1, rounds=2000) == []
+    assert time.monotonic() - began < 5, "what is above each sampler is looked at once"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
 def test_s36_refusals_leave_nothing_behind(tmp_path: Path) -> None:
     def resident() -> int:
@@ -364,6 +391,8 @@ def test_s37_stored_files_are_never_active(server: Server, suffix: str) -> None:
         assert not any(word in kind for word in ACTIVE)
         if data.startswith(PIXEL):
             assert (kind, place.split(";")[0]) == ("image/png", "inline")
+        elif data[4:8] == b"ftyp":
+            assert (kind, place.split(";")[0]) == ("video/mp4", "inline")
         elif not data.startswith(b"GIF8"):
             assert (kind, place.split(";")[0]) == ("application/octet-stream", "attachment")
         assert answer.body == data

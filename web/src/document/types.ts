@@ -157,20 +157,23 @@ export interface Change {
  * else may change a workflow. Commands are plain JSON: they are the crash journal and the history list too.
  */
 export type Command =
-  | { readonly do: "addNodes"; readonly graph: GraphId; readonly nodes: readonly GraphNode[] }
+  | { readonly do: "addNodes"; readonly graph: GraphId; readonly nodes: readonly GraphNode[]; readonly at?: Places }
   | { readonly do: "removeNodes"; readonly graph: GraphId; readonly ids: readonly NodeId[] }
   | { readonly do: "updateNode"; readonly graph: GraphId; readonly id: NodeId; readonly set: NodePatch }
   | { readonly do: "setValue"; readonly graph: GraphId; readonly id: NodeId; readonly input: string; readonly value: Json | undefined }
   | { readonly do: "moveNodes"; readonly graph: GraphId; readonly to: readonly { readonly id: NodeId; readonly x: number; readonly y: number }[] }
-  | { readonly do: "addLinks"; readonly graph: GraphId; readonly links: readonly Link[] }
+  | { readonly do: "addLinks"; readonly graph: GraphId; readonly links: readonly Link[]; readonly at?: Places }
   | { readonly do: "removeLinks"; readonly graph: GraphId; readonly ids: readonly LinkId[] }
   | { readonly do: "updateLink"; readonly graph: GraphId; readonly id: LinkId; readonly set: Partial<Pick<Link, "bends" | "hidden">> }
-  | { readonly do: "putGroups"; readonly graph: GraphId; readonly groups: readonly Group[] }
+  | { readonly do: "putGroups"; readonly graph: GraphId; readonly groups: readonly Group[]; readonly at?: Places }
   | { readonly do: "removeGroups"; readonly graph: GraphId; readonly ids: readonly GroupId[] }
-  | { readonly do: "putGraph"; readonly definition: Graph }
+  | { readonly do: "putGraph"; readonly definition: Graph; readonly at?: number }
   | { readonly do: "removeGraph"; readonly graph: GraphId }
   | { readonly do: "setForm"; readonly form: readonly FormField[] }
   | { readonly do: "several"; readonly commands: readonly Command[] };
+
+/** Where things stand in their graph's order afterwards, ascending; at the end when left out. Inverses bring back the order too. */
+export type Places = readonly number[];
 
 /** Fields of a node that one command may replace; a key present with `undefined` takes an optional field away. */
 export type NodePatch = {

@@ -1,0 +1,19 @@
+import type { GraphId, NodeId } from "../document/types";
+import type { Point } from "./camera";
+import type { PortRef, Target } from "./hit";
+import type { NodeProblem } from "./runView";
+
+/** What the canvas asks its surroundings to do. Positions come in graph units and in client pixels. */
+export interface Actions {
+  readonly readOnly: boolean;
+  readonly snapToGrid: boolean;
+  /** The hand tool: every drag pans. */
+  readonly hand: boolean;
+  onOpenSearch(position: Point, client: Point, fromPort?: PortRef): void;
+  onOpenSubgraph(id: GraphId, node: NodeId): void;
+  onContextMenu(target: Target, position: Point, client: Point): void;
+  onOpenImage(node: NodeId, index: number): void;
+  onFix(node: NodeId, problem: NodeProblem): void;
+  /** Makes copies for an alt-drag and gives their ids; without it the canvas copies nodes itself. */
+  readonly onClone?: ((ids: readonly NodeId[]) => readonly NodeId[]) | undefined;
+}

@@ -1,0 +1,200 @@
+import type { Command, Link, LinkId } from "../document/types";
+import type { Point } from "./camera";
+import { apply, fittingPort, linkCommands, partners, slotOf, verdict } from "./edit";
+import type { Gesture, GestureContext } from "./gesture";
+import { hit, linksAt, nodeAt, portPoint, type PortRef } from "./hit";
+import type { Wire } from "./overlay";
+import { DIMMED } from "./scene";
+import type { Stage } from "./stage";
+import { say } from "./text";
+
+const SNAP = 20;
+
+/** Marks every port that fits and dims all others, until the function it gives is called. */
+export function markPartners(stage: Stage, from: PortRef): () => void {
+  const fitting = new Map<string, Set<string>>();
+  for (const port of partners(stage.scene, from)) {
+    let ports = fitting.get(port.node);
+    if (ports === undefined) fitting.set(port.node, (ports = new Set()));
+    ports.add(`${port.side}${port.index}`);
+  }
+  const { scene, mounts } = stage;
+  for (const id of scene.ids) scene.mark(id, DIMMED, !fitting.has(id) && id !== from.node);
+  const mark = (id: string, element: HTMLElement): void => {
+    element.dataset["fits"] = fitting.has(id) || id === from.node ? "yes" : "no";
+    for (const port of element.querySelectorAll<HTMLElement>("[data-port]")) {
+      const name = port.dataset["port"] ?? "";
+      port.dataset["fits"] = fitting.get(id)?.has(name) === true || (id === from.node && name === `${from.side}${from.index}`) ? "yes" : "no";
+    }
+  };
+  for (const [id, element] of mounts.all()) mark(id, element);
+  mounts.onMount = mark;
+  stage.linking = true;
+  stage.redraw();
+  return () => {
+    for (const id of scene.ids) scene.mark(id, DIMMED, false);
+    mounts.onMount = undefined;
+    for (const [, element] of mounts.all()) {
+      delete element.dataset["fits"];
+      for (const port of element.querySelectorAll<HTMLElement>("[data-port]")) delete port.dataset["fits"];
+    }
+    stage.linking = false;
+    stage.redraw();
+  };
+}
+
+/** A wire end in hand: which fixed ports it belongs to, and which links are taken off if it goes elsewhere. */
+interface Held {
+  readonly ports: readonly PortRef[];
+  readonly off: readonly Link[];
+}
+
+function held(stage: Stage, port: PortRef, several: boolean): Held {
+  const links = linksAt(stage.scene, port);
+  if (port.side === "input" && links[0] !== undefined) {
+    return { ports: [{ node: links[0].from, side: "output", index: links[0].output }], off: [links[0]] };
+  }
+  if (several && links.length > 0) {
+    return { ports: links.map((link) => ({ node: link.to, side: "input", index: link.input })), off: links };
+  }
+  return { ports: [port], off: [] };
+}
+
+/** Drags a wire from a port. From a linked input it takes that link along; with Shift all links of an output. */
+export function dragLink({ stage, actions }: GestureContext, port: PortRef, several: boolean): Gesture {
+  const { scene, overlay } = stage;
+  const { ports, off } = held(stage, port, several);
+  const first = ports[0] ?? port;
+  const unmark = markPartners(stage, first);
+  const wires: Wire[] = ports.map((one) => ({
+    fixed: portPoint(scene, one) ?? { x: 0, y: 0 }, type: slotOf(scene, one)?.type ?? "*", forward: one.side === "output",
+  }));
+  const start = portPoint(scene, port);
+  let target: PortRef | undefined;
+
+  const find = (at: Point): { port: PortRef | undefined; refusal?: string } => {
+    const under = hit(scene, at.x, at.y, Math.max(stage.camera.zoom, 0.3));
+    if (under.kind === "port") {
+      const answer = verdict(scene, first, under.port);
+      if (answer.ok) return { port: under.port };
+      const same = under.port.node === port.node && under.port.index === port.index && under.port.side === port.side;
+      return same ? { port: undefined } : { port: undefined, refusal: answer.reason };
+    }
+    const i = nodeAt(scene, at.x, at.y, SNAP);
+    const id = scene.ids[i];
+    if (id === undefined || id === first.node) return { port: undefined };
+    const body = fittingPort(scene, first, id);
+    if (body !== undefined) return { port: body };
+    const wrong = scene.records[i]?.[first.side === "output" ? "inputs" : "outputs"][0];
+    const why = wrong === undefined ? undefined : verdict(scene, first, { node: id, side: first.side === "output" ? "input" : "output", index: 0 });
+    return { port: undefined, ...(why !== undefined && !why.ok ? { refusal: why.reason } : {}) };
+  };
+  const finish = (): void => {
+    overlay.clear();
+    unmark();
+  };
+  return {
+    edges: true,
+    move(at) {
+      const found = find(at);
+      target = found.port;
+      const snap = target === undefined ? undefined : portPoint(scene, target);
+      overlay.state = {
+        wires, free: at, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
+      };
+      stage.redraw();
+    },
+    end(at, event, moved) {
+      const refusal = overlay.state.refusal;
+      finish();
+      if (!moved || (start !== undefined && Math.hypot(at.x - start.x, at.y - start.y) < 8)) return;
+      if (target !== undefined) return drop(stage, ports, off, target);
+      if (refusal !== undefined) return stage.ui.announce(refusal);
+      const empty = hit(scene, at.x, at.y, stage.camera.zoom).kind;
+      if (empty !== "empty" && empty !== "groupTitle" && empty !== "link") return;
+      // A link pulled off an input and let go over nothing is a link taken away.
+      if (off.length > 0) return unlink(stage, off.map((link) => link.id));
+      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first);
+    },
+    cancel: finish,
+  };
+}
+
+/** Links the held wires to a port, taking off what they were on: one step of the history. */
+function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], target: PortRef): void {
+  const { document, graphId: graph, scene } = stage;
+  const back = off.find((link) => (target.side === "input" ? link.to : link.from) === target.node && (target.side === "input" ? link.input : link.output) === target.index);
+  if (back !== undefined) return;
+  const label = off.length > 0 ? say("canvas.relink", "Move link") : say("canvas.link", "Link");
+  document.begin(label);
+  if (off.length > 0) document.apply({ do: "removeLinks", graph, ids: off.map((link) => link.id) }, label);
+  for (const port of ports) {
+    if (verdict(scene, port, target).ok) apply(document, linkCommands(scene, port, target), label);
+  }
+  document.commit();
+  stage.ui.announce(describeLink(stage, ports[0] ?? target, target));
+}
+
+/** Links two ports as one step; used by the keyboard too. */
+export function connect(stage: Stage, a: PortRef, b: PortRef): void {
+  apply(stage.document, linkCommands(stage.scene, a, b), say("canvas.link", "Link"));
+  stage.ui.announce(describeLink(stage, a, b));
+}
+
+function describeLink(stage: Stage, a: PortRef, b: PortRef): string {
+  const [from, to] = a.side === "output" ? [a, b] : [b, a];
+  const title = (port: PortRef): string => stage.scene.titles[stage.scene.index.get(port.node) ?? -1] ?? "";
+  return say("canvas.linked", "Linked {from} to {to}", { from: title(from), to: `${title(to)} ${slotOf(stage.scene, to)?.name ?? ""}` });
+}
+
+export function unlink(stage: Stage, ids: readonly LinkId[]): void {
+  if (ids.length === 0) return;
+  stage.document.apply({ do: "removeLinks", graph: stage.graphId, ids }, say("canvas.unlink", "Remove link"));
+  stage.ui.announce(say("canvas.unlinked", "Link removed"));
+}
+
+/** Adds a point that the link runs through. */
+export function addBend(stage: Stage, id: LinkId, segment: number, at: Point): void {
+  const link = stage.document.graph(stage.graphId).links.get(id);
+  if (link === undefined) return;
+  const bends = [...(link.bends ?? [])];
+  bends.splice(segment, 0, { x: at.x, y: at.y, id: freshBend(stage) });
+  stage.document.apply(bendCommand(stage, id, bends), say("canvas.addBend", "Add bend"));
+}
+
+// Reroute ids are numbers of the whole graph in the ecosystem's files.
+function freshBend(stage: Stage): string {
+  let highest = 0;
+  for (const id of stage.scene.links.bends.keys()) {
+    for (const bend of stage.document.graph(stage.graphId).links.get(id)?.bends ?? []) highest = Math.max(highest, Number(bend.id) || 0);
+  }
+  return String(highest + 1);
+}
+
+export function removeBend(stage: Stage, id: LinkId, index: number): void {
+  const bends = stage.document.graph(stage.graphId).links.get(id)?.bends?.filter((_, n) => n !== index);
+  if (bends !== undefined) stage.document.apply(bendCommand(stage, id, bends), say("canvas.removeBend", "Remove bend"));
+}
+
+function bendCommand(stage: Stage, id: LinkId, bends: NonNullable<Link["bends"]>): Command {
+  return { do: "updateLink", graph: stage.graphId, id, set: { bends } };
+}
+
+export function dragBend({ stage }: GestureContext, id: LinkId, index: number): Gesture {
+  const { document } = stage;
+  let begun = false;
+  return {
+    move(at) {
+      if (!begun) document.begin(say("canvas.moveBend", "Move bend"));
+      begun = true;
+      const bends = document.graph(stage.graphId).links.get(id)?.bends?.map((bend, n) => (n === index ? { ...bend, x: at.x, y: at.y } : bend));
+      if (bends !== undefined) document.apply(bendCommand(stage, id, bends), say("canvas.moveBend", "Move bend"));
+    },
+    end() {
+      if (begun) document.commit();
+    },
+    cancel() {
+      if (begun) document.cancel();
+    },
+  };
+}

@@ -1,0 +1,176 @@
+import type { Group, GroupId, Link, LinkId, NodeId } from "../document/types";
+import type { Point } from "./camera";
+import { isSmall, TITLE } from "./layout";
+import { LINK_HIDDEN } from "./linkTable";
+import { SELECTED, type Scene } from "./scene";
+
+/** A port of a node; for an input -1-n stands for the loose input n of its layout. */
+export interface PortRef {
+  readonly node: NodeId;
+  readonly side: "input" | "output";
+  readonly index: number;
+}
+
+/** What lies under a point of the graph. */
+export type Target =
+  | { readonly kind: "port"; readonly port: PortRef }
+  | { readonly kind: "title" | "body" | "resize" | "collapse"; readonly id: NodeId }
+  | { readonly kind: "bend"; readonly link: LinkId; readonly bend: number }
+  | { readonly kind: "marker"; readonly link: LinkId }
+  | { readonly kind: "link"; readonly link: LinkId; readonly segment: number }
+  | { readonly kind: "groupTitle" | "groupResize"; readonly id: GroupId }
+  | { readonly kind: "empty" };
+
+const PORT_REACH = 12;
+const CORNER = 16;
+const GROUP_TITLE = 36;
+
+/** Index of the topmost node whose box, grown by `margin`, holds a point; selected nodes lie above the others. */
+export function nodeAt(scene: Scene, px: number, py: number, margin = 0): number {
+  const { x, y, w, h, flags } = scene;
+  let found = -1;
+  for (let i = scene.count - 1; i >= 0; i--) {
+    const left = (x[i] ?? 0) - margin;
+    const top = (y[i] ?? 0) - margin;
+    if (px < left || py < top || px > left + (w[i] ?? 0) + 2 * margin || py > top + (h[i] ?? 0) + 2 * margin) continue;
+    if ((flags[i] ?? 0) & SELECTED) return i;
+    if (found < 0) found = i;
+  }
+  return found;
+}
+
+/** The port of node `i` within reach of a point. */
+export function portOf(scene: Scene, i: number, px: number, py: number, within = PORT_REACH): PortRef | undefined {
+  const node = scene.records[i];
+  const layout = scene.layouts[i];
+  if (node === undefined || layout === undefined) return undefined;
+  let best = within;
+  let found: PortRef | undefined;
+  const consider = (side: "input" | "output", index: number, x: number, y: number): void => {
+    const distance = Math.max(Math.abs(px - x), Math.abs(py - y));
+    if (distance >= best) return;
+    best = distance;
+    found = { node: node.id, side, index };
+  };
+  node.inputs.forEach((_, index) => consider("input", index, scene.inX(i), scene.inY(i, index)));
+  layout.loose.forEach((input, n) => consider("input", -1 - n, scene.inX(i), (scene.y[i] ?? 0) + input.y));
+  node.outputs.forEach((_, index) => consider("output", index, scene.outX(i), scene.outY(i, index)));
+  return found;
+}
+
+/** Where a port lies in the graph. */
+export function portPoint(scene: Scene, port: PortRef): Point | undefined {
+  const i = scene.index.get(port.node);
+  if (i === undefined) return undefined;
+  if (port.side === "output") return { x: scene.outX(i), y: scene.outY(i, port.index) };
+  if (port.index >= 0) return { x: scene.inX(i), y: scene.inY(i, port.index) };
+  return { x: scene.inX(i), y: (scene.y[i] ?? 0) + (scene.layouts[i]?.loose[-1 - port.index]?.y ?? 0) };
+}
+
+function nodePart(scene: Scene, i: number, px: number, py: number): Target {
+  const id = scene.ids[i] as NodeId;
+  const right = (scene.x[i] ?? 0) + (scene.w[i] ?? 0);
+  const bottom = (scene.y[i] ?? 0) + (scene.h[i] ?? 0);
+  const node = scene.records[i];
+  const small = node === undefined || isSmall(node);
+  if (!small && px > right - CORNER && py > bottom - CORNER) return { kind: "resize", id };
+  if (py > (scene.y[i] ?? 0) + TITLE) return { kind: "body", id };
+  return { kind: px < (scene.x[i] ?? 0) + 28 && node?.type !== "Reroute" ? "collapse" : "title", id };
+}
+
+function bendAt(scene: Scene, px: number, py: number, within: number): Target | undefined {
+  for (const [link, bends] of scene.links.bends) {
+    for (let b = 0; b < bends.length; b += 2) {
+      if (Math.hypot(px - (bends[b] ?? 0), py - (bends[b + 1] ?? 0)) < within) return { kind: "bend", link, bend: b / 2 };
+    }
+  }
+  return undefined;
+}
+
+function markerAt(scene: Scene, px: number, py: number, within: number): Target | undefined {
+  const { links } = scene;
+  for (let i = 0; i < links.count; i++) {
+    if ((links.flags[i] ?? 0) & LINK_HIDDEN || px < (links.minX[i] ?? 0) || px > (links.maxX[i] ?? 0)) continue;
+    if (py < (links.minY[i] ?? 0) - within || py > (links.maxY[i] ?? 0) + within) continue;
+    if ((links.maxX[i] ?? 0) - (links.minX[i] ?? 0) < TITLE * 2) continue;
+    const { x, y } = links.middle(i);
+    if (Math.hypot(px - x, py - y) < within) return { kind: "marker", link: links.ids[i] as LinkId };
+  }
+  return undefined;
+}
+
+function groupAt(groups: readonly Group[], px: number, py: number): Target | undefined {
+  for (const group of groups.toReversed()) {
+    const right = group.x + group.width;
+    const bottom = group.y + group.height;
+    if (px < group.x || px > right || py < group.y || py > bottom) continue;
+    if (px > right - CORNER && py > bottom - CORNER) return { kind: "groupResize", id: group.id };
+    if (py < group.y + GROUP_TITLE) return { kind: "groupTitle", id: group.id };
+  }
+  return undefined;
+}
+
+/** Finds what lies under a point; ports and link handles only where they are drawn (`near`). */
+export function hit(scene: Scene, px: number, py: number, zoom: number): Target {
+  const near = zoom >= 0.3;
+  const slack = Math.max(1, 0.8 / zoom);
+  const i = nodeAt(scene, px, py, near ? PORT_REACH : 0);
+  if (i >= 0) {
+    const port = near ? portOf(scene, i, px, py) : undefined;
+    if (port !== undefined) return { kind: "port", port };
+    const inside = nodeAt(scene, px, py);
+    if (inside >= 0) return near ? nodePart(scene, inside, px, py) : { kind: "title", id: scene.ids[inside] as NodeId };
+  }
+  if (near) {
+    const handle = bendAt(scene, px, py, 9 * slack) ?? markerAt(scene, px, py, 9 * slack);
+    if (handle !== undefined) return handle;
+  }
+  const link = scene.links.at(px, py, 6 * slack);
+  if (link !== undefined) return { kind: "link", link: link.link.id, segment: link.segment };
+  return groupAt(scene.groups, px, py) ?? { kind: "empty" };
+}
+
+/** Ids of the nodes that a box touches. */
+export function nodesIn(scene: Scene, x1: number, y1: number, x2: number, y2: number): NodeId[] {
+  const left = Math.min(x1, x2);
+  const right = Math.max(x1, x2);
+  const top = Math.min(y1, y2);
+  const bottom = Math.max(y1, y2);
+  const found: NodeId[] = [];
+  for (let i = 0; i < scene.count; i++) {
+    const nx = scene.x[i] ?? 0;
+    const ny = scene.y[i] ?? 0;
+    if (nx <= right && ny <= bottom && nx + (scene.w[i] ?? 0) >= left && ny + (scene.h[i] ?? 0) >= top) found.push(scene.ids[i] as NodeId);
+  }
+  return found;
+}
+
+/** The nearest node from one in a direction: what lies ahead counts, what lies aside costs twice. */
+export function neighbour(scene: Scene, id: NodeId, dx: number, dy: number): NodeId | undefined {
+  const from = scene.index.get(id);
+  if (from === undefined) return undefined;
+  const cx = (scene.x[from] ?? 0) + (scene.w[from] ?? 0) / 2;
+  const cy = (scene.y[from] ?? 0) + (scene.h[from] ?? 0) / 2;
+  let best = Infinity;
+  let found: NodeId | undefined;
+  for (let i = 0; i < scene.count; i++) {
+    if (i === from) continue;
+    const ox = (scene.x[i] ?? 0) + (scene.w[i] ?? 0) / 2 - cx;
+    const oy = (scene.y[i] ?? 0) + (scene.h[i] ?? 0) / 2 - cy;
+    const ahead = ox * dx + oy * dy;
+    const aside = Math.abs(ox * dy) + Math.abs(oy * dx);
+    if (ahead <= 0 || aside > ahead * 3) continue;
+    const cost = ahead + aside * 2;
+    if (cost < best) {
+      best = cost;
+      found = scene.ids[i];
+    }
+  }
+  return found;
+}
+
+/** Follows a port to the links on it. */
+export function linksAt(scene: Scene, port: PortRef): readonly Link[] {
+  const { in: into, out } = scene.document.linksOf(scene.graphId, port.node);
+  return port.side === "input" ? into.filter((link) => link.input === port.index) : out.filter((link) => link.output === port.index);
+}

@@ -1,0 +1,53 @@
+import { useEffect, useState } from "react";
+import type { NodeId } from "../../document/types";
+import { useView } from "../context";
+import type { NodeRun } from "../runView";
+import { say } from "../text";
+
+/** The address of a preview; an object URL is given back when the next one comes. */
+function usePreview(preview: Blob | string | undefined): string | undefined {
+  const [url, setUrl] = useState<string>();
+  useEffect(() => {
+    if (preview === undefined || typeof preview === "string") {
+      setUrl(preview);
+      return undefined;
+    }
+    const made = URL.createObjectURL(preview);
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [preview]);
+  return url;
+}
+
+/** Live preview and results of a node: one at a time, with arrows when there are more. */
+export function Pictures({ id, run, tab, top }: { readonly id: NodeId; readonly run: NodeRun; readonly tab: number; readonly top: number }) {
+  const { actions } = useView();
+  const [chosen, setChosen] = useState(0);
+  const preview = usePreview(run.status === "running" || run.images === undefined ? run.preview : undefined);
+  const images = run.images ?? [];
+  const index = Math.min(chosen, Math.max(0, images.length - 1));
+  const image = images[index];
+  if (preview !== undefined) {
+    return (
+      <div className="node-pictures" style={{ top }}>
+        <img src={preview} alt={say("canvas.preview", "Preview")} draggable={false} decoding="async" />
+      </div>
+    );
+  }
+  if (image === undefined) return null;
+  const step = (by: number): void => setChosen((index + by + images.length) % images.length);
+  return (
+    <div className="node-pictures" style={{ top }} data-interactive="">
+      <button type="button" className="node-picture" tabIndex={tab} aria-label={say("canvas.openImage", "Open {name}", { name: image.name })} onClick={() => actions().onOpenImage(id, index)}>
+        <img src={image.small ?? image.url} alt={image.name} draggable={false} decoding="async" loading="lazy" />
+      </button>
+      {images.length > 1 && (
+        <div className="node-picture-steps">
+          <button type="button" tabIndex={tab} aria-label={say("canvas.previousImage", "Previous image")} onClick={() => step(-1)}>‹</button>
+          <span>{index + 1} / {images.length}</span>
+          <button type="button" tabIndex={tab} aria-label={say("canvas.nextImage", "Next image")} onClick={() => step(1)}>›</button>
+        </div>
+      )}
+    </div>
+  );
+}

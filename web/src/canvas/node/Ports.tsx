@@ -1,0 +1,74 @@
+import { memo } from "react";
+import type { GraphNode, Slot } from "../../document/types";
+import type { NodeLayout } from "../layout";
+import { OUTLINES, shapeOf, socketColour } from "../sockets";
+import { say } from "../text";
+
+interface PortsProps {
+  readonly inputs: GraphNode["inputs"];
+  readonly outputs: GraphNode["outputs"];
+  readonly small: boolean;
+  readonly layout: NodeLayout;
+  readonly linked: string;
+  readonly tab: number;
+}
+
+/** All ports of a node, drawn again only when they change and not with every value, with their names. The pointer finds them by geometry; the keyboard by these buttons. */
+export const Ports = memo(function Ports({ inputs, outputs, small, layout, linked, tab }: PortsProps) {
+  const sockets = inputs.some((slot) => slot.widget === undefined);
+  const half = sockets && outputs.length > 0;
+  return (
+    <>
+      {inputs.map((slot, index) => (
+        <Port key={`i${index}`} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!small && slot.widget === undefined} half={half} />
+      ))}
+      {outputs.map((slot, index) => (
+        <Port key={`o${index}`} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!small} half={half} />
+      ))}
+      {layout.loose.map(({ spec, y }, n) => (
+        <Port
+          key={`w${spec.name}`} side="input" index={-1 - n} slot={{ name: spec.name, type: spec.type, ...(spec.widget && { widget: spec.name }) }}
+          y={y} linked={false} tab={tab} named={!spec.widget} half={half}
+        />
+      ))}
+    </>
+  );
+});
+
+interface PortProps {
+  readonly side: "input" | "output";
+  readonly index: number;
+  readonly slot: Slot;
+  readonly y: number;
+  readonly linked: boolean;
+  readonly tab: number;
+  readonly named: boolean;
+  /** True when names stand on both sides and share the width. */
+  readonly half: boolean;
+}
+
+const Port = memo(function Port({ side, index, slot, y, linked, tab, named, half }: PortProps) {
+  const name = slot.label ?? slot.name;
+  const words = { name, type: slot.type, state: linked ? say("canvas.portLinked", "linked") : say("canvas.portFree", "free") };
+  const label = side === "input" ? say("canvas.input", "Input {name}, {type}, {state}", words) : say("canvas.output", "Output {name}, {type}, {state}", words);
+  const quiet = slot.widget !== undefined && !linked;
+  return (
+    <button
+      type="button"
+      className="port"
+      tabIndex={tab}
+      data-side={side}
+      data-port={`${side}${index}`}
+      data-half={half ? "" : undefined}
+      data-quiet={quiet ? "" : undefined}
+      aria-label={label}
+      title={`${name} · ${slot.type}`}
+      style={{ top: y - 12 }}
+    >
+      <svg className="port-dot" viewBox="-7 -7 14 14" width="14" height="14" aria-hidden="true" style={{ color: socketColour(slot.type) }}>
+        <path d={OUTLINES[shapeOf(slot.type)]} fillRule="evenodd" data-linked={linked ? "" : undefined} />
+      </svg>
+      {named && <span className="port-name">{name}</span>}
+    </button>
+  );
+});

@@ -1,0 +1,236 @@
+import type { Change, Document, GraphId, NodeId, Specs } from "../document/types";
+import { Camera, NEAR_FROM } from "./camera";
+import { Grid } from "./grid";
+import { Minimap } from "./minimap";
+import { Mounts } from "./mounts";
+import { paint } from "./paint";
+import { Overlay } from "./overlay";
+import { Palette } from "./palette";
+import type { RunView } from "./runView";
+import { Scene, STATUS } from "./scene";
+import type { Selection } from "./selection";
+import { SpecSource } from "./specs";
+import { say } from "./text";
+import { Thumbnails } from "./thumbnails";
+import { createUi } from "./ui";
+
+export interface StageParts {
+  readonly host: HTMLElement;
+  readonly grid: HTMLElement;
+  readonly bottom: HTMLCanvasElement;
+  readonly top: HTMLCanvasElement;
+  readonly world: HTMLElement;
+  readonly map: HTMLCanvasElement | null;
+  readonly mapFrame: HTMLElement | null;
+}
+
+const SETTLE_MS = 160;
+
+/** Where the view of each open graph was last: coming back to a graph, or new node types, must not move it. */
+const views = new WeakMap<Document, Map<GraphId, { x: number; y: number; zoom: number }>>();
+
+/** Everything of one graph on screen that is not React: canvases, camera, which nodes are in the DOM, the frame loop. */
+export class Stage {
+  readonly camera: Camera;
+  readonly scene: Scene;
+  readonly palette: Palette;
+  readonly overlay: Overlay;
+  readonly mounts: Mounts;
+  readonly thumbnails: Thumbnails;
+  readonly ui = createUi();
+  readonly specs: SpecSource;
+  /** True while a link is dragged: other links step back. */
+  linking = false;
+  showLinks = true;
+  private readonly grid: Grid;
+  private readonly minimap: Minimap | undefined;
+  private readonly context: CanvasRenderingContext2D;
+  private readonly ends: (() => void)[] = [];
+  private frame = 0;
+  private settle: ReturnType<typeof setTimeout> | undefined;
+  private ratio = 1;
+  private cameraMoved = true;
+  private placed = false;
+
+  constructor(
+    readonly parts: StageParts,
+    readonly document: Document,
+    readonly graphId: GraphId,
+    specs: Specs,
+    readonly selection: Selection,
+    readonly run: RunView,
+  ) {
+    const context = parts.bottom.getContext("2d");
+    const above = parts.top.getContext("2d");
+    if (context === null || above === null) throw new Error("this browser gives no 2D canvas");
+    this.context = context;
+    this.grid = new Grid(parts.grid);
+    this.camera = new Camera(() => this.moved());
+    this.palette = new Palette(parts.host);
+    this.specs = new SpecSource(document, specs);
+    this.scene = new Scene(document, graphId, this.specs);
+    this.overlay = new Overlay(above, this.camera, this.palette);
+    this.mounts = new Mounts(this.scene, this.camera, () => this.redraw());
+    this.thumbnails = new Thumbnails(() => this.redraw());
+    if (parts.map !== null && parts.mapFrame !== null) {
+      this.minimap = new Minimap(parts.map, parts.mapFrame, () => this.scene, this.camera, this.palette);
+    }
+    this.listen();
+  }
+
+  private listen(): void {
+    const { document, selection, run } = this;
+    this.ends.push(document.subscribe((change) => this.changed(change)));
+    this.ends.push(selection.subscribe(() => this.selected()));
+    this.ends.push(run.subscribe((ids) => this.ran(ids)));
+    this.ran(this.scene.ids.slice());
+    this.selected();
+    const sizes = new ResizeObserver(() => this.resize());
+    sizes.observe(this.parts.host);
+    this.ends.push(() => sizes.disconnect());
+    const theme = (): void => {
+      this.palette.read();
+      this.redraw();
+      this.minimap?.changed();
+    };
+    const attributes = new MutationObserver(theme);
+    attributes.observe(window.document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class", "style"] });
+    this.ends.push(() => attributes.disconnect());
+    const scheme = matchMedia("(prefers-color-scheme: light)");
+    scheme.addEventListener("change", theme);
+    this.ends.push(() => scheme.removeEventListener("change", theme));
+    this.resize();
+  }
+
+  private changed(change: Change): void {
+    if (!this.document.workflow.graphs.has(this.graphId)) return;
+    const { generation } = this.scene;
+    const differs = this.scene.update(change);
+    // Another graph's interface may be that of a subgraph node here.
+    if (change.graph !== this.graphId && change.structure) this.scene.rebuild();
+    else if (!differs) return;
+    if (this.scene.generation !== generation) {
+      this.mounts.again();
+      this.selected();
+      this.ran(this.scene.ids.slice());
+    }
+    this.mounts.place(change.nodes);
+    if (change.links.size > 0 || change.structure || this.scene.generation !== generation) this.ui.linksChanged();
+    this.redraw();
+    this.minimap?.changed();
+  }
+
+  private selected(): void {
+    this.scene.select(this.selection.current);
+    this.mounts.focused = this.selection.focused;
+    this.redraw();
+    this.minimap?.changed();
+  }
+
+  private ran(ids: Iterable<NodeId>): void {
+    for (const id of ids) {
+      const state = this.run.node(id);
+      const i = this.scene.index.get(id);
+      if (i !== undefined && state?.status === "failed" && this.scene.status[i] !== STATUS.failed) {
+        const message = state.problems?.[0]?.message ?? "";
+        this.ui.announce(say("canvas.nodeFailed", "{title} failed. {message}", { title: this.scene.titles[i] ?? "", message }));
+      }
+      this.scene.setRun(id, state);
+      const first = state?.images?.[0];
+      this.thumbnails.set(id, (state?.status === "running" ? state.preview : undefined) ?? first?.small ?? first?.url ?? state?.preview);
+      this.mounts.placeOne(id);
+    }
+    this.redraw();
+    this.minimap?.changed();
+  }
+
+  resize(): void {
+    const { host, bottom, top } = this.parts;
+    const width = host.clientWidth;
+    const height = host.clientHeight;
+    if (width === 0 || height === 0) return;
+    this.ratio = Math.min(3, devicePixelRatio || 1);
+    for (const canvas of [bottom, top]) {
+      canvas.width = Math.round(width * this.ratio);
+      canvas.height = Math.round(height * this.ratio);
+    }
+    this.camera.width = width;
+    this.camera.height = height;
+    if (!this.placed) {
+      this.placed = true;
+      const last = views.get(this.document)?.get(this.graphId);
+      if (last === undefined) this.fit(false);
+      else this.camera.set(last.x, last.y, last.zoom);
+    }
+    this.moved();
+  }
+
+  /** Shows the whole graph, or the given nodes, at 100 % at most. */
+  fit(fly = true, ids?: Iterable<NodeId>): void {
+    const box = this.scene.bounds(ids);
+    if (box === undefined) return this.camera.set(-this.camera.width / 2, -this.camera.height / 2, 1);
+    const { camera } = this;
+    const margin = 56;
+    const across = (camera.width - 2 * margin) / Math.max(1, box.width);
+    const down = (camera.height - 2 * margin) / Math.max(1, box.height);
+    camera.centreOn(box.x + box.width / 2, box.y + box.height / 2, Math.min(1, across, down), fly);
+  }
+
+  private moved(): void {
+    this.cameraMoved = true;
+    this.parts.world.classList.add("moving");
+    clearTimeout(this.settle);
+    // A layer of its own while moving; afterwards the text is drawn again, sharp, at its new size.
+    this.settle = setTimeout(() => this.parts.world.classList.remove("moving"), SETTLE_MS);
+    this.redraw();
+    this.ui.cameraMoved();
+  }
+
+  /** Asks for one drawing in the next frame, however often it is asked. */
+  redraw(): void {
+    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  private draw(): void {
+    this.frame = 0;
+    const { camera, parts } = this;
+    if (this.cameraMoved) {
+      this.cameraMoved = false;
+      parts.world.style.transform = `scale(${camera.zoom}) translate(${-camera.x}px, ${-camera.y}px)`;
+      const far = camera.zoom < NEAR_FROM;
+      // Seen or not, the layer keeps its focus: `visibility` would take it from a field that is being edited.
+      parts.world.style.opacity = far ? "0" : "1";
+      parts.world.style.pointerEvents = far ? "none" : "";
+      this.grid.moved(camera);
+      this.minimap?.moved();
+    }
+    if (this.mounts.update()) this.redraw();
+    paint({
+      context: this.context, camera, scene: this.scene, palette: this.palette, thumbnails: this.thumbnails, ratio: this.ratio,
+      linking: this.linking, showLinks: this.showLinks,
+    });
+    if (!this.overlay.idle) this.overlay.draw(this.ratio);
+  }
+
+  /** Graph point of a pointer event. */
+  pointOf(event: { clientX: number; clientY: number }): { x: number; y: number } {
+    const box = this.parts.host.getBoundingClientRect();
+    return this.camera.toGraph(event.clientX - box.left, event.clientY - box.top);
+  }
+
+  mapPoint(x: number, y: number): { x: number; y: number } | undefined {
+    return this.minimap?.toGraph(x, y);
+  }
+
+  stop(): void {
+    const { x, y, zoom } = this.camera;
+    const kept = views.get(this.document) ?? new Map<GraphId, { x: number; y: number; zoom: number }>();
+    if (this.placed) views.set(this.document, kept.set(this.graphId, { x, y, zoom }));
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.settle);
+    this.camera.stop();
+    this.minimap?.stop();
+    this.thumbnails.clear();
+    for (const end of this.ends) end();
+  }
+}

@@ -1,0 +1,70 @@
+import type { NodeId } from "../document/types";
+
+const SIDE = 256;
+const MOST = 400;
+
+/** Small bitmaps of pictures for nodes drawn on the canvas: a 4K picture is never drawn into a 200-pixel box. */
+export class Thumbnails {
+  private readonly bitmaps = new Map<NodeId, { source: string | Blob; bitmap: ImageBitmap | undefined }>();
+  /** One picture is decoded after the other, so that opening a graph of many does not hold everything up. */
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(private readonly ready: () => void) {}
+
+  get(id: NodeId): ImageBitmap | undefined {
+    return this.bitmaps.get(id)?.bitmap;
+  }
+
+  /** Says which picture a node shows; until it is there, the one before stays. */
+  set(id: NodeId, source: string | Blob | undefined): void {
+    const old = this.bitmaps.get(id);
+    if (old?.source === source) return;
+    if (source === undefined) {
+      old?.bitmap?.close();
+      this.bitmaps.delete(id);
+      return;
+    }
+    if (old === undefined && this.bitmaps.size >= MOST) return;
+    this.bitmaps.set(id, { source, bitmap: old?.bitmap });
+    this.queue = this.queue.then(() => this.load(id, source));
+  }
+
+  private async load(id: NodeId, source: string | Blob): Promise<void> {
+    if (this.bitmaps.get(id)?.source !== source) return;
+    try {
+      const bitmap = await small(source);
+      const entry = this.bitmaps.get(id);
+      if (entry?.source !== source) return bitmap.close();
+      entry.bitmap?.close();
+      entry.bitmap = bitmap;
+      this.ready();
+    } catch {
+      // A picture that is gone leaves its place empty; the node itself says so when it is near.
+      this.bitmaps.get(id)?.bitmap?.close();
+      this.bitmaps.delete(id);
+    }
+  }
+
+  clear(): void {
+    for (const entry of this.bitmaps.values()) entry.bitmap?.close();
+    this.bitmaps.clear();
+  }
+}
+
+async function small(source: string | Blob): Promise<ImageBitmap> {
+  let picture: ImageBitmapSource = source as Blob;
+  let [width, height] = [0, 0];
+  if (typeof source === "string") {
+    const image = new Image();
+    image.src = source;
+    await image.decode();
+    [width, height] = [image.naturalWidth, image.naturalHeight];
+    picture = image;
+  }
+  // Previews that come as a Blob are small already.
+  if (Math.max(width, height) <= SIDE) return createImageBitmap(picture);
+  const scale = SIDE / Math.max(width, height);
+  return createImageBitmap(picture, {
+    resizeWidth: Math.max(1, Math.round(width * scale)), resizeHeight: Math.max(1, Math.round(height * scale)), resizeQuality: "medium",
+  });
+}

@@ -1,0 +1,107 @@
+/** Links: made, kept when a node between goes, and led through a reroute. */
+import { linkIndex } from "../adjacency";
+import { several } from "../commands";
+import { freeIds } from "../nodes";
+import { bypassSlot } from "../prompt/trace";
+import {
+  INPUTS,
+  OUTPUTS,
+  type Command,
+  type Graph,
+  type GraphNode,
+  type InputSpec,
+  type Link,
+  type LinkId,
+  type NodeId,
+} from "../types";
+
+/** The command that links an output to an input by name; a widget without a socket gets one. Nothing when it cannot. */
+export function connect(
+  graph: Graph,
+  from: NodeId,
+  output: number,
+  to: NodeId,
+  input: string,
+  spec?: InputSpec,
+): Command | undefined {
+  const slots = from === INPUTS ? graph.inputs : graph.nodes.get(from)?.outputs;
+  const type = slots?.[output]?.type;
+  const targets = to === OUTPUTS ? graph.outputs : graph.nodes.get(to)?.inputs;
+  if (type === undefined || targets === undefined) return undefined;
+  const place = targets.findIndex((slot) => slot.name === input);
+  if (place < 0 && (spec === undefined || to === OUTPUTS)) return undefined;
+  const id = freeIds(graph.links.keys())();
+  const link: Link = { id, from, output, to, input: place < 0 ? targets.length : place, type };
+  const add: Command = { do: "addLinks", graph: graph.id, links: [link] };
+  if (place >= 0) return add;
+  const slot = { name: input, type: spec!.type, ...(spec!.widget && { widget: input }) };
+  return several([{ do: "updateNode", graph: graph.id, id: to, set: { inputs: [...targets, slot] } }, add]);
+}
+
+/** Removes nodes and leads their links on, as bypassing them would. */
+export function removeKeepingLinks(graph: Graph, ids: Iterable<NodeId>): Command {
+  const gone = new Set([...ids].filter((id) => graph.nodes.has(id)));
+  const index = linkIndex(graph.links);
+  const linkId = freeIds(graph.links.keys());
+  const links: Link[] = [];
+  for (const id of gone) {
+    for (const link of index.of(id).out) {
+      if (gone.has(link.to)) continue;
+      const source = beyond(graph, link, gone);
+      if (source !== undefined)
+        links.push({
+          id: linkId(),
+          from: source.from,
+          output: source.output,
+          to: link.to,
+          input: link.input,
+          type: source.type,
+        });
+    }
+  }
+  const remove: Command = { do: "removeNodes", graph: graph.id, ids: [...gone] };
+  return links.length === 0 ? remove : several([remove, { do: "addLinks", graph: graph.id, links }]);
+}
+
+function beyond(graph: Graph, link: Link, gone: ReadonlySet<NodeId>): Link | undefined {
+  const index = linkIndex(graph.links);
+  const wanted = (link.to === OUTPUTS ? graph.outputs : graph.nodes.get(link.to)!.inputs)[link.input]!.type;
+  const seen = new Set<LinkId>();
+  let step: Link | undefined = link;
+  while (step !== undefined && gone.has(step.from)) {
+    if (seen.has(step.id)) return undefined;
+    seen.add(step.id);
+    const slot = bypassSlot(graph.nodes.get(step.from)!, step.output, wanted);
+    step = slot === undefined ? undefined : index.into(step.from, slot);
+  }
+  return step;
+}
+
+/** Leads a link through a new reroute node. */
+export function insertReroute(graph: Graph, id: LinkId, x: number, y: number): { command: Command; node: NodeId } {
+  const link = graph.links.get(id)!;
+  const node = freeIds(graph.nodes.keys())();
+  const linkId = freeIds(graph.links.keys());
+  const reroute: GraphNode = {
+    id: node,
+    type: "Reroute",
+    mode: "always",
+    values: {},
+    inputs: [{ name: "", type: "*" }],
+    outputs: [{ name: "", type: link.type }],
+    x,
+    y,
+    width: 75,
+    height: 26,
+  };
+  const links: Link[] = [
+    { id: linkId(), from: link.from, output: link.output, to: node, input: 0, type: link.type },
+    { id: linkId(), from: node, output: 0, to: link.to, input: link.input, type: link.type },
+  ];
+  const command = several([
+    { do: "addNodes", graph: graph.id, nodes: [reroute] },
+    { do: "removeLinks", graph: graph.id, ids: [id] },
+    { do: "addLinks", graph: graph.id, links },
+  ]);
+  return { command, node };
+}

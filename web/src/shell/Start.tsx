@@ -1,0 +1,70 @@
+import { useEffect, useState } from "react";
+import { claimWindow } from "../client/identity";
+import { refreshQueue } from "../client/queue";
+import { App } from "./App";
+import { reportErrorsTo } from "./commands";
+import { loadSpecs } from "./documents";
+import { openSaved, restore } from "./keeping";
+import { loadPreferences } from "./preferences";
+import { followForAutoRun, recallJobs, socket } from "./running";
+import { openTemplate } from "./templates";
+import { sayError } from "./toasts";
+import { active, tabs, type Tab } from "./workspace";
+
+let started: Promise<void> | undefined;
+
+/** What has to be there before anything can be shown: node types, and what was open the last time. */
+async function start(): Promise<void> {
+  reportErrorsTo(sayError);
+  await Promise.all([loadSpecs(), loadPreferences().catch(() => undefined)]);
+  const id = await claimWindow();
+  const restored = await restore(id);
+  // A newcomer meets a form that works, over the model that ships.
+  if (restored === 0) await openTemplate("text_to_image", "form").catch(sayError);
+  await openLinked();
+  for (const tab of tabs.get()) recallJobs(tab);
+  const followed = new WeakSet<Tab>();
+  const follow = (): void => {
+    for (const tab of tabs.get()) {
+      if (followed.has(tab)) continue;
+      followed.add(tab);
+      followForAutoRun(tab);
+    }
+  };
+  tabs.subscribe(follow);
+  follow();
+  socket.start(id);
+  socket.connection.subscribe(refreshQueue);
+  refreshQueue();
+}
+
+/** `/?open=name.json`: a saved workflow as a form. */
+async function openLinked(): Promise<void> {
+  const wanted = new URLSearchParams(location.search).get("open");
+  if (wanted === null) return;
+  history.replaceState(null, "", "/");
+  await openSaved(wanted).then(() => active.get()?.view.set("form"), sayError);
+}
+
+export function Start() {
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    started ??= retry();
+    void started.then(() => setReady(true));
+  }, []);
+  return <App ready={ready} />;
+}
+
+const AGAIN_MS = 1500;
+
+/** A server that is still starting is asked again. */
+async function retry(): Promise<void> {
+  for (;;) {
+    try {
+      return await start();
+    } catch (error) {
+      sayError(error);
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
+  }
+}

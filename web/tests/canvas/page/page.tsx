@@ -1,0 +1,73 @@
+/** A page with nothing but the canvas: what the benchmark measures and the browser tests drive. */
+import { createRef, StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { flushSync } from "react-dom";
+import { GraphView, type CameraHandle } from "../../../src/canvas/GraphView";
+import type { NodeRun, RunView } from "../../../src/canvas/runView";
+import { createSelection } from "../../../src/canvas/selection";
+import { readEditor } from "../../../src/document/read/editor";
+import { readSpecs } from "../../../src/document/specs";
+import { createDocument } from "../../../src/document/store";
+import type { Document, JsonObject, NodeId } from "../../../src/document/types";
+import "../../../src/styles/tokens.css";
+
+const root = createRoot(document.getElementById("root") as HTMLElement);
+const calls: unknown[][] = [];
+
+class Runs implements RunView {
+  private readonly states = new Map<NodeId, NodeRun>();
+  private readonly nodes = new Map<NodeId, Set<() => void>>();
+  private readonly all = new Set<(changed: Iterable<NodeId>) => void>();
+  node = (id: NodeId): NodeRun | undefined => this.states.get(id);
+  subscribeNode = (id: NodeId, listener: () => void): (() => void) => {
+    const set = this.nodes.get(id) ?? new Set();
+    this.nodes.set(id, set.add(listener));
+    return () => set.delete(listener);
+  };
+  subscribe = (listener: (changed: Iterable<NodeId>) => void): (() => void) => {
+    this.all.add(listener);
+    return () => this.all.delete(listener);
+  };
+  set(id: NodeId, state: NodeRun): void {
+    this.states.set(id, state);
+    this.all.forEach((listener) => listener([id]));
+    this.nodes.get(id)?.forEach((listener) => listener());
+  }
+}
+
+const page = {
+  camera: createRef<CameraHandle>(),
+  document: undefined as Document | undefined,
+  selection: createSelection(),
+  runs: new Runs(),
+  calls,
+  open(text: string, info: JsonObject, readOnly = false): void {
+    const specs = readSpecs(info);
+    const opened = createDocument(readEditor(JSON.parse(text) as JsonObject, specs));
+    page.document = opened;
+    page.selection = createSelection();
+    page.runs = new Runs();
+    const note = (name: string) => (...args: unknown[]) => void calls.push([name, ...args]);
+    flushSync(() =>
+      root.render(
+        <StrictMode>
+          <GraphView
+            key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly}
+            onOpenSearch={note("search")} onOpenSubgraph={note("subgraph")} onContextMenu={note("menu")} onOpenImage={note("image")} onFix={note("fix")}
+            services={{
+              complete: (word) => Promise.resolve(word.startsWith("embedding:") ? [{ insert: "embedding:best", label: "best", detail: "embedding" }] : []),
+              upload: (file) => Promise.resolve(`up/${file.name}`),
+              countTokens: (words) => Promise.resolve({ count: words.split(/\s+/).filter(Boolean).length, limit: 77 }),
+            }}
+          />
+        </StrictMode>,
+      ),
+    );
+  },
+};
+declare global {
+  interface Window {
+    page: typeof page;
+  }
+}
+window.page = page;

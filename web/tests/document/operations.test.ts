@@ -1,0 +1,335 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { applyCommand } from "../../src/document/commands";
+import { readEditor } from "../../src/document/read/editor";
+import { readInput } from "../../src/document/specs";
+import { toPrompt } from "../../src/document/prompt";
+import {
+  align,
+  distribute,
+  fitGroup,
+  groupNodes,
+  moveGroup,
+  tidy,
+  toggleMode,
+} from "../../src/document/operations/arrange";
+import { clipFromText, clipToText, copy, duplicate, paste } from "../../src/document/operations/clipboard";
+import { connect, insertReroute, removeKeepingLinks } from "../../src/document/operations/links";
+import { promoteInput, promoteOutput, removePort, renamePort } from "../../src/document/operations/ports";
+import { migrate, replaceType } from "../../src/document/operations/replace";
+import { instancesOf, OperationError, toSubgraph, unpack } from "../../src/document/operations/subgraphs";
+import { ROOT, type Command, type Graph, type GraphNode, type Link, type Workflow } from "../../src/document/types";
+import { examples, exampleSpecs } from "./corpus";
+import { graph, link, node, plain, workflow } from "./samples";
+
+const NONE = new Map();
+const root = (value: Workflow): Graph => value.graphs.get(ROOT)!;
+const inputs = (value: Workflow) =>
+  Object.fromEntries(Object.entries(toPrompt(value, NONE)).map(([id, one]) => [id, one.inputs]));
+
+/** Applies, and checks on the way that the inverse brings everything back. */
+function after(value: Workflow, command: Command): Workflow {
+  const { workflow: next, inverse } = applyCommand(value, command);
+  expect(plain(applyCommand(next, inverse).workflow)).toBe(plain(value));
+  return next;
+}
+
+const chain = () =>
+  workflow(
+    graph([node("1"), node("2"), node("3")], [link("x", "1", "2"), link("y", "2", "3"), link("z", "1", "3", 1)]),
+  );
+
+/** Acyclic graphs of running, muted and bypassed nodes, reroutes and primitives. */
+const anyGraph: fc.Arbitrary<Workflow> = fc
+  .array(
+    fc.record({
+      kind: fc.constantFrom("Test", "Test", "Test", "Reroute", "PrimitiveNode"),
+      mode: fc.constantFrom("always", "always", "mute", "bypass"),
+      from: fc.tuple(fc.nat(20), fc.nat(20)),
+    }),
+    { minLength: 2, maxLength: 14 },
+  )
+  .map((rows) => {
+    const nodes: GraphNode[] = [];
+    const links: Link[] = [];
+    for (const [place, row] of rows.entries()) {
+      const id = String(place + 1);
+      const shape: Partial<GraphNode> =
+        row.kind === "Reroute"
+          ? { inputs: [{ name: "", type: "*" }] }
+          : row.kind === "PrimitiveNode"
+            ? { inputs: [], values: { value: place } }
+            : {
+                inputs: [
+                  { name: "a", type: "IMAGE" },
+                  { name: "b", type: "IMAGE", widget: "b" },
+                ],
+                values: { b: place, c: "x" },
+                mode: row.mode as GraphNode["mode"],
+              };
+      nodes.push(node(id, { type: row.kind, x: place * 10, ...shape }));
+      for (const [input, from] of row.from.entries()) {
+        if (from > 0 && from <= place && input < nodes[place]!.inputs.length)
+          links.push(link(`${id}${input}`, String(from), id, input));
+      }
+    }
+    return workflow(graph(nodes, links));
+  });
+
+describe("subgraphs", () => {
+  it("run as their nodes did, and so do the nodes when they are unpacked", () => {
+    fc.assert(
+      fc.property(anyGraph, fc.array(fc.nat(13), { minLength: 1 }), (before, picks) => {
+        const ids = picks.map((pick) => String((pick % root(before).nodes.size) + 1));
+        const { command, instance } = toSubgraph(before, ROOT, ids, "Part");
+        const packed = after(before, command);
+        const flat = JSON.parse(JSON.stringify(inputs(packed)).replaceAll(`"${instance}:`, '"')) as unknown;
+        expect(flat).toEqual(inputs(before));
+        const unpacked = after(packed, unpack(packed, ROOT, instance).command);
+        expect(inputs(unpacked)).toEqual(inputs(before));
+        expect(unpacked.graphs.size).toBe(1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("within subgraphs run as well", () => {
+    fc.assert(
+      fc.property(
+        anyGraph,
+        fc.array(fc.nat(13), { minLength: 1 }),
+        fc.array(fc.nat(13), { minLength: 1 }),
+        (before, picks, more) => {
+          const first = toSubgraph(
+            before,
+            ROOT,
+            picks.map((pick) => String((pick % root(before).nodes.size) + 1)),
+            "One",
+          );
+          const once = after(before, first.command);
+          const all = [...root(once).nodes.keys()];
+          const second = toSubgraph(
+            once,
+            ROOT,
+            [first.instance, ...more.map((pick) => all[pick % all.length]!)],
+            "Two",
+          );
+          let value = after(once, second.command);
+          value = after(value, unpack(value, ROOT, second.instance).command);
+          const left = instancesOf(value, first.definition)[0]!;
+          value = after(value, unpack(value, ...([left[0], left[1].id] as const)).command);
+          expect(inputs(value)).toEqual(inputs(before));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it("made of examples run as they did", () => {
+    for (const { workflow: file } of examples) {
+      const before = readEditor(file, exampleSpecs);
+      const ids = [...root(before).nodes.keys()].filter((_, place) => place % 2 === 1);
+      const { command, instance } = toSubgraph(before, ROOT, ids, "Half");
+      const packed = after(before, command);
+      const flat = JSON.parse(
+        JSON.stringify(toPrompt(packed, exampleSpecs)).replaceAll(`"${instance}:`, '"'),
+      ) as unknown;
+      expect(flat).toEqual(toPrompt(before, exampleSpecs));
+      expect(toPrompt(after(packed, unpack(packed, ROOT, instance).command), exampleSpecs)).toEqual(
+        toPrompt(before, exampleSpecs),
+      );
+    }
+  });
+
+  it("show what is promoted, rename it, and take it away again", () => {
+    const made = toSubgraph(chain(), ROOT, ["2"], "Part");
+    let value = after(chain(), made.command);
+    const spec = readInput("seed", ["INT", {}], "required");
+    const inner = applyCommand(value, {
+      do: "setValue",
+      graph: made.definition,
+      id: "2",
+      input: "seed",
+      value: 7,
+    }).workflow;
+    const promoted = promoteInput(inner, made.definition, "2", "seed", spec);
+    value = after(inner, promoted.command);
+    const instance = () => root(value).nodes.get(made.instance)!;
+    expect(instance().values).toEqual({ seed: 7 });
+    value = after(value, { do: "setValue", graph: ROOT, id: made.instance, input: "seed", value: 8 });
+    expect(inputs(value)[`${made.instance}:2`]).toMatchObject({ seed: 8 });
+    value = after(value, renamePort(value, made.definition, "inputs", "seed", "number"));
+    expect(inputs(value)[`${made.instance}:2`]).toMatchObject({ seed: 8 });
+    expect(instance().values).toEqual({ number: 8 });
+    const output = promoteOutput(value, made.definition, "2", 0);
+    value = after(value, output.command);
+    expect(instance().outputs.map((slot) => slot.name)).toEqual(["IMAGE", "IMAGE 2"]);
+    value = after(value, removePort(value, made.definition, "inputs", "a"));
+    expect(instance().inputs.map((slot) => slot.name)).toEqual(["number"]);
+    expect(inputs(value)[`${made.instance}:2`]).toEqual({ seed: 8 });
+  });
+
+  it("do not cut wires by name", () => {
+    const named = (id: string, type: string) => node(id, { type, values: { "#0": "w" } });
+    const value = workflow(graph([named("1", "SetNode"), named("2", "GetNode"), node("3")], [link("x", "2", "3")]));
+    expect(() => toSubgraph(value, ROOT, ["2", "3"], "x")).toThrow(OperationError);
+  });
+});
+
+describe("copies", () => {
+  it("have ids of their own and the links between them, with those from outside when asked", () => {
+    const value = after(chain(), duplicate(chain(), ROOT, ["2", "3"], false).command);
+    expect(inputs(value)).toMatchObject({ "4": {}, "5": { a: ["4", 0] } });
+    expect(Object.keys(inputs(value)["5"]!)).toEqual(["a"]);
+    const linked = after(chain(), duplicate(chain(), ROOT, ["2", "3"]).command);
+    expect(inputs(linked)).toMatchObject({ "4": { a: ["1", 0] }, "5": { a: ["4", 0], b: ["1", 0] } });
+  });
+
+  it("go through text into another document, subgraphs and all", () => {
+    const made = toSubgraph(chain(), ROOT, ["2"], "Part");
+    const from = applyCommand(chain(), made.command).workflow;
+    const clip = clipFromText(clipToText(copy(from, ROOT, [made.instance, "3"])))!;
+    const into = workflow(graph([node("7")]));
+    const { command, ids } = paste(into, ROOT, clip, { x: 500, y: 500 });
+    const value = after(into, command);
+    expect(ids).toEqual(["8", "9"]);
+    expect(Math.min(...ids.map((id) => root(value).nodes.get(id)!.x))).toBe(500);
+    expect(Object.keys(inputs(value)).sort()).toEqual(["7", "8", "9:2"]);
+    expect(clipFromText("hello")).toBeUndefined();
+  });
+
+  it("of a subgraph do not go into itself", () => {
+    const made = toSubgraph(chain(), ROOT, ["2"], "Part");
+    const value = applyCommand(chain(), made.command).workflow;
+    const { ids } = paste(value, made.definition, copy(value, ROOT, [made.instance]), { x: 0, y: 0 });
+    expect(ids).toEqual([]);
+  });
+});
+
+describe("links", () => {
+  it("stay when a node between goes", () => {
+    expect(inputs(after(chain(), removeKeepingLinks(root(chain()), ["2"])))).toMatchObject({
+      "3": { a: ["1", 0], b: ["1", 0] },
+    });
+    expect(inputs(after(chain(), removeKeepingLinks(root(chain()), ["1", "2"])))).toEqual({ "3": {} });
+  });
+
+  it("lead through a reroute as before", () => {
+    const value = after(chain(), insertReroute(root(chain()), "y", 5, 5).command);
+    expect(inputs(value)).toEqual(inputs(chain()));
+    expect(root(value).nodes.get("4")!.type).toBe("Reroute");
+  });
+
+  it("make a socket of a widget", () => {
+    const command = connect(root(chain()), "1", 0, "2", "size", readInput("size", ["INT", {}], "required"))!;
+    const value = after(chain(), command);
+    expect(root(value).nodes.get("2")!.inputs.at(-1)).toEqual({ name: "size", type: "INT", widget: "size" });
+    expect(inputs(value)["2"]).toEqual({ a: ["1", 0], size: ["1", 0] });
+    expect(connect(root(chain()), "1", 5, "2", "a")).toBeUndefined();
+  });
+});
+
+describe("arranging", () => {
+  const spread = () =>
+    workflow(
+      graph(
+        [
+          node("1", { x: 0, y: 10, height: 100 }),
+          node("2", { x: 100, y: 55, height: 50 }),
+          node("3", { x: 900, y: 90, height: 80 }),
+        ],
+        [link("x", "1", "2")],
+      ),
+    );
+  const places = (value: Workflow) => [...root(value).nodes.values()].map((one) => [one.x, one.y]);
+
+  it("lines up, spreads and tidies", () => {
+    expect(places(after(spread(), align(root(spread()), ["1", "2", "3"], "left")))).toEqual([
+      [0, 10],
+      [0, 55],
+      [0, 90],
+    ]);
+    expect(places(after(spread(), align(root(spread()), ["1", "2", "3"], "bottom")))).toEqual([
+      [0, 70],
+      [100, 120],
+      [900, 90],
+    ]);
+    expect(places(after(spread(), distribute(root(spread()), ["1", "2", "3"], "x")))).toEqual([
+      [0, 10],
+      [450, 55],
+      [900, 90],
+    ]);
+    const tidied = after(spread(), tidy(root(spread())));
+    expect(root(tidied).nodes.get("2")!.x).toBeGreaterThanOrEqual(root(tidied).nodes.get("1")!.x + 200);
+  });
+
+  it("toggles modes together", () => {
+    const one = after(chain(), toggleMode(root(chain()), ["1"], "mute"));
+    const two = after(one, toggleMode(root(one), ["1", "2"], "mute"));
+    expect([...root(two).nodes.values()].map((each) => each.mode)).toEqual(["mute", "mute", "always"]);
+    const three = after(two, toggleMode(root(two), ["1", "2"], "mute"));
+    expect([...root(three).nodes.values()].map((each) => each.mode)).toEqual(["always", "always", "always"]);
+  });
+
+  it("moves a group with its members, and no other node", () => {
+    const made = groupNodes(root(spread()), ["1", "2"], "Start");
+    let value = after(spread(), made.command);
+    value = after(value, moveGroup(root(value), made.group, 10, 20));
+    expect(places(value)).toEqual([
+      [10, 30],
+      [110, 75],
+      [900, 90],
+    ]);
+    value = after(value, { do: "moveNodes", graph: ROOT, to: [{ id: "2", x: 700, y: 75 }] });
+    value = after(value, fitGroup(root(value), made.group));
+    expect(root(value).groups.get(made.group)).toMatchObject({ x: -14, width: 938, members: ["1", "2"] });
+  });
+});
+
+describe("types", () => {
+  const spec = {
+    type: "Other",
+    title: "Other",
+    category: "",
+    description: "",
+    inputs: [
+      readInput("b", ["IMAGE"], "required"),
+      readInput("first", ["IMAGE"], "required"),
+      readInput("c", ["STRING", {}], "required"),
+      readInput("n", ["INT", { default: 3 }], "required"),
+    ],
+    outputs: [
+      { name: "extra", type: "MASK", list: false },
+      { name: "picture", type: "IMAGE", list: false },
+    ],
+    isOutput: false,
+    deprecated: false,
+    experimental: false,
+  };
+
+  it("are replaced with values and links by name, then by type", () => {
+    const before = after(chain(), { do: "setValue", graph: ROOT, id: "2", input: "c", value: "kept" });
+    const value = after(before, replaceType(root(before), "2", spec));
+    expect(inputs(value)["2"]).toEqual({ c: "kept", n: 3, b: ["1", 0] });
+    expect(inputs(value)["3"]).toEqual({ a: ["2", 1], b: ["1", 0] });
+  });
+
+  it("that changed are migrated, once, and said so", () => {
+    const old = after(chain(), { do: "setValue", graph: ROOT, id: "2", input: "cfg", value: 4 });
+    const rules = [
+      {
+        type: "Test",
+        version: 2,
+        rename: "New",
+        inputs: { a: "image", cfg: "scale" },
+        defaults: { mode: "old" },
+        note: "Test is New now",
+      },
+    ];
+    const { command, report } = migrate(old, rules, NONE);
+    const value = after(old, command);
+    expect(inputs(value)["2"]).toEqual({ scale: 4, mode: "old", image: ["1", 0] });
+    expect(report.map((one) => one.node)).toEqual(["1", "2", "3"]);
+    expect(migrate(value, [{ ...rules[0]!, type: "New" }], NONE).report).toEqual([]);
+  });
+});

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { openPage, startBrowser, startServer } from "./server.mjs";
+
+let server, browser;
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const prompt = (page) => page.getByLabel("Prompt", { exact: true });
+const saved = (page) => page.locator(".statusbar").getByText("Saved", { exact: true }).waitFor({ timeout: 10_000 });
+
+test("two windows stay in step, and neither writes over the other", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  const file = join(server.folder, "user/default/workflows/shared.json");
+  await prompt(page).fill("one");
+  await page.keyboard.press("Control+s");
+  await page.getByRole("combobox", { name: /Name/ }).fill("shared");
+  await page.keyboard.press("Enter");
+  await saved(page);
+
+  const second = await context.newPage();
+  await second.goto(server.url);
+  await second.getByRole("button", { name: "Make the picture" }).waitFor();
+  assert.equal(await second.locator(".tab").count(), 1, "what is open in the first window is not open here too");
+  assert.equal(await prompt(second).inputValue(), "a red apple");
+  await second.locator(".rail").getByRole("button", { name: "Workflows" }).click();
+  await second.getByRole("button", { name: "shared", exact: true }).click();
+  await second.getByRole("button", { name: "Form", exact: true }).click();
+  assert.equal(await prompt(second).inputValue(), "one");
+
+  await prompt(page).fill("two");
+  await second.waitForFunction(() => document.querySelector("textarea.tall")?.value === "two", null, { timeout: 10_000 });
+
+  // Both change it: the one that saves first wins, the other is told and keeps its own.
+  await prompt(second).fill("from the second");
+  await prompt(page).fill("from the first");
+  await second.getByText(/was changed in another window/).first().waitFor({ timeout: 15_000 }).catch(() => page.getByText(/was changed in another window/).first().waitFor());
+  const texts = [await prompt(page).inputValue(), await prompt(second).inputValue()];
+  assert.deepEqual(texts.toSorted(), ["from the first", "from the second"]);
+  assert.match(readFileSync(file, "utf8"), /from the (first|second)/);
+  assert.deepEqual(problems, []);
+
+  // A window that is closed leaves what was open to the next one.
+  await second.close();
+  const third = await context.newPage();
+  await third.goto(server.url);
+  await third.locator(".tab").nth(1).waitFor();
+  await context.close();
+});
