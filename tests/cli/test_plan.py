@@ -102,7 +102,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def test_what_does_not_fit_says_what_would(big: Path, profiles: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prompt = big_prompt("sdxl", 2048, 2)
+    prompt = big_prompt("sd15", 2048, 2)
     code, made = plan(big, profiles, prompt, capsys, "--vram", "6GiB")
     assert code == 1 and not made["fits"]
     decode = next(node for node in made["nodes"] if node["title"] == "Decode")

@@ -43,7 +43,7 @@ def loaded(timeline: Timeline, kept: Sequence[int]) -> int | None:
     return total
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(uniform=True, most_repeats=1), st.integers(0, 48))
 def test_fewest_bytes_of_all_ways(work: list[Phase], spare: int) -> None:
     timeline = lay_out(work, smallest_capacity(work) + spare, whole=True)
@@ -58,7 +58,7 @@ def test_fewest_bytes_of_all_ways(work: list[Phase], spare: int) -> None:
     assert loaded(timeline, keep_by_next_use(timeline)) == min(way for way in ways if way is not None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64), st.integers(0, 32))
 def test_never_more_than_the_limit(work: list[Phase], spare: int, room: int) -> None:
     timeline = lay_out(work, smallest_capacity(work) + spare, whole=True)
@@ -69,7 +69,7 @@ def test_never_more_than_the_limit(work: list[Phase], spare: int, room: int) -> 
         assert all(most <= limit for most, limit in zip(held, timeline.limits, strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(uniform=True), st.integers(0, 8))
 def test_more_memory_never_moves_more(work: list[Phase], spare: int) -> None:
     least = smallest_capacity(work)
@@ -79,7 +79,7 @@ def test_more_memory_never_moves_more(work: list[Phase], spare: int) -> None:
     assert bytes_at[1] is not None and bytes_at[0] is not None and bytes_at[1] <= bytes_at[0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64))
 def test_never_slower_than_simpler_ways(work: list[Phase], spare: int) -> None:
     capacity = smallest_capacity(work) + spare
@@ -107,7 +107,7 @@ def least_recently_used(work: Sequence[Phase], capacity: int) -> int:
     return moved
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=8), st.integers(0, 8))
 def test_never_slower_than_loading_whole_models(jobs: list[tuple[int, int]], spare: int) -> None:
     sweeps = [tuple(Access(Block("abc"[m], i, 8), 0.1) for i in range(2 + m)) for m in range(3)]
@@ -119,7 +119,7 @@ def test_never_slower_than_loading_whole_models(jobs: list[tuple[int, int]], spa
     assert plan.outcome.stall_seconds <= least_recently_used(work, capacity) / 100.0 + tolerance
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(most_repeats=9), st.integers(0, 64))
 def test_typical_sweeps_stand_for_all(work: list[Phase], spare: int) -> None:
     capacity = smallest_capacity(work) + spare
@@ -237,7 +237,7 @@ def test_orders_run_every_phase_once_after_the_one_before(kinds: list[int], ram:
         assert most <= max(ram, 2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 100), min_size=1, max_size=3), max_size=20), st.integers(1, 30))
 def test_blocks_hold_every_tensor_once_in_order(sizes: list[list[int]], smallest: int) -> None:
     groups = [[(f"t{place}.{index}", size) for index, size in enumerate(one)] for place, one in enumerate(sizes)]

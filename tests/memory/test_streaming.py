@@ -17,7 +17,7 @@ def expected_accesses(work: list[Phase]) -> list[object]:
     return [access.block for phase in work for _ in range(phase.repeats) for access in phase.accesses]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64))
 def test_carried_out_as_planned(work: list[Phase], spare: int) -> None:
     capacity = smallest_capacity(work) + spare
@@ -34,7 +34,7 @@ def test_carried_out_as_planned(work: list[Phase], spare: int) -> None:
     assert not carried.rungs
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64), st.dictionaries(st.integers(0, 40), st.floats(0, 2), max_size=8))
 def test_late_copies_change_nothing_but_time(work: list[Phase], spare: int, delays: dict[int, float]) -> None:
     capacity = smallest_capacity(work) + spare
@@ -48,7 +48,7 @@ def test_late_copies_change_nothing_but_time(work: list[Phase], spare: int, dela
     assert device.now >= prompt.now - 1e-9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64), st.sets(st.integers(0, 60), max_size=6))
 def test_allocations_that_fail_are_got_over(work: list[Phase], spare: int, failing: set[int]) -> None:
     capacity = smallest_capacity(work) + spare
@@ -61,7 +61,7 @@ def test_allocations_that_fail_are_got_over(work: list[Phase], spare: int, faili
         assert carried.rungs  # more was loaded than planned, and it says why
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64), st.dictionaries(st.integers(1, 40), st.integers(1, 60), max_size=4))
 def test_memory_taken_meanwhile(work: list[Phase], spare: int, taken: dict[int, int]) -> None:
     """Somebody else takes memory: the rest is planned anew, or it says that it cannot go on; nothing is left behind."""
@@ -78,7 +78,7 @@ def test_memory_taken_meanwhile(work: list[Phase], spare: int, taken: dict[int, 
     assert device.ledger.peak <= capacity
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(phases(), st.integers(0, 64), st.integers(0, 60))
 def test_stopped_anywhere_leaves_nothing(work: list[Phase], spare: int, cancel_at: int) -> None:
     device = LedgerDevice(Ledger(smallest_capacity(work) + spare), LINK, cancel_at=cancel_at)

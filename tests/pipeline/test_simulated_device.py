@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def test_networks_at_every_budget(family: str) -> None:
     largest = max(block.nbytes for block in blocks_of_module("net", network, 32 << 10))
     for share in SHARES:
         total = weights.most_made + max(int(share * weight_bytes), largest)
-        for transfers in ("early", "late", "random"):
+        for transfers in ("early", "late", "random") if share == 0.25 else ("random",):
             made, again = streamed_calls(network, total, transfers)
             assert torch.equal(made, whole)
             if share == 0.25:
@@ -123,7 +124,7 @@ def test_what_was_dropped_is_no_number() -> None:
 def whole_workflow(root: Path) -> dict[str, Any]:
     """Return a prompt with everything: a LoRA, a ControlNet, a VAE, an upscaler, on the shipped models."""
     prompt = text_to_image(
-        Checkpoint__ckpt_name="safelight-emoji-128.safetensors", Size__width=128, Size__height=128, Sampler__steps=2
+        Checkpoint__ckpt_name="safelight-emoji-128.safetensors", Size__width=96, Size__height=96, Sampler__steps=2
     )
     lora = {"lora_name": "safelight-emoji-128-blueprint.safetensors", "strength_model": 0.8, "strength_clip": 0.5}
     steer = {"strength": 0.9, "start_percent": 0.0, "end_percent": 1.0}
@@ -145,7 +146,11 @@ def whole_workflow(root: Path) -> dict[str, Any]:
 
 
 def drawn(base: Path, output: Path, prompt: dict[str, Any], device: str) -> tuple[Any, Session]:
-    session = Session(Settings(base_directory=base, output_directory=output, device=device))
+    kept = output / "profiles"  # results are not kept, profiles are
+    settings = Settings(
+        base, output_directory=output, cache_mode="none", disk_cache_bytes=1 << 30, cache_directory=kept
+    )
+    session = Session(dataclasses.replace(settings, device=device))
     graph = session.load(prompt)
     if device.startswith("sim:"):
         follow_plan(session, graph)
@@ -186,7 +191,7 @@ def test_a_whole_workflow_at_every_budget(root: Path, tmp_path: Path) -> None:
     assert moved[0] < 1.1 * weights
 
 
-@pytest.mark.parametrize("name", ["hires_two_pass", "custom_sampler", "for_each_prompt", "inpaint_region"])
+@pytest.mark.parametrize("name", ["custom_sampler", "for_each_prompt", "inpaint_region"])
 def test_a_run_asks_for_what_its_rehearsal_asked_for(name: str, root: Path, tmp_path: Path) -> None:
     """Every use of every block, in order: whatever samplers, loops and tiles do."""
     settings = Settings(base_directory=root, output_directory=tmp_path, temp_directory=tmp_path, device="sim:1GiB")
@@ -208,7 +213,7 @@ def test_a_workflow_of_the_shape_of_xl(family: Any, root: Path, tmp_path: Path) 
     write_tiny_family(tmp_path / "models/checkpoints/xl.safetensors", family)
     prompt = text_to_image(Checkpoint__ckpt_name="xl.safetensors")
     whole, _ = drawn(tmp_path, tmp_path / "out", prompt, "cpu")
-    for total in (200 * MIB, 30 * MIB, 18 * MIB):  # the largest tensor alone takes 12 MiB
+    for total in (200 * MIB, 18 * MIB):  # the largest tensor alone takes 12 MiB
         picture, session = drawn(tmp_path, tmp_path / "out", prompt, f"sim:{total}")
         assert np.array_equal(picture, whole)
         assert streaming(session).device.ledger.peak <= total
