@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from engine.errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "sim")
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 MetadataLevel = Literal["none", "recipe", "full"]
 DTYPES: tuple[str, ...] = get_args(Dtype)
@@ -31,7 +31,8 @@ class Settings:
     """Hold every choice that is made before a workflow runs.
 
     ``base_directory`` holds ``models/``, ``input/``, ``output/``, ``temp/`` and ``user/``; each of the last four can
-    be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like. ``dtype`` is what weights are computed in.
+    be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like; ``sim:8GiB`` is the CPU with no more than
+    that to hold. ``dtype`` is what weights are computed in.
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
     results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
     ``disk_cache_bytes`` bounds the results kept in ``cache_directory`` (None: ``cache`` in the user's directory); 0

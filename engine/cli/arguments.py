@@ -16,6 +16,7 @@ examples:
   main.py run workflows/text_to_image.json
   main.py run workflows/text_to_image.json --set "Prompt.text=a red apple" --set KSampler.seed=7
   main.py run output/picture.png                  runs what a picture carries
+  main.py plan workflow.json --vram 8GiB          does it fit a card, and what does it cost
   main.py convert workflow.json > prompt.json     editor's workflow to API prompt
   main.py nodes KSampler                          inputs, ranges and help of a node
 
@@ -32,6 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     shared = _shared_options()
 
     _add_run(commands, shared)
+    from engine.cli.plan_arguments import add_plan
+
+    add_plan(commands, shared)
     validate = commands.add_parser("validate", parents=[shared], help="check a workflow without running it")
     validate.add_argument("file", metavar="FILE", help="the workflow")
 
@@ -65,7 +69,7 @@ def _add_run(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="NODE.INPUT=VALUE",
         help="change an input; NODE is an id or a title (can be given several times)",
     )
-    run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu (default: auto)")
+    run.add_argument("--device", help="where to compute: auto, cpu, cuda, cuda:1, mps, xpu, sim:8GiB (default: auto)")
     run.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
     run.add_argument("--isolated", action="store_true", help="compute in a process of its own; Ctrl-C ends any node")

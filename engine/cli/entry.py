@@ -67,6 +67,12 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
+def _plan(arguments: argparse.Namespace) -> int:
+    from engine.cli.plan_command import plan
+
+    return plan(arguments)
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     from engine.cli.document_commands import validate
 
@@ -122,6 +128,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
     {
         "serve": _serve,
         "run": _run,
+        "plan": _plan,
         "validate": _validate,
         "convert": _convert,
         "nodes": _nodes,

@@ -36,7 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
         result, peak = _compute_isolated(arguments, settings)
     else:
         session = Session(settings)
-        workflow = _read_workflow(session, arguments)
+        workflow = read_workflow(session, arguments)
+        if settings.device.startswith("sim:"):
+            from engine.cli.plan_command import follow_plan
+
+            follow_plan(session, workflow.graph)
         # What a node prints must not mix with what this command prints for programs.
         with _heard(workflow, arguments) as (listener, cancel), contextlib.redirect_stdout(sys.stderr):
             result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))
@@ -54,7 +58,7 @@ def _compute_isolated(arguments: argparse.Namespace, settings: Settings) -> tupl
     from engine.cli.isolated_run import make_supervisor, run_isolated
 
     with make_supervisor(settings, verbose=arguments.verbose) as supervisor:
-        workflow = _read_workflow(Session(settings), arguments)
+        workflow = read_workflow(Session(settings), arguments)
         with _heard(workflow, arguments) as (listener, cancel):
             measure = _measured(arguments)
             result, ended = run_isolated(supervisor, workflow.graph, listener=listener, cancel=cancel, measure=measure)
@@ -66,7 +70,8 @@ def _measured(arguments: argparse.Namespace) -> bool:
     return bool(arguments.json or arguments.profile is not None)
 
 
-def _read_workflow(session: Session, arguments: argparse.Namespace) -> Workflow:
+def read_workflow(session: Session, arguments: argparse.Namespace) -> Workflow:
+    """Open the workflow that the arguments name and set what they say. Raises `InputError`."""
     workflow = _open(session, arguments.file)
     for assignment in arguments.set:
         target, value = _assignment(assignment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from engine.families.registry import detect_family, family_of
 from engine.families.sizes import NetworkHints, Shapes
 from engine.families.taesd import TINY_TITLES, tiny_layout, tiny_part
 from engine.families.text_files import pair_layout
-from engine.families.upscalers import build_upscaler, measure_upscaler
+from engine.families.upscalers import build_upscaler, empty_upscaler, measure_upscaler
 from engine.memory.devices import DeviceInfo
 from engine.weights.adapters.applying import merge_sets, patched_weight
 from engine.weights.adapters.reading import read_adapters
@@ -25,7 +26,7 @@ from engine.weights.layouts import Layout
 from engine.weights.loading import Change, Target, empty_construction, fill
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["build_module", "measure_module", "parameter_shapes"]
+__all__ = ["build_module", "empty_module", "measure_module", "parameter_shapes"]
 
 
 def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
@@ -40,18 +41,44 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
         found = _locate(recipe, file)
         sources = found.layout.part(found.spec.prefix)
         shapes = {name: source.shape for name, source in sources.items()}
-        try:
-            with torch.device("meta"), empty_construction():
-                empty = found.spec.build(shapes, found.hints)
-        except (ValueError, ZeroDivisionError, RuntimeError) as error:
-            raise WeightError(
-                f"{recipe.file.name}: no {recipe.part} network has these sizes ({error})",
-                expected=f"the {recipe.part} part of {found.title}",
-                got="tensors of sizes that do not belong together",
-                hint="use the original checkpoint",
-            ) from error
         target = _target(recipe, device, dtype)
-        return fill(empty, file, sources, target, _patching(recipe, shapes, device) if recipe.patches else None)
+        change = _patching(recipe, shapes, device) if recipe.patches else None
+        return fill(_empty(recipe, found, shapes), file, sources, target, change)
+
+
+def empty_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
+    """Return the network of `recipe` on the meta device, in the number and memory formats that `build_module` gives it.
+
+    Only headers are read. Raises `WeightError` where the file does not hold the part.
+    """
+    if recipe.part == "upscale":
+        return empty_upscaler(recipe, dtype)
+    with _open(recipe) as file:
+        found = _locate(recipe, file)
+        sources = found.layout.part(found.spec.prefix)
+        network = _empty(recipe, found, {name: source.shape for name, source in sources.items()})
+        target = _target(recipe, device, dtype)
+        ready = {}
+        for name, tensor in network.state_dict().items():
+            if name not in sources:
+                raise WeightError(f"{recipe.file.name}: the tensor {name} is missing", got="an incomplete file")
+            stored = torch.empty(tensor.shape, dtype=file.dtypes[sources[name].name], device="meta")
+            ready[name] = dataclasses.replace(target, device=stored.device).convert(stored, tuple(tensor.shape))
+        network.load_state_dict(ready, strict=True, assign=True)
+        return network.requires_grad_(False).eval()
+
+
+def _empty(recipe: ModelRecipe, found: _Located, shapes: Shapes) -> nn.Module:
+    try:
+        with torch.device("meta"), empty_construction():
+            return found.spec.build(shapes, found.hints)
+    except (ValueError, ZeroDivisionError, RuntimeError) as error:
+        raise WeightError(
+            f"{recipe.file.name}: no {recipe.part} network has these sizes ({error})",
+            expected=f"the {recipe.part} part of {found.title}",
+            got="tensors of sizes that do not belong together",
+            hint="use the original checkpoint",
+        ) from error
 
 
 def measure_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> int:

@@ -83,6 +83,30 @@ def build_upscaler(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) 
     return Upscaler(descriptor)
 
 
+def empty_upscaler(recipe: ModelRecipe, dtype: torch.dtype) -> Upscaler:
+    """Return the network of an upscale recipe on the meta device; only the file's header is read.
+
+    Raises `WeightError` where the file is incomplete or the architecture cannot be told from names and shapes.
+    """
+    spandrel = _spandrel()
+    with open_weights(recipe.file.path) as opened:
+        tensors = {name: torch.empty(shape, device="meta") for name, shape in opened.shapes.items()}
+        try:
+            with torch.device("meta"), empty_construction():
+                descriptor = spandrel.ModelLoader("meta").load_from_state_dict(tensors)
+        except spandrel.UnsupportedModelError as error:
+            raise _unknown(recipe.file, opened) from error
+        except (RuntimeError, ValueError, KeyError, IndexError, TypeError, AssertionError) as error:
+            raise WeightError(
+                f"{recipe.file.name} cannot be described by its header alone: {error}",
+                expected="an architecture whose sizes are told by names and shapes",
+                got=type(error).__name__,
+            ) from error
+    bears = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
+    descriptor.to("meta", dtype if bears.get(dtype, True) else torch.float32)
+    return Upscaler(descriptor)
+
+
 def measure_upscaler(recipe: ModelRecipe, dtype: torch.dtype) -> int:
     """Return the bytes that the weights of an upscale recipe take as `dtype`. Raises `WeightError`."""
     with open_weights(recipe.file.path) as opened:

@@ -124,8 +124,12 @@ class Residency:
 
         Whatever building raises comes through (`WeightError` for a damaged file).
         """
-        with self._lend(recipe.weights_key, lambda: self._make(recipe)) as module:
+        with self.lend(recipe) as module:
             yield module
+
+    def lend(self, recipe: ModelRecipe) -> contextlib.AbstractContextManager[nn.Module]:
+        """Lend the module of `recipe` as it lies in memory, to read its weights; `use` is for computing with it."""
+        return self._lend(recipe.weights_key, lambda: self._make(recipe))
 
     def drop_unused(self) -> None:
         """Let go of every module that nobody is using."""
@@ -181,7 +185,7 @@ class Residency:
     def _patch(self, recipe: ModelRecipe) -> nn.Module:
         """Make a module that shares with the unpatched one what the patches leave alone."""
         with contextlib.ExitStack() as borrowed:
-            module = borrowed.enter_context(self.use(recipe.unpatched))
+            module = borrowed.enter_context(self.lend(recipe.unpatched))
             tensors = module.state_dict()
             shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 

@@ -169,8 +169,11 @@ class _PixelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.norm(x)
+        # Contiguous: fused kernels want the channels of a pixel side by side, and without one every pixel's weights for
+        # every other would be stored, which at 2048x2048 takes 8 GiB.
         query, key, value = (
-            projection(hidden).flatten(2).transpose(1, 2)[:, None] for projection in (self.q, self.k, self.v)
+            projection(hidden).flatten(2).transpose(1, 2)[:, None].contiguous()
+            for projection in (self.q, self.k, self.v)
         )
         mixed = functional.scaled_dot_product_attention(query, key, value)
         result: Tensor = x + self.proj_out(mixed[:, 0].transpose(1, 2).reshape(x.shape))
