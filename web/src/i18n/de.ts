@@ -340,6 +340,7 @@ export const de: Readonly<Record<string, string>> = {
   "versions.short": "Vergleichen",
   "select.search": "{label} suchen",
   search: "Suchen",
+  "number.slider": "{label}, Regler",
   "number.less": "Weniger",
   "number.more": "Mehr",
   "history.steps": "Schritte",

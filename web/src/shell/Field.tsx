@@ -74,7 +74,7 @@ function NumberField({ id, label, input, value, set }: Editing & { readonly valu
         <label htmlFor={id}>{label}</label>
         {stepper}
       </div>
-      <Slider label={label} min={input.min ?? 0} max={farthest(input) ?? 100} step={step} value={value} set={set} />
+      <Slider label={t("number.slider", "{label}, slider", { label })} min={input.min ?? 0} max={farthest(input) ?? 100} step={step} value={value} set={set} />
     </>
   );
 }

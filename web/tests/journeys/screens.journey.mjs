@@ -25,7 +25,8 @@ const PANELS = ["Nodes", "Workflows", "Models", "Queue", "Pictures", "Outline", 
 
 for (const theme of ["dark", "light"]) {
   test(`no serious finding on any screen, ${theme}`, async () => {
-    const { page, context, problems } = await openPage(browser, server.url, { theme });
+    const { page, context, problems } = await openPage(browser, server.url, { storageState: { cookies: [], origins: [{ origin: server.url, localStorage: [{ name: "theme", value: theme }] }] } });
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), theme);
     const found = [];
     await page.getByRole("button", { name: "Make the picture" }).waitFor();
     found.push(...(await check(page, `${theme}-form-empty`)));
@@ -42,6 +43,9 @@ for (const theme of ["dark", "light"]) {
       found.push(...(await check(page, `${theme}-panel-${name.toLowerCase()}`)));
     }
     await page.locator(".panel").getByRole("button", { name: "Close" }).first().click();
+    await page.getByRole("button", { name: "More ways to run" }).click();
+    found.push(...(await check(page, `${theme}-run-menu`)));
+    await page.keyboard.press("Escape");
     await page.keyboard.press("Control+k");
     await page.getByRole("combobox", { name: "All commands" }).waitFor();
     found.push(...(await check(page, `${theme}-palette`)));

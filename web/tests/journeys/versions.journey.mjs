@@ -33,7 +33,7 @@ test("a version is compared by node and value, brought back, and undone", async 
   await prompt.waitFor();
   await saveAs(page, "apples");
   await prompt.fill("a green apple");
-  await page.getByLabel("Steps").first().fill("12");
+  await page.getByLabel("Steps", { exact: true }).fill("12");
   await prompt.click();
   await page.keyboard.press("Control+s");
   await page.getByText("Saved apples").waitFor();

@@ -121,7 +121,7 @@ function Example({ pack, name }: { readonly pack: string; readonly name: string 
     <div className="entry tall">
       <button className="open" onClick={() => void openTemplate(name, "graph", pack).catch(sayError)}>
         <b>{titleOf(name)}</b>
-        <span className="facts">{missing.length > 0 ? t("example.missing", "Missing here: {names}", { names: missing.join(", ") }) : files.join(", ") || t("example.nothing", "Needs no model")}</span>
+        <span className="facts">{needs === undefined ? "…" : missing.length > 0 ? t("example.missing", "Missing here: {names}", { names: missing.join(", ") }) : files.join(", ") || t("example.nothing", "Needs no model")}</span>
       </button>
       {missing.length > 0 && <span className="tagged missing">{t("example.incomplete", "incomplete")}</span>}
     </div>
