@@ -59,6 +59,8 @@ export const de: Readonly<Record<string, string>> = {
   "canvas.unknown": "Unbekannter Typ",
   "canvas.unlink": "Verbindung entfernen",
   "canvas.unlinkAll": "Verbindungen entfernen",
+  "canvas.traced": "{n} Knoten auf dem Weg dieses Signals",
+  "canvas.untraced": "Alle Knoten",
   "canvas.unlinked": "Verbindung entfernt",
   "canvas.willRerun": "Läuft wieder",
   "choice.missing": "{name} (nicht hier)",
