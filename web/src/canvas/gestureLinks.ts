@@ -1,4 +1,5 @@
-import type { Command, Link, LinkId } from "../document/types";
+import { promoteInput, promoteOutput } from "../document/operations/ports";
+import { INPUTS, OUTPUTS, type Command, type Link, type LinkId } from "../document/types";
 import type { Point } from "./camera";
 import { apply, fittingPort, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
@@ -82,7 +83,7 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
     }
     const i = nodeAt(scene, at.x, at.y, SNAP);
     const id = scene.ids[i];
-    if (id === undefined || id === first.node) return { port: undefined };
+    if (id === undefined || id === first.node || isBorder(id)) return { port: undefined };
     const body = fittingPort(scene, first, id);
     if (body !== undefined) return { port: body };
     const wrong = scene.records[i]?.[first.side === "output" ? "inputs" : "outputs"][0];
@@ -109,6 +110,8 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
       finish();
       if (!moved || (start !== undefined && Math.hypot(at.x - start.x, at.y - start.y) < 8)) return;
       if (target !== undefined) return drop(stage, ports, off, target);
+      const border = scene.ids[nodeAt(scene, at.x, at.y)];
+      if (border !== undefined && isBorder(border)) return newPort(stage, first, border === INPUTS);
       if (refusal !== undefined) return stage.ui.announce(refusal);
       const empty = hit(scene, at.x, at.y, stage.camera.zoom).kind;
       if (empty !== "empty" && empty !== "groupTitle" && empty !== "link") return;
@@ -133,6 +136,22 @@ function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], tar
   }
   document.commit();
   stage.ui.announce(describeLink(stage, ports[0] ?? target, target));
+}
+
+function isBorder(id: string): boolean {
+  return id === INPUTS || id === OUTPUTS;
+}
+
+/** A wire let go on a border of a subgraph makes a port of it there, and in every instance. */
+function newPort(stage: Stage, port: PortRef, entering: boolean): void {
+  const { document, graphId, scene } = stage;
+  const slot = slotOf(scene, port);
+  if (slot === undefined || isBorder(port.node) || (port.side === "input") !== entering) return;
+  const spec = port.index < 0 ? scene.layouts[scene.index.get(port.node) ?? -1]?.loose[-1 - port.index]?.spec : undefined;
+  const { command } = entering
+    ? promoteInput(document.workflow, graphId, port.node, slot.name, spec)
+    : promoteOutput(document.workflow, graphId, port.node, port.index);
+  document.apply(command, say("canvas.link", "Link"));
 }
 
 /** Links two ports as one step; used by the keyboard too. */

@@ -1,5 +1,5 @@
 import {
-  INPUTS, OUTPUTS, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
+  INPUTS, OUTPUTS, ROOT, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
 } from "../document/types";
 import type { Box } from "./camera";
 import { layoutNode, TALLEST, valuesShape, type NodeLayout } from "./layout";
@@ -180,7 +180,7 @@ export class Scene {
   }
 
   private putBorders(graph: Graph): void {
-    if (graph.inputs.length + graph.outputs.length === 0) return;
+    if (this.graphId === ROOT) return;
     const box = this.bounds() ?? { x: 0, y: 0, width: 400, height: 200 };
     const border = (id: NodeId, x: number, inputs: readonly Slot[], outputs: readonly Slot[]): GraphNode => ({
       id, type: "", mode: "always", values: {}, inputs, outputs, x, y: box.y, width: BORDER_WIDTH, height: null,

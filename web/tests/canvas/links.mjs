@@ -95,6 +95,38 @@ same("what the signal does not pass steps back", await page.evaluate(() => [...d
 await page.keyboard.press("Escape");
 same("Esc ends it", await page.locator(".node[data-faded]").count(), 0);
 
+// A subgraph: a wire let go on its border makes a port.
+const part = {
+  version: 0.4, nodes: [{ id: 7, type: "part", pos: [0, 0], size: [200, 100], inputs: [], outputs: [] }], links: [],
+  definitions: { subgraphs: [{ id: "part", name: "Part", inputs: [], outputs: [], links: [], nodes: [{ id: 1, type: "VAEDecode", pos: [0, 0], size: [240, 100], inputs: [{ name: "samples", type: "LATENT" }, { name: "vae", type: "VAE" }], outputs: [{ name: "IMAGE", type: "IMAGE" }] }] }] },
+};
+await page.evaluate(() => (window.page.graphId = "part"));
+await open(JSON.stringify(part));
+const place = async (selector) => {
+  const box = await page.locator(selector).boundingBox();
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+};
+for (const [name, border] of [["input0", "-10"], ["output0", "-20"]]) {
+  const start = await place(`[data-node="1"] [data-port="${name}"] .port-dot`);
+  const end = await place(`[data-node="${border}"]`);
+  await page.mouse.move(start.x, start.y);
+  await page.mouse.down();
+  await page.mouse.move((start.x + end.x) / 2, end.y, { steps: 4 });
+  await page.mouse.move(end.x, end.y, { steps: 4 });
+  await page.mouse.up();
+  await settle(200);
+}
+const shown = () => page.evaluate(() => {
+  const { inputs, outputs, links } = window.page.document.graph("part");
+  const instance = window.page.document.node("", "7");
+  return [inputs, outputs, instance.inputs, instance.outputs].map((slots) => slots.map((slot) => slot.name)).concat(links.size);
+});
+same("a wire let go on a border makes a port, in the instance too", await shown(), [["samples"], ["IMAGE"], ["samples"], ["IMAGE"], 2]);
+await shot("links-borders");
+await page.evaluate(() => window.page.document.goTo(0));
+same("which can be undone", await shown(), [[], [], [], [], 0]);
+await page.evaluate(() => (window.page.graphId = ""));
+
 // Touch on a phone: pan, pinch, tap, long press, a link.
 await page.setViewportSize({ width: 390, height: 780 });
 await open(example);

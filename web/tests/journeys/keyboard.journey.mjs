@@ -85,7 +85,7 @@ test("text to image by keyboard alone: built, run, looked at, taken back", async
   await pick(page, "All commands", "tidy");
   await page.waitForTimeout(200);
   await shoot(page, "keyboard-built");
-  const links = await page.locator('.port[aria-label$=", linked"]').count();
+  const links = await page.locator(".port-dot[data-linked]").count();
   assert.equal(links, 15, "ports of nine links, those that several share counted once");
 
   // Small and quick, then run.

@@ -73,7 +73,7 @@ const Port = memo(function Port({ side, index, slot, y, linked, tab, named, half
       title={`${name} · ${slot.type}`}
       style={{ top: y - 12 }}
     >
-      <span className="port-dot" style={dotStyle(stage.palette, slot.type, linked)} aria-hidden="true" />
+      <span className="port-dot" data-linked={linked ? "" : undefined} style={dotStyle(stage.palette, slot.type, linked)} aria-hidden="true" />
       {named && <span className="port-name">{name}</span>}
     </button>
   );

@@ -46,6 +46,7 @@ const page = {
   runs: new Runs(),
   calls,
   linkStyle: "spline" as LinkStyle,
+  graphId: "",
   open(text: string, info: JsonObject, readOnly = false): void {
     const specs = readSpecs(info);
     page.show(readEditor(JSON.parse(text) as JsonObject, specs), specs, readOnly);
@@ -67,7 +68,7 @@ const page = {
       root.render(
         <StrictMode>
           <GraphView
-            key={Math.random()} ref={page.camera} document={opened} graphId="" specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly} linkStyle={page.linkStyle}
+            key={Math.random()} ref={page.camera} document={opened} graphId={page.graphId} specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly} linkStyle={page.linkStyle}
             onOpenSearch={note("search")} onOpenSubgraph={note("subgraph")} onContextMenu={note("menu")} onOpenImage={note("image")} onFix={note("fix")}
             services={{
               complete: (word) => Promise.resolve(word.startsWith("embedding:") ? [{ insert: "embedding:best", label: "best", detail: "embedding" }] : []),
