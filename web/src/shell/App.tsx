@@ -13,7 +13,7 @@ import { ProgressLine, StatusBar } from "./StatusBar";
 import { openTemplate } from "./templates";
 import { Toasts } from "./Toasts";
 import { TopBar } from "./TopBar";
-import { compared } from "./versions/compare";
+import { compared } from "./versions/compared";
 import { active, type Tab } from "./workspace";
 import { runCommand } from "./commands";
 import { looking } from "./preferences";

@@ -12,6 +12,7 @@ import { openBlob, textOf } from "./documents";
 import { addStep, dropJournal, putBase, readJournal } from "./journal";
 import { preference } from "./preferences";
 import { say, sayError } from "./toasts";
+import { compared } from "./versions/compared";
 import { active, dropTab, here, isUnsaved, openTab, replaceTab, specs, tabs, type Tab } from "./workspace";
 
 const FLUSH_MS = 60;
@@ -154,7 +155,7 @@ export async function openSaved(path: string): Promise<void> {
 
 function changedElsewhere(tab: Tab): void {
   const name = tab.name.get();
-  const compare = (): void => void import("./versions/compare").then(({ compared }) => compared.set({ tab, before: "file", after: "here", conflict: true }));
+  const compare = (): void => compared.set({ tab, before: "file", after: "here", conflict: true });
   say(
     t("save.elsewhere", "{name} was changed elsewhere; it is not written over", { name }),
     "problem",

@@ -9,7 +9,8 @@ import { savedAt } from "../keeping";
 import { PanelWait } from "../Rail";
 import { sayError } from "../toasts";
 import { useRevision } from "../useDocument";
-import { compared, takeVersion } from "../versions/compare";
+import { takeVersion } from "../versions/compare";
+import { compared } from "../versions/compared";
 import { whenText } from "../versions/times";
 import { active, type Tab } from "../workspace";
 

@@ -13,7 +13,8 @@ import { Icon } from "../icons";
 import { save } from "../keeping";
 import { sayError } from "../toasts";
 import { specs } from "../workspace";
-import { compared, takeVersion, workflowOf, type Compared, type Side } from "./compare";
+import { takeVersion, workflowOf } from "./compare";
+import { compared, type Compared, type Side } from "./compared";
 import { both, differences, isSame, type ChangeKind, type Differences, type NodeChange } from "./diff";
 import { whenText } from "./times";
 

@@ -1,5 +1,4 @@
-/** Opens the comparison of two versions; the screen itself is fetched when it is first needed. */
-import { Store } from "../../client/store";
+/** What is done with the two versions that are compared. */
 import { readWorkflow } from "../../client/files";
 import { readVersion } from "../../client/versions";
 import type { Workflow } from "../../document/types";
@@ -8,18 +7,8 @@ import { openBlob } from "../documents";
 import { save } from "../keeping";
 import { say } from "../toasts";
 import type { Tab } from "../workspace";
+import type { Side } from "./compared";
 import { commandTo } from "./diff";
-
-/** One of the two sides: a version by its id, the file as it is on the server, or what is open here. */
-export type Side = { readonly version: string } | "file" | "here";
-export interface Compared {
-  readonly tab: Tab;
-  readonly before: Side;
-  readonly after: Side;
-  /** Somebody else wrote the file: one of the two has to be chosen. */
-  readonly conflict?: boolean;
-}
-export const compared = new Store<Compared | undefined>(undefined);
 
 export async function workflowOf(tab: Tab, side: Side): Promise<Workflow> {
   if (side === "here") return tab.document.workflow;
