@@ -195,15 +195,21 @@ def test_s55_what_a_pack_brings_for_the_editor_is_served_once_that_is_approved(s
     async def journey() -> None:
         async with aiohttp.ClientSession() as session:
             caller = Caller(session, server.url)
+
+            async def described() -> dict[str, Any]:
+                return next(
+                    one for one in (await caller.get("/extensions/packs"))["packs"] if one["name"] == "stub_pack"
+                )
+
             for approve in (lambda: None, lambda: packs("trust", "stub_pack")):
                 await asyncio.to_thread(approve)  # its code alone changes nothing
                 assert await caller.get("/extensions") == []
-                (told,) = (await caller.get("/extensions/packs"))["packs"]
+                told = await described()
                 assert (told["name"], told["approved"], told["scripts"]) == ("stub_pack", False, [])
                 assert "packs trust stub_pack --web" in told["hint"]
                 assert (await caller.raw("GET", "/extensions/stub_pack/deep/a.js"))[0] == 404
             await asyncio.to_thread(packs, "trust", "stub_pack", "--web")
-            (told,) = (await caller.get("/extensions/packs"))["packs"]
+            told = await described()
             assert told["approved"] and told["pages"] == ["/extensions/stub_pack/page.html"]
             assert await caller.get("/extensions") == ["/extensions/stub_pack/deep/a.js"]
             status, headers, data = await caller.raw("GET", "/extensions/stub_pack/page.html")
