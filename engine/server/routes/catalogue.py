@@ -260,7 +260,7 @@ ROUTES: Final = (
     Route("GET", "/extensions/packs", get_extension_packs, "Packs that bring something for the editor"),
     Route(
         "GET", "/extensions/{pack}/{file:.+}", get_extension, "A pack's file for the editor",
-        kind="text/javascript", answers={404: "no such file"},
+        kind="*/*", answers={404: "no such file"},
     ),
     Route("GET", "/experiment/models", get_experiment_models, "Kinds of model files with their folders"),
     Route("GET", "/experiment/models/{folder}", get_experiment_models_in, "Model files with sizes and times",

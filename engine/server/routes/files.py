@@ -32,7 +32,6 @@ OTHER_UPLOADS: Final = frozenset(
 FOLDERS: Final = ("input", "output", "temp")
 MOST_NAMES: Final = 10_000
 MAX_TEXT: Final = 1 << 16
-BINARY: Final = "application/octet-stream"
 
 
 async def get_view(request: web.Request) -> web.StreamResponse:
@@ -197,7 +196,7 @@ MASK_FORM: Final = {
 
 ROUTES: Final = (
     Route(
-        "GET", "/view", get_view, "A file that was saved or uploaded", kind=BINARY,
+        "GET", "/view", get_view, "A file that was saved or uploaded", kind="*/*",
         query={
             "filename": "its name", "subfolder": "its folder below", "type": "output (default), input or temp",
             "preview": "webp;90 or jpeg;90: a smaller form", "channel": "rgb, a or rgba",
