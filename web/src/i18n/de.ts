@@ -387,6 +387,7 @@ export const de: Readonly<Record<string, string>> = {
   "step.extension": "{name}: einen Wert setzen",
   "panel.extensions": "Pakete",
   "extensions.panel": "Leiste einer Erweiterung",
+  "extensions.choose": "Eine Leiste wählen",
   "extensions.none": "Kein Paket bringt etwas für den Editor mit. docs/extensions.md sagt, wie eines das tut.",
   "extensions.broken": "Es ist nicht in Gebrauch: {why}",
   "extensions.unapproved": "Seine Seiten wurden nicht freigegeben, also ist keine davon geladen. {how}",

@@ -58,6 +58,8 @@ test("an approved extension adds a node, follows the selection and sets a value 
   await page.getByRole("button", { name: "Graph", exact: true }).click();
   await page.locator(".graph").waitFor();
   await page.locator(".rail").getByRole("button", { name: "Packs" }).click();
+  await page.getByRole("button", { name: "Panel of an extension: Choose a panel" }).waitFor();
+  assert.equal(await page.locator("iframe.extension").count(), 0, "of several none is loaded unasked");
   await page.getByRole("button", { name: /Panel of an extension/ }).click();
   await page.getByRole("option", { name: /Tints/ }).click();
   const frame = page.frameLocator("iframe.extension");

@@ -14,7 +14,8 @@ after(async () => {
   await server?.stop();
 });
 
-const prompt = (page) => page.getByLabel("Prompt", { exact: true });
+const prompt = (page) => page.getByRole("textbox", { name: "Prompt", exact: true });
+const holds = (page, text) => page.waitForFunction((wanted) => document.querySelector("textarea.tall")?.value === wanted, text, { timeout: 10_000 });
 const saved = (page) => page.locator(".statusbar").getByText("Saved", { exact: true }).waitFor({ timeout: 10_000 });
 
 test("two windows stay in step, and neither writes over the other", async () => {
@@ -30,14 +31,14 @@ test("two windows stay in step, and neither writes over the other", async () => 
   await second.goto(server.url);
   await second.getByRole("button", { name: "Make the picture" }).waitFor();
   assert.equal(await second.locator(".tab").count(), 1, "what is open in the first window is not open here too");
-  assert.equal(await prompt(second).inputValue(), "a red apple");
+  await holds(second, "a red apple");
   await second.locator(".rail").getByRole("button", { name: "Workflows" }).click();
   await second.getByRole("button", { name: "shared", exact: true }).click();
   await second.getByRole("button", { name: "Form", exact: true }).click();
-  assert.equal(await prompt(second).inputValue(), "one");
+  await holds(second, "one");
 
   await prompt(page).fill("two");
-  await second.waitForFunction(() => document.querySelector("textarea.tall")?.value === "two", null, { timeout: 10_000 });
+  await holds(second, "two");
 
   // Both change it: the one that saves first wins, the other is told and keeps its own.
   await prompt(second).fill("from the second");

@@ -14,6 +14,8 @@ interface Props {
   readonly id?: string;
   readonly label: string;
   readonly value: string;
+  /** What stands there while nothing is chosen. */
+  readonly placeholder?: string;
   readonly options: readonly Option[];
   readonly set: (value: string) => void;
   /** The value is in none of the options. */
@@ -27,11 +29,11 @@ const MOST = 400;
 const GAP = 4;
 
 /** A choice from a list: a button that says what is chosen, and a list below it that can be searched. */
-export function Select({ id, label, value, options, set, missing = false, small = false }: Props) {
+export function Select({ id, label, value, placeholder = "", options, set, missing = false, small = false }: Props) {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const chosen = options.find((one) => one.value === value);
-  const words = chosen?.label ?? value;
+  const words = chosen?.label ?? (value || placeholder);
   const close = (focus: boolean): void => {
     setOpen(false);
     if (focus) button.current?.focus({ preventScroll: true });
