@@ -1,6 +1,6 @@
 import type { NodeId } from "../document/types";
 import { NEAR_FROM, type Camera } from "./camera";
-import { MOUNTED, type Scene } from "./scene";
+import { MOUNTED, STATUS, TRANSLUCENT, type Scene } from "./scene";
 
 const MARGIN = 120;
 /** A node leaves the DOM only when it is this much further out: panning to and fro mounts nothing. */
@@ -22,7 +22,10 @@ export class Mounts {
   constructor(
     private readonly scene: Scene,
     private readonly camera: Camera,
+    /** What is painted has to change now, or is missing out of view. */
     private readonly redraw: () => void,
+    private readonly stale: () => void,
+    private readonly request: () => void,
   ) {}
 
   readonly snapshot = (): readonly NodeId[] => this.list;
@@ -42,20 +45,28 @@ export class Mounts {
   hold(id: NodeId, on: boolean): void {
     if (on) this.pinned.add(id);
     else this.pinned.delete(id);
-    this.redraw();
+    this.request();
   }
 
   register(id: NodeId, element: HTMLElement | null): void {
     if (element === null) {
       this.elements.delete(id);
       this.scene.mark(id, MOUNTED, false);
+      if (this.scene.index.has(id)) this.stale();
     } else {
       this.elements.set(id, element);
       this.scene.mark(id, MOUNTED, true);
       this.placeOne(id);
       this.onMount?.(id, element);
+      // What is drawn lies under its node, which hides it, unless that lets it shine through.
+      if (this.translucent(id)) this.redraw();
+      else this.request();
     }
-    this.redraw();
+  }
+
+  private translucent(id: NodeId): boolean {
+    const i = this.scene.index.get(id) ?? -1;
+    return ((this.scene.flags[i] ?? 0) & TRANSLUCENT) !== 0 || this.scene.status[i] === STATUS.blocked;
   }
 
   /** Marks and places everything mounted anew, after the scene was rebuilt. */

@@ -22,6 +22,8 @@ export const SUBGRAPH = 512;
 export const RERUN = 1024;
 /** Not on the way of the signal that is traced. */
 export const FADED = 2048;
+/** Flags of nodes that what lies under them is seen through. */
+export const TRANSLUCENT = MUTED | BYPASSED | DIMMED | FADED;
 const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
 
 /** Numbers of run states in the typed array; 0 is none. */
