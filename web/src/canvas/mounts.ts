@@ -6,11 +6,15 @@ const MARGIN = 120;
 /** A node leaves the DOM only when it is this much further out: panning to and fro mounts nothing. */
 const KEEP = 240;
 const PER_FRAME = 10;
+/** While the view is zoomed quickly what is drawn will do. */
+const PER_FRAME_ZOOMING = 2;
+const QUICK = 0.02;
 
 /** Which nodes are in the DOM, and where. React draws the list; places and sizes are written here, past React. */
 export class Mounts {
   /** The node the keyboard is at: it stays. */
   focused: NodeId | undefined;
+  private zoom = 1;
   private list: readonly NodeId[] = [];
   private readonly wanted = new Set<NodeId>();
   private readonly elements = new Map<NodeId, HTMLElement>();
@@ -98,7 +102,8 @@ export class Mounts {
   update(): boolean {
     const { scene, camera, wanted } = this;
     const near = camera.zoom >= NEAR_FROM;
-    let budget = PER_FRAME;
+    let budget = Math.abs(camera.zoom / this.zoom - 1) > QUICK ? PER_FRAME_ZOOMING : PER_FRAME;
+    this.zoom = camera.zoom;
     let changed = false;
     for (const id of wanted) {
       const i = scene.index.get(id);

@@ -17,7 +17,9 @@ const ROOM = 256;
 const ROOM_DENSE = 128;
 const BEHIND = 32;
 const EDGE = 72;
-const ZOOM_MS = 48;
+/** A sheet is scaled for so many frames, or for so long, before it is painted in its new size. */
+const ZOOM_FRAMES = 4;
+const ZOOM_MS = 130;
 const REST_MS = 100;
 const STALE_MS = 250;
 const STILL_AFTER = 3;
@@ -111,11 +113,12 @@ export class Surface {
       return this.paintNow(seen ? 0 : 1, now);
     }
     const zoomed = camera.zoom !== shown.zoom;
-    if (!this.covers(shown, 0) || (zoomed && now - this.paintedAt >= ZOOM_MS)) return this.paintNow(1, now);
+    this.unchanged += 1;
+    const old = zoomed && (this.unchanged >= ZOOM_FRAMES || now - this.paintedAt >= ZOOM_MS);
+    if (old || !this.covers(shown, 0)) return this.paintNow(1, now);
     this.follow();
     this.await();
     if (zoomed) return;
-    this.unchanged += 1;
     if (this.waiting) return;
     if (this.live) {
       if (this.unchanged >= STILL_AFTER) this.keep();
