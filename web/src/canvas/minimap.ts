@@ -78,10 +78,11 @@ export class Minimap {
     const quiet = palette.get("text-quiet");
     const accent = palette.get("accent");
     const focus = palette.get("focus");
+    let filled = (context.fillStyle = quiet);
     for (let i = 0; i < scene.count; i++) {
       const state = scene.status[i] ?? 0;
       const wanted = state === STATUS.running || state === STATUS.failed ? accent : (scene.flags[i] ?? 0) & SELECTED ? focus : (scene.records[i]?.color ?? quiet);
-      context.fillStyle = wanted;
+      if (wanted !== filled) context.fillStyle = filled = wanted;
       context.fillRect(
         ((scene.x[i] ?? 0) - this.left) * s, ((scene.y[i] ?? 0) - this.top) * s,
         Math.max(1, (scene.w[i] ?? 0) * s), Math.max(1, (scene.h[i] ?? 0) * s),
