@@ -263,6 +263,9 @@ class ResultCache:
     def flush(self) -> None:
         """Wait until all that was put is where it will stay."""
 
+    def settle(self) -> None:
+        """Wait until what took long to make is where it will stay."""
+
     def close(self) -> None:
         """Write what is left to write and let go of files; the cache may still be used, without its lower tiers."""
 

@@ -91,6 +91,10 @@ class TieredCache(ResultCache):
         """Wait until everything that is worth storing is stored."""
         self.disk.flush()
 
+    def settle(self) -> None:
+        """Wait until what is worth its write is stored; what is small follows in an idle moment."""
+        self.disk.settle()
+
     def close(self) -> None:
         """Store what is left to store and close the files; the memory tier goes on."""
         self.disk.close()
