@@ -41,6 +41,9 @@ export class Mounts {
   element(id: NodeId): HTMLElement | undefined {
     return this.elements.get(id);
   }
+  has(id: NodeId): boolean {
+    return this.elements.has(id);
+  }
   all(): Iterable<[NodeId, HTMLElement]> {
     return this.elements;
   }

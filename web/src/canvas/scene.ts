@@ -355,21 +355,23 @@ export class Scene {
     if (i !== undefined) this.flags[i] = on ? (this.flags[i] ?? 0) | flag : (this.flags[i] ?? 0) & ~flag;
   }
 
-  /** Takes over the run state of one node; room for its pictures is part of its geometry. */
-  setRun(id: NodeId, run: NodeRun | undefined): void {
+  /** Takes over the run state of one node; room for its pictures is part of its geometry. Says whether that or a mark changed. */
+  setRun(id: NodeId, run: NodeRun | undefined): boolean {
     const i = this.index.get(id);
-    if (i === undefined) return;
+    if (i === undefined) return false;
+    const marked = ((this.flags[i] ?? 0) & RERUN) !== 0;
     this.status[i] = run?.status === undefined ? 0 : STATUS[run.status];
     this.progress[i] = run?.progress ?? 0;
     this.mark(id, RERUN, run?.willRerun === true);
     const first = run?.images?.[0];
     const wants = run?.preview !== undefined || first !== undefined;
     const shape = !wants ? undefined : first?.width && first.height ? first.height / first.width : 1;
-    if (shape === this.pictures.get(id) || (shape === 1 && this.pictures.has(id) && first === undefined)) return;
+    if (shape === this.pictures.get(id) || (shape === 1 && this.pictures.has(id) && first === undefined)) return marked !== (run?.willRerun === true);
     if (shape === undefined) this.pictures.delete(id);
     else this.pictures.set(id, shape);
     this.shape(i, this.records[i] as GraphNode);
     this.followLinks(id);
+    return true;
   }
 }
 

@@ -136,6 +136,9 @@ export class Stage {
   }
 
   private ran(ids: Iterable<NodeId>): void {
+    const near = this.camera.zoom >= NEAR_FROM;
+    let changed = false;
+    let told = false;
     for (const id of ids) {
       const state = this.run.node(id);
       const i = this.scene.index.get(id);
@@ -143,13 +146,17 @@ export class Stage {
         const message = state.problems?.[0]?.message ?? "";
         this.ui.announce(say("canvas.nodeFailed", "{title} failed. {message}", { title: this.scene.titles[i] ?? "", message }));
       }
-      this.scene.setRun(id, state);
+      const status = this.scene.status[i ?? -1];
+      const outline = this.scene.setRun(id, state);
+      told ||= status !== this.scene.status[i ?? -1];
+      // The live picture and the progress of a node in the DOM are not on the canvas.
+      changed ||= outline || told || !near || !this.mounts.has(id);
       const first = state?.images?.[0];
-      this.thumbnails.set(id, (state?.status === "running" ? state.preview : undefined) ?? first?.small ?? first?.url ?? state?.preview);
-      this.mounts.placeOne(id);
+      this.thumbnails.set(id, (state?.status === "running" ? (state.frame ?? state.preview) : undefined) ?? first?.small ?? first?.url ?? state?.preview);
+      if (outline) this.mounts.placeOne(id);
     }
-    this.redraw();
-    this.minimap?.changed();
+    if (changed) this.redraw();
+    if (told) this.minimap?.changed();
   }
 
   resize(): void {
