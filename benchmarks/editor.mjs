@@ -88,29 +88,31 @@ async function at(id) {
   }, id);
 }
 
-/** Longest time from a press on a node to the paint after it. */
+/** Longest time from a press on a node to the paint after it, the better of two presses each: it is wall time. */
 async function clickToPaint(ids) {
   const times = [];
-  for (const id of ids) {
-    const place = await at(id);
-    await page.evaluate(() => window.page.selection.set({}));
-    await settle(200);
-    await page.evaluate(() => {
-      window.painted = new Promise((done) => {
-        addEventListener("pointerdown", (event) => {
-          const start = event.timeStamp;
-          requestAnimationFrame(() => {
-            const channel = new MessageChannel();
-            channel.port1.onmessage = () => done(performance.now() - start);
-            channel.port2.postMessage(0);
-          });
-        }, { once: true, capture: true });
-      });
-    });
-    await page.mouse.click(place.x, place.y);
-    times.push(await page.evaluate(() => window.painted));
-  }
+  for (const id of ids) times.push(Math.min(await pressed(id), await pressed(id)));
   return Math.max(...times);
+}
+
+async function pressed(id) {
+  const place = await at(id);
+  await page.evaluate(() => window.page.selection.set({}));
+  await settle(200);
+  await page.evaluate(() => {
+    window.painted = new Promise((done) => {
+      addEventListener("pointerdown", (event) => {
+        const start = event.timeStamp;
+        requestAnimationFrame(() => {
+          const channel = new MessageChannel();
+          channel.port1.onmessage = () => done(performance.now() - start);
+          channel.port2.postMessage(0);
+        });
+      }, { once: true, capture: true });
+    });
+  });
+  await page.mouse.click(place.x, place.y);
+  return page.evaluate(() => window.painted);
 }
 
 async function undo() {
