@@ -63,3 +63,22 @@ test("what the planner says stands beside Run, node by node, in red where it doe
   assert.deepEqual(problems, []);
   await context.close();
 });
+
+test("the status bar tells what memory is taken now, and lets go of what is kept", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  const button = page.locator(".statusbar").getByRole("button", { name: "Memory" });
+  await button.click();
+  const gauges = page.getByRole("dialog", { name: "Memory now" });
+  await gauges.getByText("RAM of the machine").waitFor();
+  assert.match(await gauges.innerText(), /[\d.]+ GB of [\d.]+ GB[\s\S]*Held by what computes/);
+  await page.waitForTimeout(300);
+  await shoot(page, "memory-gauges");
+  assert.deepEqual(await serious(page), []);
+  await gauges.getByRole("button", { name: "Let go of what is kept" }).click();
+  await page.getByText("are let go of").waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await gauges.count(), 0);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
