@@ -66,7 +66,9 @@ function FormRun({ tab }: { readonly tab: Tab }) {
           <Icon name="stop" /> {t("cancel", "Cancel")}
         </button>
       )}
-      <EstimateChip tab={tab} />
+      <span className="estimateplace">
+        <EstimateChip tab={tab} />
+      </span>
     </div>
   );
 }
