@@ -73,8 +73,8 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
   const start = portPoint(scene, port);
   let target: PortRef | undefined;
 
-  const find = (at: Point): { port: PortRef | undefined; refusal?: string } => {
-    const under = hit(scene, at.x, at.y, Math.max(stage.camera.zoom, 0.3));
+  const find = (at: Point, finger: boolean): { port: PortRef | undefined; refusal?: string } => {
+    const under = hit(scene, at.x, at.y, Math.max(stage.camera.zoom, 0.3), finger);
     if (under.kind === "port") {
       const answer = verdict(scene, first, under.port);
       if (answer.ok) return { port: under.port };
@@ -96,12 +96,13 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
   };
   return {
     edges: true,
-    move(at) {
-      const found = find(at);
+    move(at, event) {
+      const finger = event.pointerType === "touch";
+      const found = find(at, finger);
       target = found.port;
       const snap = target === undefined ? undefined : portPoint(scene, target);
       overlay.state = {
-        wires, free: at, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
+        wires, free: at, finger, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
       };
       stage.redraw();
     },

@@ -66,6 +66,7 @@ export const de: Readonly<Record<string, string>> = {
   "canvas.untraced": "Alle Knoten",
   "canvas.unlinked": "Verbindung entfernt",
   "canvas.willRerun": "Läuft wieder",
+  "canvas.armed": "Jetzt wählen, wohin die Verbindung geht, oder Esc drücken",
   "choice.missing": "nicht hier",
   clear: "Workflow leeren",
   close: "Schließen",
