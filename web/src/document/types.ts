@@ -93,7 +93,14 @@ export interface Graph {
   /** A definition's interface, in order; empty for the workflow. */
   readonly inputs: readonly Slot[];
   readonly outputs: readonly Slot[];
+  /** Where a definition's borders stand; beside its nodes where nothing is said. */
+  readonly borders?: Borders;
   readonly extra?: JsonObject;
+}
+
+export interface Borders {
+  readonly inputs?: { readonly x: number; readonly y: number };
+  readonly outputs?: { readonly x: number; readonly y: number };
 }
 
 /** A chosen input or output of the form view, in the order shown. */
@@ -171,6 +178,8 @@ export type Command =
   | { readonly do: "removeGroups"; readonly graph: GraphId; readonly ids: readonly GroupId[] }
   | { readonly do: "putGraph"; readonly definition: Graph; readonly at?: number }
   | { readonly do: "removeGraph"; readonly graph: GraphId }
+  /** Null puts a border back beside the nodes. */
+  | { readonly do: "placeBorder"; readonly graph: GraphId; readonly border: keyof Borders; readonly at: { readonly x: number; readonly y: number } | null }
   | { readonly do: "setForm"; readonly form: readonly FormField[] }
   | { readonly do: "several"; readonly commands: readonly Command[] };
 
