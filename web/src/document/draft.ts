@@ -6,6 +6,7 @@ import {
   INPUTS,
   OUTPUTS,
   ROOT,
+  type Borders,
   type Change,
   type FormField,
   type Graph,
@@ -69,6 +70,7 @@ export class GraphDraft {
   private ownLinks: Map<LinkId, Link> | undefined;
   private ownGroups: Map<GroupId, Group> | undefined;
   private index: LinkIndex | undefined;
+  private ownBorders: Borders | undefined;
 
   constructor(readonly base: Graph) {}
 
@@ -110,6 +112,17 @@ export class GraphDraft {
     return (this.ownGroups ??= new Map(this.base.groups));
   }
 
+  get borders(): Borders {
+    return this.ownBorders ?? this.base.borders ?? {};
+  }
+
+  placeBorder(border: keyof Borders, at: { readonly x: number; readonly y: number } | null): void {
+    const now = (side: keyof Borders) => (side === border ? (at ?? undefined) : this.borders[side]);
+    const [inputs, outputs] = [now("inputs"), now("outputs")];
+    this.ownBorders = { ...(inputs && { inputs }), ...(outputs && { outputs }) };
+    this.touched.nodes.add(border === "inputs" ? INPUTS : OUTPUTS);
+  }
+
   setNode(node: GraphNode): void {
     this.writeNodes().set(node.id, node);
     this.touched.nodes.add(node.id);
@@ -134,8 +147,13 @@ export class GraphDraft {
 
   finish(): Graph {
     if (this.ownLinks !== undefined && this.index !== undefined) giveIndex(this.ownLinks, this.index);
-    if (!this.ownNodes && !this.ownLinks && !this.ownGroups) return this.base;
-    return { ...this.base, nodes: this.nodes, links: this.links, groups: this.groups };
+    if (!this.ownNodes && !this.ownLinks && !this.ownGroups && !this.ownBorders) return this.base;
+    const next = { ...this.base, nodes: this.nodes, links: this.links, groups: this.groups };
+    if (this.ownBorders === undefined) return next;
+    const { borders } = this;
+    if (borders.inputs !== undefined || borders.outputs !== undefined) return { ...next, borders };
+    delete next.borders;
+    return next;
   }
 }
 

@@ -17,6 +17,7 @@ import {
 } from "../types";
 import { INPUTS, OUTPUTS } from "../types";
 import { readLooks } from "../looks";
+import { readBorders } from "../borders";
 import { readGroups } from "./groups";
 import { readBends } from "./bends";
 import { readInstanceValues } from "./instances";
@@ -87,6 +88,7 @@ function* readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined):
   };
   const { links, left: leftLinks } = yield* readLinks(listOf(data.links), nodes, { inputs, outputs }, borders);
   const bends = readBends(data, links);
+  const stand = id === ROOT ? {} : readBorders(data);
   readLooks(data, links);
   const { groups, left: leftGroups } = readGroups(listOf(data.groups), nodes);
   const definitions = data.definitions;
@@ -110,6 +112,7 @@ function* readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined):
     groups,
     inputs: id === ROOT ? [] : settledPorts(inputs, links, "from", INPUTS),
     outputs: id === ROOT ? [] : settledPorts(outputs, links, "to", OUTPUTS),
+    ...(Object.keys(stand).length > 0 && { borders: stand }),
     extra: {
       file,
       ...(parent !== undefined && { parent }),

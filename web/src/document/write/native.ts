@@ -106,6 +106,7 @@ function writeGraph(graph: Graph): JsonObject {
       nodes: places,
       ...(Object.keys(links).length > 0 && { links }),
       ...(Object.keys(groups).length > 0 && { groups }),
+      ...(graph.borders !== undefined && { borders: graph.borders as unknown as Json }),
     },
   };
 }
