@@ -3,11 +3,13 @@ import type { Document, GraphId, NodeId, Specs } from "../document/types";
 import { NO_SERVICES, type WidgetServices } from "../widgets/services";
 import type { Actions } from "./actions";
 import type { Box, Point } from "./camera";
+import { shiftPort, takePort } from "./borderPorts";
 import "./canvas.css";
 import "../widgets/widgets.css";
 import { useUi, useView, ViewContext, type View } from "./context";
 import type { LinkStyle } from "./curve";
 import { GroupTitle } from "./GroupTitle";
+import type { PortRef } from "./hit";
 import { describe, Keyboard } from "./keyboard";
 import { MinimapView } from "./MinimapView";
 import { NodeBody } from "./node/NodeBody";
@@ -34,6 +36,10 @@ export interface CameraHandle {
   trace(id: NodeId | undefined): void;
   /** Begins to edit the title of a node. */
   rename(id: NodeId): void;
+  /** A port of a subgraph's border, to be called otherwise, moved by places or taken away. */
+  renamePort(port: PortRef): void;
+  shiftPort(port: PortRef, by: number): void;
+  removePort(port: PortRef): void;
   focus(): void;
 }
 
@@ -168,6 +174,15 @@ function cameraHandle(get: () => Stage | undefined): CameraHandle {
     },
     trace: (id) => get()?.trace(id),
     rename: (id) => get()?.ui.set({ renaming: id }),
+    renamePort: (port) => get()?.ui.set({ renamingPort: port }),
+    shiftPort(port, by) {
+      const stage = get();
+      if (stage !== undefined) shiftPort(stage, port, by);
+    },
+    removePort(port) {
+      const stage = get();
+      if (stage !== undefined) takePort(stage, port);
+    },
     focus: () => get()?.parts.host.focus({ preventScroll: true }),
   };
 }

@@ -23,6 +23,18 @@ export function apply(document: Document, commands: readonly Command[], label: s
   document.apply(commands.length === 1 ? first : { do: "several", commands }, label);
 }
 
+export const isBorder = (id: NodeId): boolean => id === INPUTS || id === OUTPUTS;
+
+/** Moves nodes, and borders of a subgraph among them. */
+export function moveCommands(graph: GraphId, to: readonly { readonly id: NodeId; readonly x: number; readonly y: number }[]): Command[] {
+  const nodes = to.filter(({ id }) => !isBorder(id));
+  const borders = to.filter(({ id }) => isBorder(id));
+  return [
+    ...(nodes.length > 0 ? [{ do: "moveNodes", graph, to: nodes } as const] : []),
+    ...borders.map(({ id, x, y }): Command => ({ do: "placeBorder", graph, border: id === INPUTS ? "inputs" : "outputs", at: { x, y } })),
+  ];
+}
+
 /** The slot a port stands for; one without a slot gives the slot it would get. */
 export function slotOf(scene: Scene, port: PortRef): Slot | undefined {
   const i = scene.index.get(port.node);

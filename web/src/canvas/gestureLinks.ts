@@ -1,7 +1,7 @@
 import { promoteInput, promoteOutput } from "../document/operations/ports";
-import { INPUTS, OUTPUTS, type Command, type Link, type LinkId } from "../document/types";
+import { INPUTS, type Command, type Link, type LinkId } from "../document/types";
 import type { Point } from "./camera";
-import { apply, fittingPort, linkCommands, partners, slotOf, verdict } from "./edit";
+import { apply, fittingPort, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { hit, linksAt, nodeAt, portPoint, type PortRef } from "./hit";
 import type { Wire } from "./overlay";
@@ -137,10 +137,6 @@ function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], tar
   }
   document.commit();
   stage.ui.announce(describeLink(stage, ports[0] ?? target, target));
-}
-
-function isBorder(id: string): boolean {
-  return id === INPUTS || id === OUTPUTS;
 }
 
 /** A wire let go on a border of a subgraph makes a port of it there, and in every instance. */

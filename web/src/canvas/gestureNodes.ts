@@ -1,6 +1,6 @@
-import { INPUTS, OUTPUTS, type Group, type GroupId, type NodeId } from "../document/types";
+import { type Group, type GroupId, type NodeId } from "../document/types";
 import type { Box } from "./camera";
-import { apply, cloneCommands } from "./edit";
+import { apply, cloneCommands, isBorder, moveCommands } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { nodesIn } from "./hit";
 import { GRID, MIN_WIDTH, TITLE } from "./layout";
@@ -12,8 +12,8 @@ const snapped = (value: number): number => Math.round(value / GRID) * GRID;
 function movable({ stage }: GestureContext, ids: Iterable<NodeId>): { id: NodeId; x: number; y: number }[] {
   const start: { id: NodeId; x: number; y: number }[] = [];
   for (const id of ids) {
-    const node = stage.document.node(stage.graphId, id);
-    if (node !== undefined && node.pinned !== true && id !== INPUTS && id !== OUTPUTS) start.push({ id, x: node.x, y: node.y });
+    const node = isBorder(id) ? stage.scene.box(id) : stage.document.node(stage.graphId, id);
+    if (node !== undefined && !("pinned" in node && node.pinned === true)) start.push({ id, x: node.x, y: node.y });
   }
   return start;
 }
@@ -56,7 +56,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
       }
       const label = say("canvas.move", "Move");
       if (nodes.length > 0) {
-        document.apply({ do: "moveNodes", graph, to: nodes.map((node) => ({ id: node.id, x: node.x + dx, y: node.y + dy })) }, label);
+        apply(document, moveCommands(graph, nodes.map((node) => ({ id: node.id, x: node.x + dx, y: node.y + dy }))), label);
       }
       if (groups.length > 0) {
         document.apply({ do: "putGroups", graph, groups: groups.map((group) => ({ ...group, x: group.x + dx, y: group.y + dy })) }, label);
@@ -64,7 +64,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
     },
     end() {
       if (!begun) return;
-      if (groups.length === 0) regroup(stage, nodes.map((node) => node.id));
+      if (groups.length === 0) regroup(stage, nodes.flatMap((node) => (isBorder(node.id) ? [] : node.id)));
       document.commit();
     },
     cancel() {

@@ -2,13 +2,19 @@ import type { Group, GroupId, Link, LinkId, NodeId } from "../document/types";
 import type { Point } from "./camera";
 import { isSmall, TITLE } from "./layout";
 import { LINK_UNDRAWN } from "./linkTable";
-import { SELECTED, type Scene } from "./scene";
+import { BORDER, SELECTED, type Scene } from "./scene";
 
 /** A port of a node; for an input -1-n stands for the loose input n of its layout. */
 export interface PortRef {
   readonly node: NodeId;
   readonly side: "input" | "output";
   readonly index: number;
+}
+
+/** A port from what its button is called: "input3", "output0", "input-1". */
+export function portRef(node: NodeId, name: string): PortRef {
+  const side = name.startsWith("input") ? "input" : "output";
+  return { node, side, index: Number(name.slice(side.length)) };
 }
 
 /** What lies under a point of the graph. */
@@ -89,6 +95,7 @@ function nodePart(scene: Scene, i: number, px: number, py: number, corner: numbe
   const right = (scene.x[i] ?? 0) + (scene.w[i] ?? 0);
   const bottom = (scene.y[i] ?? 0) + (scene.h[i] ?? 0);
   const node = scene.records[i];
+  if ((scene.flags[i] ?? 0) & BORDER) return { kind: py > (scene.y[i] ?? 0) + TITLE ? "body" : "title", id };
   const small = node === undefined || isSmall(node);
   if (!small && px > right - corner && py > bottom - corner) return { kind: "resize", id };
   if (py > (scene.y[i] ?? 0) + TITLE) return { kind: "body", id };

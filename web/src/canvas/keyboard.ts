@@ -1,7 +1,8 @@
 import type { NodeId } from "../document/types";
 import type { Actions } from "./actions";
-import { apply, deleteCommands } from "./edit";
-import { neighbour, type PortRef } from "./hit";
+import { borderKey } from "./borderPorts";
+import { apply, deleteCommands, isBorder, moveCommands } from "./edit";
+import { neighbour, portRef, type PortRef } from "./hit";
 import { GRID } from "./layout";
 import type { Pointer } from "./pointer";
 import type { Stage } from "./stage";
@@ -137,19 +138,20 @@ export class Keyboard {
         return this.remove();
       case "F2":
         event.preventDefault();
-        if (focused !== undefined && !this.actions().readOnly) stage.ui.set({ renaming: focused });
+        if (focused !== undefined && !isBorder(focused) && !this.actions().readOnly) stage.ui.set({ renaming: focused });
     }
   }
 
   /** Keys while a widget or a port of a node has the focus. */
   private inside(event: KeyboardEvent): void {
+    const { stage } = this;
     const target = event.target as HTMLElement;
     const port = target.dataset["port"];
     const node = target.closest<HTMLElement>("[data-node]")?.dataset["node"];
+    if (port !== undefined && node !== undefined && isBorder(node) && !this.actions().readOnly && borderKey(stage, portRef(node, port), event)) return event.preventDefault();
     if (port !== undefined && node !== undefined && (event.key === "c" || event.key === "C") && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      const side = port.startsWith("input") ? "input" : "output";
-      this.listPartners({ node, side, index: Number(port.slice(side.length)) });
+      this.listPartners(portRef(node, port));
     }
     if (event.key === "Tab" && node !== undefined) this.cycle(event, target, node);
     if (event.key === "Delete" && !target.matches(FIELDS)) this.remove();
@@ -217,11 +219,11 @@ export class Keyboard {
     if (this.actions().readOnly) return;
     const chosen = selection.current.nodes.size > 0 ? selection.current.nodes : new Set(selection.focused === undefined ? [] : [selection.focused]);
     const to = [...chosen].flatMap((id) => {
-      const node = document.node(graph, id);
-      return node === undefined || node.pinned === true ? [] : [{ id, x: node.x + dx * GRID, y: node.y + dy * GRID }];
+      const place = isBorder(id) ? scene.box(id) : document.node(graph, id);
+      return place === undefined || ("pinned" in place && place.pinned === true) ? [] : [{ id, x: place.x + dx * GRID, y: place.y + dy * GRID }];
     });
     if (to.length === 0) return;
-    document.apply({ do: "moveNodes", graph, to }, say("canvas.move", "Move"));
+    apply(document, moveCommands(graph, to), say("canvas.move", "Move"));
     const box = scene.bounds(to.map((one) => one.id));
     if (box !== undefined) stage.camera.reveal(box);
     stage.ui.announce(say("canvas.moved", "Moved to {x}, {y}", { x: Math.round(to[0]?.x ?? 0), y: Math.round(to[0]?.y ?? 0) }));

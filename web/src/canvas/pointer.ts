@@ -1,10 +1,12 @@
 import type { LinkId, NodeId } from "../document/types";
 import type { Actions } from "./actions";
+import { dragPort } from "./borderPorts";
+import { isBorder } from "./edit";
 import { EdgePull } from "./edgePull";
 import { click, pan, type Gesture, type GestureContext } from "./gesture";
 import { addBend, dragBend, dragLink, removeBend, unlink } from "./gestureLinks";
 import { dragSelection, marquee, resizeGroup, resizeNode } from "./gestureNodes";
-import { hit, linksAt, portPoint, type PortRef, type Target } from "./hit";
+import { hit, linksAt, portPoint, portRef, type PortRef, type Target } from "./hit";
 import type { Stage } from "./stage";
 import { say } from "./text";
 
@@ -118,8 +120,8 @@ export class Pointer {
     const { stage } = this;
     const port = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-port]") : null;
     const node = port?.closest<HTMLElement>("[data-node]")?.dataset["node"];
-    const [, side, index] = /^(input|output)(-?\d+)$/.exec(port?.dataset["port"] ?? "") ?? [];
-    if (node !== undefined && index !== undefined) return { kind: "port", port: { node, side: side as "input" | "output", index: Number(index) } };
+    const name = port?.dataset["port"];
+    if (node !== undefined && name !== undefined) return { kind: "port", port: portRef(node, name) };
     const at = stage.pointOf(event);
     return hit(stage.scene, at.x, at.y, stage.camera.zoom, event instanceof PointerEvent && event.pointerType === "touch");
   }
@@ -144,6 +146,7 @@ export class Pointer {
 
   /** A link that is dragged, or begun with a click and ended with another. */
   private link(context: GestureContext, port: PortRef, event: PointerEvent): Gesture {
+    if (isBorder(port.node) && event.target instanceof Element && event.target.closest(".port-name") !== null) return dragPort(context, port, () => dragLink(context, port, event.shiftKey));
     const drag = dragLink(context, port, event.shiftKey);
     return {
       ...drag,
@@ -309,11 +312,12 @@ export class Pointer {
     if (target.kind === "title" || target.kind === "body") {
       const node = stage.scene.records[stage.scene.index.get(target.id) ?? -1];
       if (node !== undefined && stage.specs.isSubgraph(node) && target.kind === "body") return actions.onOpenSubgraph(node.type, node.id);
-      if (target.kind === "title" && !actions.readOnly && node?.type !== "") return stage.ui.set({ renaming: target.id });
+      if (target.kind === "title" && !actions.readOnly && !isBorder(target.id)) return stage.ui.set({ renaming: target.id });
     }
     if (target.kind === "marker") return this.throughPortal(target.link, at.x);
     if (actions.readOnly) return;
-    if (target.kind === "link") addBend(stage, target.link, target.segment, at);
+    if (target.kind === "port" && isBorder(target.port.node)) stage.ui.set({ renamingPort: target.port });
+    else if (target.kind === "link") addBend(stage, target.link, target.segment, at);
     else if (target.kind === "groupTitle") stage.ui.set({ renamingGroup: target.id });
     else if (target.kind === "empty") actions.onOpenSearch(at, { x: event.clientX, y: event.clientY });
   }

@@ -4,6 +4,8 @@ import type { PortRef } from "./hit";
 /** What is being done to the view just now and is nobody else's business: not in the document, not in its history. */
 export interface UiState {
   readonly renaming?: NodeId | undefined;
+  /** The port of a subgraph's border whose name is edited. */
+  readonly renamingPort?: PortRef | undefined;
   readonly renamingGroup?: GroupId | undefined;
   /** The node whose widgets the Tab key goes through. */
   readonly entered?: NodeId | undefined;

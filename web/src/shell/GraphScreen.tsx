@@ -46,6 +46,9 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
       centreOn: (id) => camera.current?.centerOn(id),
       focus: () => camera.current?.focus(),
       rename: (id) => camera.current?.rename(id),
+      renamePort: (port) => camera.current?.renamePort(port),
+      shiftPort: (port, by) => camera.current?.shiftPort(port, by),
+      removePort: (port) => camera.current?.removePort(port),
       toGraph: (x, y) => camera.current?.toGraph({ x, y }) ?? { x: 0, y: 0 },
     });
     return () => graphHandle.set(undefined);

@@ -1,4 +1,5 @@
 import { Store } from "../client/store";
+import type { PortRef } from "../canvas/hit";
 import type { NodeId } from "../document/types";
 
 /** What can be asked of the graph on screen. */
@@ -9,6 +10,10 @@ export interface GraphHandle {
   centreOn(node: NodeId): void;
   /** Begin to edit a node's title. */
   rename(node: NodeId): void;
+  /** A port of a subgraph's border: called otherwise, moved by places, taken away. */
+  renamePort(port: PortRef): void;
+  shiftPort(port: PortRef, by: number): void;
+  removePort(port: PortRef): void;
   /** Put the keyboard on the graph. */
   focus(): void;
   /** A point of the screen in graph units. */

@@ -1,6 +1,6 @@
 import type { Target } from "../canvas/hit";
 import { specOf } from "../document/shown";
-import { ROOT, type NodeId } from "../document/types";
+import { INPUTS, OUTPUTS, ROOT, type NodeId } from "../document/types";
 import { t } from "../i18n";
 import { allCommands, keysOf, runCommand } from "./commands";
 import { graphHandle } from "./graphHandle";
@@ -40,6 +40,31 @@ function formItems(tab: Tab, id: NodeId): readonly MenuItem[] {
   return [...items, ...output];
 }
 
+/** A border of the subgraph on screen, or one of its ports. */
+function borderItems(tab: Tab, border: NodeId, target: Target): readonly MenuItem[] {
+  const { graph } = tab.place.get();
+  const side = border === INPUTS ? "inputs" : "outputs";
+  const { borders, ...face } = tab.document.graph(graph);
+  const handle = graphHandle.get();
+  if (target.kind === "port") {
+    const { port } = target;
+    return [
+      { label: t("rename", "Rename"), keys: "F2", run: () => handle?.renamePort(port) },
+      { label: t("port.up", "Move up"), keys: "Alt+ArrowUp", disabled: port.index === 0, separated: true, run: () => handle?.shiftPort(port, -1) },
+      { label: t("port.down", "Move down"), keys: "Alt+ArrowDown", disabled: port.index >= face[side].length - 1, run: () => handle?.shiftPort(port, 1) },
+      { label: t("port.remove", "Take this port away"), keys: "Delete", separated: true, run: () => handle?.removePort(port) },
+    ];
+  }
+  return [
+    {
+      label: t("border.back", "Back beside the nodes"), disabled: borders?.[side] === undefined,
+      run: () => tab.document.apply({ do: "placeBorder", graph, border: side, at: null }, t("step.border", "Move a border")),
+    },
+    command("view.fit", true),
+    command("view.up"),
+  ];
+}
+
 /** What can be done with what the pointer is on, `input` where that is a widget. What is not selected yet becomes so. */
 export function graphMenu(tab: Tab, target: Target, search: () => void, input?: string): readonly MenuItem[] {
   if (target.kind === "link" || target.kind === "marker" || target.kind === "bend") {
@@ -57,6 +82,8 @@ export function graphMenu(tab: Tab, target: Target, search: () => void, input?: 
     tab.selection.set({ groups: new Set([target.id]) });
     return [command("edit.delete")];
   }
+  const border = target.kind === "port" ? target.port.node : "id" in target ? target.id : undefined;
+  if (border === INPUTS || border === OUTPUTS) return borderItems(tab, border, target);
   const id = target.kind === "port" ? target.port.node : target.kind === "empty" ? undefined : target.id;
   if (id === undefined) {
     return [

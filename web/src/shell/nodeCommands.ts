@@ -1,5 +1,6 @@
 /** What is done to the selected nodes, in the graph on screen. */
 import { t } from "../i18n";
+import { deleteCommands } from "../canvas/edit";
 import { align, distribute, groupNodes, tidy, type Edge } from "../document/operations/arrange";
 import { removeKeepingLinks } from "../document/operations/links";
 import { toSubgraph, unpack } from "../document/operations/subgraphs";
@@ -41,23 +42,8 @@ export const paint = (color: string | undefined): void => patch(t("step.colour",
 export function removeSelected(): void {
   const tab = active.get();
   if (tab === undefined) return;
-  const graph = tab.place.get().graph;
-  const { nodes, links, groups } = tab.selection.current;
-  const found = tab.document.graph(graph);
-  const cut = new Set(links);
-  for (const id of nodes) {
-    const { in: incoming, out } = tab.document.linksOf(graph, id);
-    for (const link of [...incoming, ...out]) cut.add(link.id);
-  }
-  const commands: Command[] = [];
-  const gone = [...cut].filter((id) => found.links.has(id));
-  const members = [...found.groups.values()].filter((group) => !groups.has(group.id) && group.members.some((id) => nodes.has(id)));
-  if (gone.length > 0) commands.push({ do: "removeLinks", graph, ids: gone });
-  if (members.length > 0)
-    commands.push({ do: "putGroups", graph, groups: members.map((group) => ({ ...group, members: group.members.filter((id) => !nodes.has(id)) })) });
-  if (nodes.size > 0) commands.push({ do: "removeNodes", graph, ids: [...nodes] });
-  if (groups.size > 0) commands.push({ do: "removeGroups", graph, ids: [...groups] });
-  tab.document.apply({ do: "several", commands }, t("step.delete", "Delete"));
+  const commands = deleteCommands(tab.document.graph(tab.place.get().graph), tab.selection.current);
+  if (commands.length > 0) tab.document.apply({ do: "several", commands }, t("step.delete", "Delete"));
   tab.selection.set({});
 }
 

@@ -168,14 +168,16 @@ describe("subgraphs", () => {
           expect(inputs(value)).toEqual(both);
           const file = (write: JsonObject) => JSON.parse(JSON.stringify(write)) as JsonObject;
           expect(inputs(readNative(file(writeNative(value)), NONE))).toEqual(both);
+          // A null leaves the value inside as it is.
+          const set = (values: object) => Object.fromEntries(Object.entries(values).filter(([, one]) => one !== null));
           // The ecosystem's files name an instance's values by their places alone.
           const read = readEditor(file(writeEditor(value, NONE)), NONE);
-          for (const [, one] of instancesOf(value, definition)) expect(root(read).nodes.get(one.id)!.values).toEqual(one.values);
+          for (const [, one] of instancesOf(value, definition)) expect(set(root(read).nodes.get(one.id)!.values)).toEqual(set(one.values));
           value = { ...value, graphs: new Map([...value.graphs, [ROOT, { ...root(value), nodes: new Map([...root(value).nodes].map(([id, one]) => [id, one.type === definition ? root(read).nodes.get(id)! : one])) }]]) };
         }
         expect(Object.keys(both).length).toBeGreaterThanOrEqual(Object.keys(runs).length);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
