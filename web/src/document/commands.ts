@@ -75,6 +75,11 @@ function run(draft: Draft, command: Command): Command {
       inside.placeBorder(command.border, command.at);
       return { ...command, at };
     }
+    case "setBookmark": {
+      const to = draft.bookmarks[command.digit] ?? null;
+      draft.setBookmark(command.digit, command.to);
+      return { ...command, to };
+    }
     case "setForm": {
       const inverse: Command = { do: "setForm", form: draft.form };
       draft.setForm(command.form);

@@ -6,6 +6,7 @@ import {
   INPUTS,
   OUTPUTS,
   ROOT,
+  type Bookmark,
   type Borders,
   type Change,
   type FormField,
@@ -162,8 +163,18 @@ export class Draft {
   private ownGraphs: Map<GraphId, Graph> | undefined;
   private readonly replaced = new Set<GraphId>();
   private ownForm: readonly FormField[] | undefined;
+  private ownBookmarks: Readonly<Record<string, Bookmark>> | undefined;
 
   constructor(private readonly base: Workflow) {}
+
+  get bookmarks(): Readonly<Record<string, Bookmark>> {
+    return this.ownBookmarks ?? this.base.bookmarks ?? {};
+  }
+
+  setBookmark(digit: string, to: Bookmark | null): void {
+    const { [digit]: _before, ...rest } = this.bookmarks;
+    this.ownBookmarks = to === null ? rest : { ...rest, [digit]: to };
+  }
 
   get form(): readonly FormField[] {
     return this.ownForm ?? this.base.form;
@@ -215,10 +226,14 @@ export class Draft {
       (graphs ??= new Map(this.base.graphs)).set(id, graph);
       changes.push({ graph: id, ...draft.touched, structure: draft.structure });
     }
-    if (this.ownForm !== undefined && changes.length === 0) {
+    if ((this.ownForm ?? this.ownBookmarks) !== undefined && changes.length === 0) {
       changes.push({ graph: ROOT, nodes: new Set(), links: new Set(), groups: new Set(), structure: false });
     }
     if (changes.length === 0) return { workflow: this.base, changes };
-    return { workflow: { ...this.base, graphs: graphs ?? this.base.graphs, form: this.form }, changes };
+    const workflow = { ...this.base, graphs: graphs ?? this.base.graphs, form: this.form };
+    if (this.ownBookmarks === undefined) return { workflow, changes };
+    const { graphs: all, form, bookmarks: _before, ...rest } = workflow;
+    const { bookmarks } = this;
+    return { workflow: { graphs: all, form, ...(Object.keys(bookmarks).length > 0 && { bookmarks }), ...rest }, changes };
   }
 }

@@ -112,9 +112,20 @@ export interface FormField {
   readonly help?: string;
 }
 
+/** A place to come back to: the middle of a view, or a node. */
+export interface Bookmark {
+  readonly graph: GraphId;
+  readonly x: number;
+  readonly y: number;
+  readonly zoom: number;
+  readonly node?: NodeId;
+}
+
 export interface Workflow {
   readonly graphs: ReadonlyMap<GraphId, Graph>;
   readonly form: readonly FormField[];
+  /** By the digit that leads there. */
+  readonly bookmarks?: Readonly<Record<string, Bookmark>>;
   readonly extra?: JsonObject;
 }
 
@@ -181,6 +192,7 @@ export type Command =
   /** Null puts a border back beside the nodes. */
   | { readonly do: "placeBorder"; readonly graph: GraphId; readonly border: keyof Borders; readonly at: { readonly x: number; readonly y: number } | null }
   | { readonly do: "setForm"; readonly form: readonly FormField[] }
+  | { readonly do: "setBookmark"; readonly digit: string; readonly to: Bookmark | null }
   | { readonly do: "several"; readonly commands: readonly Command[] };
 
 /** Where things stand in their graph's order afterwards, ascending; at the end when left out. Inverses bring back the order too. */

@@ -208,6 +208,22 @@ describe("subgraphs", () => {
     expect(writeNative(native)).toEqual(writeNative(value));
   });
 
+  it("have bookmarks in them that files keep", () => {
+    const made = toSubgraph(chain(), ROOT, ["2"], "Part");
+    let value = after(chain(), made.command);
+    value = after(value, { do: "setBookmark", digit: "2", to: { graph: made.definition, x: 4, y: 5, zoom: 0.5, node: "2" } });
+    value = after(value, { do: "setBookmark", digit: "1", to: { graph: ROOT, x: 1, y: 2, zoom: 1 } });
+    value = after(value, { do: "setBookmark", digit: "2", to: null });
+    value = after(value, { do: "setBookmark", digit: "2", to: { graph: made.definition, x: 4, y: 5, zoom: 0.5, node: "2" } });
+    const text = (one: JsonObject) => JSON.parse(JSON.stringify(one)) as JsonObject;
+    const editor = readEditor(text(writeEditor(value, NONE)), NONE);
+    expect(editor.bookmarks).toEqual(value.bookmarks);
+    expect(readNative(text(writeNative(value)), NONE).bookmarks).toEqual(value.bookmarks);
+    const gone = after(after(editor, { do: "setBookmark", digit: "1", to: null }), { do: "setBookmark", digit: "2", to: null });
+    expect(text(writeEditor(gone, NONE)).extra).toEqual({});
+    expect(readEditor({ ...text(writeEditor(value, NONE)), extra: { safelight_bookmarks: { x: 1, "3": { graph: "gone", x: 0, y: 0, zoom: 1 } } } }, NONE).bookmarks).toBeUndefined();
+  });
+
   it("do not cut wires by name", () => {
     const named = (id: string, type: string) => node(id, { type, values: { "#0": "w" } });
     const value = workflow(graph([named("1", "SetNode"), named("2", "GetNode"), node("3")], [link("x", "2", "3")]));

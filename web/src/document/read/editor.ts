@@ -17,6 +17,7 @@ import {
 } from "../types";
 import { INPUTS, OUTPUTS } from "../types";
 import { readLooks } from "../looks";
+import { readBookmarks } from "../bookmarks";
 import { readBorders } from "../borders";
 import { readGroups } from "./groups";
 import { readBends } from "./bends";
@@ -59,7 +60,8 @@ export function* readEditorSteps(data: JsonObject, specs: Specs): Steps<Workflow
     }
     graphs.set(id, { ...graph, nodes });
   }
-  return { graphs, form: [], extra: { form: isObject(data.state) || data.version === 1 ? "1" : "0.4" } };
+  const bookmarks = readBookmarks(data, graphs);
+  return { graphs, form: [], ...(bookmarks && { bookmarks }), extra: { form: isObject(data.state) || data.version === 1 ? "1" : "0.4" } };
 }
 
 function definitionsOf(data: JsonObject): readonly JsonObject[] {

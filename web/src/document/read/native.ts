@@ -1,4 +1,5 @@
 /** Reading the native form. */
+import { bookmarksFrom } from "../bookmarks";
 import { isObject, listOf, member, objectOf, withEntry } from "../json";
 import { byId, unwrap, VERSION } from "../nativeForm";
 import { DocumentError } from "../problems";
@@ -49,7 +50,8 @@ export function* readNativeSteps(data: JsonObject, specs: Specs): Steps<Workflow
     isObject(one) && typeof one.node === "string" ? [one as unknown as FormField] : [],
   );
   const others = unknown(root as JsonObject, ["nodes", "view", "meta"]);
-  return { graphs, form: fields, extra: { form: "native", ...(others && { native: others }) } };
+  const bookmarks = bookmarksFrom(member((root as JsonObject).view, "bookmarks"), graphs);
+  return { graphs, form: fields, ...(bookmarks && { bookmarks }), extra: { form: "native", ...(others && { native: others }) } };
 }
 
 function* readGraph(id: GraphId, data: JsonObject, specs: Specs): Steps<Graph> {
@@ -70,7 +72,7 @@ function* readGraph(id: GraphId, data: JsonObject, specs: Specs): Steps<Graph> {
   );
   const others =
     id === ROOT ? undefined : unknown(data, ["nodes", "view", "meta", "name", "inputs", "outputs", "exits"]);
-  const look = unknown(view, ["nodes", "links", "groups", "borders"]);
+  const look = unknown(view, ["nodes", "links", "groups", "borders", "bookmarks"]);
   const borders = id === ROOT ? undefined : readBorders(objectOf(view.borders));
   return {
     id,

@@ -16,6 +16,7 @@ import {
   type Specs,
   type Workflow,
 } from "../types";
+import { writeBookmarks } from "../bookmarks";
 import { besideNodes, writeBorders } from "../borders";
 import { writeLooks } from "../looks";
 import { writeBends } from "./bends";
@@ -41,7 +42,8 @@ function writeGraph(workflow: Workflow, graph: Graph, specs: Specs, schema1: boo
   const links = [...graph.links.values()].map((link) => writeLink(link, asObjects, borders));
   put(out, "links", withLeft(links, leftOf(graph, "leftLinks")));
   put(out, "groups", withLeft(writeGroups(graph), leftOf(graph, "leftGroups")));
-  if (graph.id !== ROOT) {
+  if (graph.id === ROOT) writeBookmarks(out, workflow);
+  else {
     writePorts(out, graph);
     writeBorders(out, graph);
   }
