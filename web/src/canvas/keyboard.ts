@@ -31,6 +31,16 @@ export function describe(stage: Stage, id: NodeId): string {
   return parts.join(", ");
 }
 
+/** Shows the signal through the focused node, or everything again. */
+export function toggleTrace(stage: Stage): void {
+  const { focused, current } = stage.selection;
+  const from = current.nodes.size === 1 ? [...current.nodes][0] : focused;
+  if (from === undefined && stage.ui.state.traced === undefined) return;
+  stage.trace(stage.ui.state.traced === undefined ? from : undefined);
+  const { traced } = stage.ui.state;
+  stage.ui.announce(traced === undefined ? say("canvas.untraced", "All nodes") : say("canvas.traced", "{n} nodes on the way of this signal", { n: traced.size }));
+}
+
 /** The graph under the keyboard: one tab stop, arrows from node to node, Enter into a node and Esc out of it. */
 export class Keyboard {
   private readonly abort = new AbortController();
@@ -131,13 +141,14 @@ export class Keyboard {
       case "t":
       case "T":
         event.preventDefault();
-        return this.trace();
+        return toggleTrace(stage);
       case "Delete":
       case "Backspace":
         event.preventDefault();
         return this.remove();
       case "F2":
         event.preventDefault();
+        if (this.renamePortal()) return;
         if (focused !== undefined && !isBorder(focused) && !this.actions().readOnly) stage.ui.set({ renaming: focused });
     }
   }
@@ -204,8 +215,22 @@ export class Keyboard {
     if (next !== undefined) this.focus(next);
   }
 
+  /** Edits the name of the portal that alone is selected; says whether there is one. */
+  private renamePortal(): boolean {
+    const { stage } = this;
+    const { nodes, links } = stage.selection.current;
+    const [link] = nodes.size === 0 && links.size === 1 ? links : [];
+    if (link === undefined || this.actions().readOnly || stage.document.graph(stage.graphId).links.get(link)?.portal === undefined) return false;
+    stage.ui.set({ renamingLink: link });
+    return true;
+  }
+
   private follow(down: boolean): void {
     const { selection, document, graphId, ui } = this.stage;
+    const [link] = selection.current.nodes.size === 0 ? selection.current.links : [];
+    const chosen = link === undefined ? undefined : document.graph(graphId).links.get(link);
+    // From a link to one of its ends, of which it may be the far one of a portal.
+    if (chosen !== undefined) return this.focus(down ? chosen.to : chosen.from);
     if (selection.focused === undefined) return;
     const { in: into, out } = document.linksOf(graphId, selection.focused);
     const next = down ? out[0]?.to : into[0]?.from;
@@ -227,16 +252,6 @@ export class Keyboard {
     const box = scene.bounds(to.map((one) => one.id));
     if (box !== undefined) stage.camera.reveal(box);
     stage.ui.announce(say("canvas.moved", "Moved to {x}, {y}", { x: Math.round(to[0]?.x ?? 0), y: Math.round(to[0]?.y ?? 0) }));
-  }
-
-  /** Shows the signal through the focused node, or everything again. */
-  private trace(): void {
-    const { stage } = this;
-    const { focused } = stage.selection;
-    if (focused === undefined) return;
-    stage.trace(stage.ui.state.traced === undefined ? focused : undefined);
-    const { traced } = stage.ui.state;
-    stage.ui.announce(traced === undefined ? say("canvas.untraced", "All nodes") : say("canvas.traced", "{n} nodes on the way of this signal", { n: traced.size }));
   }
 
   private toggle(): void {

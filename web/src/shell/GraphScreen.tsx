@@ -46,6 +46,14 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
       centreOn: (id) => camera.current?.centerOn(id),
       focus: () => camera.current?.focus(),
       rename: (id) => camera.current?.rename(id),
+      toggleTrace: () => camera.current?.toggleTrace(),
+      where: () => {
+        const { x, y, width, height } = camera.current?.view ?? { x: 0, y: 0, width: 0, height: 0 };
+        return { x: Math.round(x + width / 2), y: Math.round(y + height / 2), zoom: camera.current?.zoom ?? 1 };
+      },
+      goTo: (at, zoom) => camera.current?.goTo(at, zoom),
+      namePortal: (link) => camera.current?.namePortal(link),
+      renameGroup: (group) => camera.current?.renameGroup(group),
       renamePort: (port) => camera.current?.renamePort(port),
       shiftPort: (port, by) => camera.current?.shiftPort(port, by),
       removePort: (port) => camera.current?.removePort(port),
@@ -65,7 +73,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     tab.place.set({ graph, nodes: [...place.nodes, { id, graph, name }] });
   };
   const menu = (target: Target, at: At, client: At): void => {
-    const items = graphMenu(tab, target, () => search(at, client), widgetAt(client));
+    const items = graphMenu(tab, target, () => search(at, client), (label, more) => showMenu(client.x + 1, client.y, label, more), widgetAt(client));
     showMenu(client.x, client.y, t("menu.graph", "Graph"), items);
   };
   const images = (id: NodeId, index: number): void => {

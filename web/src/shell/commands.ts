@@ -60,6 +60,12 @@ export function keyOf(event: KeyboardEvent): string | undefined {
   return `${ctrl ? "Ctrl+" : ""}${event.altKey ? "Alt+" : ""}${shift ? "Shift+" : ""}${key}`;
 }
 
+/** `Shift+1`, which is another sign on each layout. */
+function shiftedDigit(event: KeyboardEvent): string | undefined {
+  const digit = /^Digit(\d)$/.exec(event.code)?.[1];
+  return digit === undefined || !event.shiftKey || event.ctrlKey || event.altKey || event.metaKey ? undefined : `Shift+${digit}`;
+}
+
 /** Keys that belong to a text field while one is edited. */
 const TEXT_KEYS = /^(Ctrl\+(Alt\+)?(Shift\+)?(Z|Y|C|V|X|A|Backspace|Delete|ArrowUp|ArrowDown|ArrowLeft|ArrowRight)|(Alt\+|Shift\+)*[^+]+|\+)$/;
 
@@ -77,8 +83,10 @@ export function handleKey(event: KeyboardEvent): void {
   if (isTyping(event.target) && TEXT_KEYS.test(key)) return;
   // A button or a menu has its own Enter, Space and arrows.
   if (/^(Enter|Space|Arrow\w+|Tab)$/.test(key) && event.target !== document.body) return;
+  const digit = shiftedDigit(event);
   for (const command of commands.values()) {
-    if (!keysOf(command).includes(key) || !isEnabled(command)) continue;
+    const keys = keysOf(command);
+    if ((!keys.includes(key) && !(digit !== undefined && keys.includes(digit))) || !isEnabled(command)) continue;
     event.preventDefault();
     runCommand(command.id);
     return;

@@ -1,12 +1,13 @@
 import type { Target } from "../canvas/hit";
 import { specOf } from "../document/shown";
-import { INPUTS, OUTPUTS, ROOT, type NodeId } from "../document/types";
+import { fitGroup, toggleMode } from "../document/operations/arrange";
+import { INPUTS, OUTPUTS, ROOT, type Group, type GroupId, type LinkId, type NodeId } from "../document/types";
 import { t } from "../i18n";
 import { allCommands, keysOf, runCommand } from "./commands";
 import { graphHandle } from "./graphHandle";
 import type { MenuItem } from "./Menu";
 import { pictureItems } from "../pictures/menu";
-import { isInForm, isSubgraph, paint, toggleInForm } from "./nodeCommands";
+import { goToEnd, isInForm, isSubgraph, paint, portalSelected, toggleInForm } from "./nodeCommands";
 import { specs, type Tab } from "./workspace";
 
 /** Colours for nodes: dark enough that text on them stays readable in both themes. */
@@ -65,43 +66,126 @@ function borderItems(tab: Tab, border: NodeId, target: Target): readonly MenuIte
   ];
 }
 
-/** What can be done with what the pointer is on, `input` where that is a widget. What is not selected yet becomes so. */
-export function graphMenu(tab: Tab, target: Target, search: () => void, input?: string): readonly MenuItem[] {
-  if (target.kind === "link" || target.kind === "marker" || target.kind === "bend") {
-    const graph = tab.place.get().graph;
-    const hidden = tab.document.graph(graph).links.get(target.link)?.hidden === true;
-    return [
-      {
-        label: hidden ? t("link.show", "Show this link") : t("link.hide", "Hide this link"),
-        run: () => tab.document.apply({ do: "updateLink", graph, id: target.link, set: { hidden: !hidden } }, t("step.hide", "Hide a link")),
-      },
-      { label: t("link.delete", "Delete this link"), run: () => tab.document.apply({ do: "removeLinks", graph, ids: [target.link] }, t("step.unlink", "Delete a link")) },
-    ];
-  }
+/** A link: how it is shown, where it leads. */
+function linkItems(tab: Tab, id: LinkId): readonly MenuItem[] {
+  const { graph } = tab.place.get();
+  const link = tab.document.graph(graph).links.get(id);
+  if (link === undefined) return [];
+  const hidden = link.hidden === true;
+  const portal = link.portal !== undefined;
+  const rename: readonly MenuItem[] = portal ? [{ label: t("portal.name", "Name the portal…"), keys: "F2", run: () => graphHandle.get()?.namePortal(id) }] : [];
+  return [
+    { label: t("link.source", "Go to where the link starts"), keys: "[", run: () => goToEnd("from", id) },
+    { label: t("link.target", "Go to where the link ends"), keys: "]", run: () => goToEnd("to", id) },
+    { label: portal ? t("link.wire", "Show as a wire") : t("link.portal", "Show as a portal"), keys: "Alt+P", separated: true, run: () => portalSelected([id]) },
+    ...rename,
+    {
+      label: hidden ? t("link.show", "Show this link") : t("link.hide", "Hide this link"),
+      run: () => tab.document.apply({ do: "updateLink", graph, id, set: { hidden: !hidden } }, t("step.hide", "Hide a link")),
+    },
+    { label: t("link.delete", "Delete this link"), keys: "Delete", separated: true, run: () => tab.document.apply({ do: "removeLinks", graph, ids: [id] }, t("step.unlink", "Delete a link")) },
+  ];
+}
+
+async function fitToNodes(tab: Tab, id: GroupId): Promise<void> {
+  const { measured } = await import("./measured");
+  const graph = tab.document.graph(tab.place.get().graph);
+  if (graph.groups.has(id)) tab.document.apply(fitGroup(measured(tab, graph), id), t("step.groupFit", "Fit a group"));
+}
+
+/** A group: its name, its frame, and what is done to all of its nodes. */
+function groupItems(tab: Tab, id: GroupId): readonly MenuItem[] {
+  const { graph } = tab.place.get();
+  const group = tab.document.graph(graph).groups.get(id);
+  if (group === undefined) return [];
+  const chosen = [...tab.selection.current.nodes].filter((node) => !group.members.includes(node));
+  const put = (set: Partial<Group>, label: string): void => {
+    const { color: _color, ...rest } = group;
+    tab.document.apply({ do: "putGroups", graph, groups: ["color" in set ? { ...rest, ...(set.color !== undefined && { color: set.color }) } : { ...group, ...set }] }, label);
+  };
+  const mode = (to: "bypass" | "mute", label: string) => () => tab.document.apply(toggleMode(tab.document.graph(graph), group.members, to), label);
+  const empty = group.members.length === 0;
+  return [
+    { label: t("rename", "Rename"), run: () => graphHandle.get()?.renameGroup(id) },
+    { label: t("group.fit", "Draw it around its nodes"), disabled: empty, run: () => void fitToNodes(tab, id) },
+    { label: t("group.select", "Select its nodes"), disabled: empty, run: () => tab.selection.set({ nodes: new Set(group.members) }) },
+    { label: t("group.take", "Take the selected nodes in"), disabled: chosen.length === 0, run: () => put({ members: [...group.members, ...chosen] }, t("step.groupTake", "Take nodes into a group")) },
+    { label: t("node.bypass", "Bypass"), disabled: empty, separated: true, run: mode("bypass", t("step.bypass", "Bypass")) },
+    { label: t("node.mute", "Mute"), disabled: empty, run: mode("mute", t("step.mute", "Mute")) },
+    ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, spot: value, run: () => put({ color: value }, t("step.colour", "Colour")) })),
+    { label: t("node.colour.none", "No colour"), spot: "", run: () => put({ color: undefined } as unknown as Partial<Group>, t("step.colour", "Colour")) },
+    {
+      label: t("group.delete", "Delete the group, keep its nodes"), keys: "Delete", separated: true,
+      run: () => tab.document.apply({ do: "removeGroups", graph, ids: [id] }, t("step.delete", "Delete")),
+    },
+  ];
+}
+
+/** What is done with the way of the signal through a node, in a menu of its own. */
+const signalItems = (): readonly MenuItem[] => [
+  command("view.trace"),
+  command("select.above"),
+  command("select.below"),
+  command("link.portal", true),
+  command("edit.deleteKeeping", true),
+];
+
+const arrangeItems = (): readonly MenuItem[] => [
+  command("node.alignLeft"),
+  command("node.alignCentre"),
+  command("node.alignRight"),
+  command("node.alignTop", true),
+  command("node.alignMiddle"),
+  command("node.alignBottom"),
+  command("node.distributeX", true),
+  command("node.distributeY"),
+  command("node.tidy", true),
+];
+
+type More = (label: string, items: readonly MenuItem[]) => void;
+
+/**
+ * What can be done with what the pointer is on, `input` where that is a widget. What is not selected yet becomes so;
+ * `more` opens another menu in the place of this one.
+ */
+export function graphMenu(tab: Tab, target: Target, search: () => void, more: More, input?: string): readonly MenuItem[] {
+  if (target.kind === "link" || target.kind === "marker" || target.kind === "bend") return linkItems(tab, target.link);
   if (target.kind === "groupTitle" || target.kind === "groupResize") {
-    tab.selection.set({ groups: new Set([target.id]) });
-    return [command("edit.delete")];
+    tab.selection.set({ ...tab.selection.current, groups: new Set([target.id]) });
+    return groupItems(tab, target.id);
   }
   const border = target.kind === "port" ? target.port.node : "id" in target ? target.id : undefined;
   if (border === INPUTS || border === OUTPUTS) return borderItems(tab, border, target);
-  const id = target.kind === "port" ? target.port.node : target.kind === "empty" ? undefined : target.id;
-  if (id === undefined) {
+  if (border === undefined) {
     return [
       { label: t("node.add", "Add a node…"), run: search },
       command("edit.paste"),
+      command("edit.pasteLinked"),
       command("edit.selectAll", true),
-      command("view.fit"),
+      command("node.tidy"),
+      command("node.collapseAll"),
+      command("node.expandAll"),
+      command("view.fit", true),
       command("view.find"),
       command("run.queue", true),
     ];
   }
-  if (!tab.selection.current.nodes.has(id)) tab.selection.set({ nodes: new Set([id]) });
+  if (!tab.selection.current.nodes.has(border)) tab.selection.set({ nodes: new Set([border]) });
+  return nodeItems(tab, border, more, input);
+}
+
+function nodeItems(tab: Tab, id: NodeId, more: More, input: string | undefined): readonly MenuItem[] {
+  const signal = t("menu.signal", "Signal and links…");
+  const arrange = t("menu.arrange", "Align and distribute…");
+  const several: readonly MenuItem[] = tab.selection.current.nodes.size > 1 ? [{ label: arrange, run: () => more(arrange, arrangeItems()) }] : [];
   return [
-    { label: t("rename", "Rename"), run: () => graphHandle.get()?.rename(id) },
+    { label: t("rename", "Rename"), keys: "F2", run: () => graphHandle.get()?.rename(id) },
     command("run.selected"),
     command("edit.copy", true),
     command("edit.duplicate"),
     command("edit.delete"),
+    { label: signal, separated: true, run: () => more(signal, signalItems()) },
+    ...several,
     command("node.bypass", true),
     command("node.mute"),
     command("node.collapse"),

@@ -1,10 +1,12 @@
 /** What is done to the selected nodes, in the graph on screen. */
 import { t } from "../i18n";
 import { deleteCommands } from "../canvas/edit";
+import { above, below } from "../canvas/rules";
 import { align, distribute, groupNodes, tidy, type Edge } from "../document/operations/arrange";
-import { removeKeepingLinks } from "../document/operations/links";
+import { removeKeepingLinks, togglePortals } from "../document/operations/links";
 import { toSubgraph, unpack } from "../document/operations/subgraphs";
-import type { Command, Graph, GraphNode, Mode, NodeId, NodePatch, Workflow } from "../document/types";
+import type { Command, Graph, GraphNode, LinkId, Mode, NodeId, NodePatch, Workflow } from "../document/types";
+import { graphHandle } from "./graphHandle";
 import { active, type Tab } from "./workspace";
 
 export function selected(tab: Tab): readonly GraphNode[] {
@@ -62,14 +64,16 @@ function operate(label: string, make: (graph: Graph, ids: ReadonlySet<NodeId>, w
 
 export const groupSelected = (): void =>
   operate(t("step.group", "Group"), (graph, ids) => groupNodes(graph, ids, t("group", "Group")).command);
-export async function tidySelected(): Promise<void> {
+/** As `operate`, with the heights that nodes have on the screen. */
+async function operateMeasured(label: string, make: (graph: Graph, ids: ReadonlySet<NodeId>) => Command): Promise<void> {
   const tab = active.get();
-  if (tab === undefined) return;
   const { measured } = await import("./measured");
-  operate(t("step.tidy", "Tidy"), (graph, ids) => (ids.size > 1 ? tidy(measured(tab, graph), ids) : tidy(measured(tab, graph))));
+  if (tab !== undefined && tab === active.get()) operate(label, (graph, ids) => make(measured(tab, graph), ids));
 }
-export const alignSelected = (edge: Edge): void => operate(t("step.align", "Align"), (graph, ids) => align(graph, ids, edge));
-export const distributeSelected = (axis: "x" | "y"): void => operate(t("step.distribute", "Distribute"), (graph, ids) => distribute(graph, ids, axis));
+
+export const tidySelected = (): Promise<void> => operateMeasured(t("step.tidy", "Tidy"), (graph, ids) => (ids.size > 1 ? tidy(graph, ids) : tidy(graph)));
+export const alignSelected = (edge: Edge): Promise<void> => operateMeasured(t("step.align", "Align"), (graph, ids) => align(graph, ids, edge));
+export const distributeSelected = (axis: "x" | "y"): Promise<void> => operateMeasured(t("step.distribute", "Distribute"), (graph, ids) => distribute(graph, ids, axis));
 
 export function removeKeeping(): void {
   operate(t("step.deleteKeeping", "Delete, links go on"), removeKeepingLinks);
@@ -97,6 +101,52 @@ export function unpackSelected(): void {
   tab.document.apply(command, t("step.unpack", "Unpack the subgraph"));
   tab.selection.set({ nodes: new Set(ids) });
 }
+
+/** Collapses or expands every node of the graph on screen. */
+export function collapseAll(collapsed: boolean): void {
+  const tab = active.get();
+  if (tab === undefined) return;
+  const graph = tab.document.graph(tab.place.get().graph);
+  const commands = [...graph.nodes.values()]
+    .filter((node) => (node.collapsed === true) !== collapsed && node.type !== "Reroute")
+    .map((node): Command => ({ do: "updateNode", graph: graph.id, id: node.id, set: { collapsed: collapsed || undefined } }));
+  if (commands.length > 0) tab.document.apply({ do: "several", commands }, t("step.collapse", "Collapse"));
+}
+
+/** Selects what feeds the selected nodes, or what they feed, besides them. */
+export function selectAlong(way: "above" | "below"): void {
+  const tab = active.get();
+  if (tab === undefined) return;
+  const { graph } = tab.place.get();
+  const found = [...tab.selection.current.nodes].flatMap((id) => [...(way === "above" ? above : below)(tab.document, graph, id)]);
+  tab.selection.set({ nodes: new Set(found.filter((id) => tab.document.node(graph, id) !== undefined)) });
+}
+
+/** The selected links, or those that leave the selected nodes, or those into them. */
+function chosenLinks(tab: Tab): readonly LinkId[] {
+  const { graph } = tab.place.get();
+  const { links, nodes } = tab.selection.current;
+  if (links.size > 0) return [...links];
+  const out = [...nodes].flatMap((id) => tab.document.linksOf(graph, id).out);
+  return (out.length > 0 ? out : [...nodes].flatMap((id) => tab.document.linksOf(graph, id).in)).map((link) => link.id);
+}
+
+export function portalSelected(links?: readonly LinkId[]): void {
+  const tab = active.get();
+  const chosen = tab && (links ?? chosenLinks(tab));
+  if (tab === undefined || chosen === undefined || chosen.length === 0) return;
+  tab.document.apply(togglePortals(tab.document.graph(tab.place.get().graph), chosen), t("step.portal", "Portal or wire"));
+}
+
+/** Goes to one end of the selected link. */
+export function goToEnd(end: "from" | "to", link?: LinkId): void {
+  const tab = active.get();
+  const [id] = link === undefined ? (tab?.selection.current.links ?? []) : [link];
+  const found = id === undefined ? undefined : tab?.document.graph(tab.place.get().graph).links.get(id);
+  if (found !== undefined) graphHandle.get()?.centreOn(found[end]);
+}
+
+export const hasLink = (): boolean => hasSelection() && (active.get()?.selection.current.links.size ?? 0) > 0;
 
 /** Whether an input of a node of the workflow itself is in the form. */
 export const isInForm = (tab: Tab, node: NodeId, input: string | null): boolean =>
