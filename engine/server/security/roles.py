@@ -41,6 +41,7 @@ GET /queue
 GET /history
 GET /history/{}
 GET /view
+GET /files
 GET /gallery
 GET /gallery/thumbnail
 GET /view_metadata/{}
@@ -106,6 +107,7 @@ _RUN = """
 POST /prompt
 POST /tokens
 POST /forecast
+POST /plan
 POST /queue
 POST /interrupt
 POST /history
