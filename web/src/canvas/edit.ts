@@ -90,6 +90,11 @@ export function linkCommands(scene: Scene, a: PortRef, b: PortRef): Command[] {
     do: "addLinks", graph,
     links: [{ id: id as LinkId, from: from.node, output: from.index, to: to.node, input, type }],
   });
+  const origin = document.node(graph, from.node);
+  const value = target.widget === undefined ? undefined : node?.values[target.widget];
+  // A primitive takes over what the widget that it is first wired to holds.
+  if (origin?.type === "PrimitiveNode" && origin.values["value"] === undefined && value !== undefined)
+    commands.push({ do: "setValue", graph, id: origin.id, input: "value", value });
   return commands;
 }
 

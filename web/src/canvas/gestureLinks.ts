@@ -118,7 +118,7 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
       if (empty !== "empty" && empty !== "groupTitle" && empty !== "link") return;
       // A link pulled off an input and let go over nothing is a link taken away.
       if (off.length > 0) return unlink(stage, off.map((link) => link.id));
-      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first);
+      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first, slotOf(scene, first));
     },
     cancel: finish,
   };

@@ -182,7 +182,7 @@ export class Pointer {
         return click((at, e) => actions.onContextMenu(target, at, { x: e.clientX, y: e.clientY }));
       case "link":
         this.pickLink(target.link);
-        return click(() => undefined);
+        return click((at) => (event.altKey ? addBend(stage, target.link, target.segment, at) : undefined));
       case "groupResize":
         stage.selection.set({ groups: new Set([target.id]) });
         return resizeGroup(context, target.id);

@@ -28,3 +28,6 @@ export interface GraphHandle {
   toGraph(x: number, y: number): { readonly x: number; readonly y: number };
 }
 export const graphHandle = new Store<GraphHandle | undefined>(undefined);
+
+/** Where the pointer is over the graph, on the screen; undefined elsewhere. */
+export const pointer: { at: { readonly x: number; readonly y: number } | undefined } = { at: undefined };

@@ -5,7 +5,7 @@ import { above, below } from "../canvas/rules";
 import { align, distribute, groupNodes, tidy, type Edge } from "../document/operations/arrange";
 import { removeKeepingLinks, togglePortals } from "../document/operations/links";
 import { toSubgraph, unpack } from "../document/operations/subgraphs";
-import type { Command, Graph, GraphNode, LinkId, Mode, NodeId, NodePatch, Workflow } from "../document/types";
+import type { Command, Graph, GraphNode, GroupId, LinkId, Mode, NodeId, NodePatch, Workflow } from "../document/types";
 import { graphHandle } from "./graphHandle";
 import { active, type Tab } from "./workspace";
 
@@ -62,8 +62,16 @@ function operate(label: string, make: (graph: Graph, ids: ReadonlySet<NodeId>, w
   tab.document.apply(make(tab.document.graph(tab.place.get().graph), tab.selection.current.nodes, tab.document.workflow), label);
 }
 
-export const groupSelected = (): void =>
-  operate(t("step.group", "Group"), (graph, ids) => groupNodes(graph, ids, t("group", "Group")).command);
+/** A group around the selected nodes, whose name is asked for at once. */
+export async function groupSelected(): Promise<void> {
+  let made: GroupId | undefined;
+  await operateMeasured(t("step.group", "Group"), (graph, ids) => {
+    const { command, group } = groupNodes(graph, ids, t("group", "Group"));
+    made = group;
+    return command;
+  });
+  if (made !== undefined) graphHandle.get()?.renameGroup(made);
+}
 /** As `operate`, with the heights that nodes have on the screen. */
 async function operateMeasured(label: string, make: (graph: Graph, ids: ReadonlySet<NodeId>) => Command): Promise<void> {
   const tab = active.get();

@@ -148,4 +148,9 @@ export const canvas: Readonly<Record<string, string>> = {
   "menu.signal": "Signal und Verbindungen…",
   "menu.arrange": "Ausrichten und verteilen…",
   "canvas.armed": "Jetzt wählen, wohin die Verbindung geht, oder Esc drücken",
+  "category.editor": "Editor",
+  "category.subgraphs": "Subgraphen",
+  "type.note": "Notiz",
+  "type.reroute": "Umleitung",
+  "type.primitive": "Einzelwert",
 };
