@@ -7,7 +7,7 @@ import { layoutNode, TALLEST, valuesShape, type NodeLayout } from "./layout";
 import { LINK_SELECTED, LinkTable } from "./linkTable";
 import type { NodeRun, NodeStatus } from "./runView";
 import type { Selected } from "./selection";
-import { shownTitle } from "./text";
+import { rightToLeft, shownTitle } from "./text";
 import type { SpecSource } from "./specs";
 
 export const SELECTED = 1;
@@ -23,6 +23,8 @@ export const SUBGRAPH = 512;
 export const RERUN = 1024;
 /** Not on the way of the signal that is traced. */
 export const FADED = 2048;
+/** The title runs from right to left. */
+export const LEFTWARDS = 4096;
 const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
 
 /** Numbers of run states in the typed array; 0 is none. */
@@ -246,6 +248,7 @@ export class Scene {
     this.h[i] = height;
     this.titles[i] = shownTitle(this.specs.title(node));
     let flags = (this.flags[i] ?? 0) & KEPT;
+    if (rightToLeft(this.titles[i] ?? "")) flags |= LEFTWARDS;
     if (node.mode === "mute") flags |= MUTED;
     if (node.mode === "bypass") flags |= BYPASSED;
     if (node.pinned === true) flags |= PINNED;

@@ -149,13 +149,13 @@ function Crumbs({ tab, place }: { readonly tab: Tab; readonly place: Place }) {
   };
   return (
     <nav className="crumbs" aria-label={t("crumbs", "Where in the workflow")}>
-      <button className="button tiny" onClick={() => go(0)}>
+      <button className="button tiny" dir="auto" onClick={() => go(0)}>
         {name}
       </button>
       {place.nodes.map((node, at) => (
         <span key={node.id} className="row">
           <span aria-hidden="true">›</span>
-          <button className="button tiny" aria-current={at === place.nodes.length - 1 ? "location" : undefined} onClick={() => go(at + 1)}>
+          <button className="button tiny" aria-current={at === place.nodes.length - 1 ? "location" : undefined} onClick={() => go(at + 1)} dir="auto">
             {node.name}
           </button>
         </span>

@@ -115,7 +115,7 @@ export function registerAll(): void {
     { id: "node.distributeX", title: t("distribute.x", "Distribute sideways"), enabled: nodes.hasNodes, run: () => nodes.distributeSelected("x") },
     { id: "node.distributeY", title: t("distribute.y", "Distribute downwards"), enabled: nodes.hasNodes, run: () => nodes.distributeSelected("y") },
 
-    { id: "view.fit", title: t("view.fit", "Show everything"), keys: ["."], enabled: onGraph, run: () => graphHandle.get()?.fit() },
+    { id: "view.fit", title: t("view.fit", "Show what is selected, or everything"), keys: ["."], enabled: onGraph, run: nodes.fitSelected },
     { id: "view.in", title: t("view.in", "Zoom in"), keys: ["Alt+="], enabled: onGraph, run: () => graphHandle.get()?.zoomBy(1.25) },
     { id: "view.out", title: t("view.out", "Zoom out"), keys: ["Alt+-"], enabled: onGraph, run: () => graphHandle.get()?.zoomBy(0.8) },
     { id: "view.toggle", title: t("view.toggle", "Form or graph"), keys: ["Ctrl+Alt+F"], enabled: hasTab, run: () => tab().view.update((view) => (view === "form" ? "graph" : "form")) },

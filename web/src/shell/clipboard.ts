@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import { upload } from "../client/files";
 import { pictureInputOf, setPicture } from "../pictures/actions";
 import { addNode } from "./adding";
+import { openFiles } from "./opening";
 import { graphHandle, pointer } from "./graphHandle";
 import { active, type Tab } from "./workspace";
 
@@ -58,6 +59,8 @@ export async function paste(linked: boolean): Promise<void> {
   const picture = found === undefined && (text ?? "") === "" ? await copiedPicture() : undefined;
   if (tab === undefined) return;
   if (picture !== undefined) return pastePicture(tab, picture);
+  // The text of a workflow is opened as one.
+  if (found === undefined && /^\s*\{[^]*"(nodes|class_type)"/.test(text ?? "")) return openFiles([new File([text ?? ""], `${t("pasted", "pasted")}.json`, { type: "application/json" })]);
   const clip = found ?? kept;
   if (clip === undefined || clip.nodes.length === 0) return;
   const { command, ids } = pasted(tab.document.workflow, tab.place.get().graph, clip, at, linked);

@@ -7,7 +7,7 @@ import { allCommands, keysOf, runCommand } from "./commands";
 import { graphHandle } from "./graphHandle";
 import type { MenuItem } from "./Menu";
 import { pictureItems } from "../pictures/menu";
-import { goToEnd, isInForm, isSubgraph, paint, portalSelected, toggleInForm } from "./nodeCommands";
+import { goToEnd, isInForm, isSubgraph, paint, portalSelected, promote, toggleInForm } from "./nodeCommands";
 import { specs, type Tab } from "./workspace";
 
 /** Colours for nodes: dark enough that text on them stays readable in both themes. */
@@ -174,6 +174,25 @@ export function graphMenu(tab: Tab, target: Target, search: () => void, more: Mo
   return nodeItems(tab, border, more, input);
 }
 
+/** Inputs inside a subgraph that its nodes could show: those that nothing feeds. */
+function promotable(tab: Tab, id: NodeId): readonly string[] {
+  const { graph } = tab.place.get();
+  const node = graph === ROOT ? undefined : tab.document.node(graph, id);
+  if (node === undefined) return [];
+  const fed = new Set(tab.document.linksOf(graph, id).in.map((link) => node.inputs[link.input]?.name));
+  const declared = specOf(tab.document.workflow, node, specs.get() ?? new Map())?.inputs.filter((input) => input.group !== "hidden") ?? [];
+  return declared.map((input) => input.name).filter((name) => !fed.has(name));
+}
+
+function promoteItems(tab: Tab, id: NodeId, more: More, input: string | undefined): readonly MenuItem[] {
+  const names = promotable(tab, id);
+  if (names.length === 0) return [];
+  const label = t("menu.promote", "Show outside…");
+  const item = (name: string, separated: boolean): MenuItem => ({ label: t("promote.input", "Show outside: {name}", { name }), separated, run: () => promote(tab, id, name) });
+  if (input !== undefined && names.includes(input)) return [item(input, true), { label, run: () => more(label, names.map((name) => item(name, false))) }];
+  return [{ label, separated: true, run: () => more(label, names.map((name) => item(name, false))) }];
+}
+
 function nodeItems(tab: Tab, id: NodeId, more: More, input: string | undefined): readonly MenuItem[] {
   const signal = t("menu.signal", "Signal and links…");
   const arrange = t("menu.arrange", "Align and distribute…");
@@ -194,6 +213,7 @@ function nodeItems(tab: Tab, id: NodeId, more: More, input: string | undefined):
     command("node.subgraph"),
     command("node.template"),
     ...(isSubgraph() ? [command("node.unpack")] : []),
+    ...promoteItems(tab, id, more, input),
     ...pictureItems(tab, id, input),
     ...formItems(tab, id),
     ...COLOURS.map(([value, name], at): MenuItem => ({ label: t("node.colour", "Colour: {name}", { name: name() }), separated: at === 0, spot: value, run: () => paint(value) })),

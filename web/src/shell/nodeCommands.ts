@@ -4,10 +4,12 @@ import { deleteCommands } from "../canvas/edit";
 import { above, below } from "../canvas/rules";
 import { align, distribute, groupNodes, tidy, type Edge } from "../document/operations/arrange";
 import { removeKeepingLinks, togglePortals } from "../document/operations/links";
+import { promoteInput } from "../document/operations/ports";
 import { toSubgraph, unpack } from "../document/operations/subgraphs";
+import { specOf } from "../document/shown";
 import type { Command, Graph, GraphNode, GroupId, LinkId, Mode, NodeId, NodePatch, Workflow } from "../document/types";
 import { graphHandle } from "./graphHandle";
-import { active, type Tab } from "./workspace";
+import { active, specs, type Tab } from "./workspace";
 
 export function selected(tab: Tab): readonly GraphNode[] {
   const graph = tab.document.workflow.graphs.get(tab.place.get().graph);
@@ -144,6 +146,21 @@ export function portalSelected(links?: readonly LinkId[]): void {
   const chosen = tab && (links ?? chosenLinks(tab));
   if (tab === undefined || chosen === undefined || chosen.length === 0) return;
   tab.document.apply(togglePortals(tab.document.graph(tab.place.get().graph), chosen), t("step.portal", "Portal or wire"));
+}
+
+/** Shows the selected nodes, or all of the graph when none is selected. */
+export function fitSelected(): void {
+  const ids = active.get()?.selection.current.nodes;
+  graphHandle.get()?.fit(ids !== undefined && ids.size > 0 ? ids : undefined);
+}
+
+/** Shows an input of a node inside a subgraph at the subgraph's own nodes, too. */
+export function promote(tab: Tab, id: NodeId, input: string): void {
+  const { graph } = tab.place.get();
+  const node = tab.document.node(graph, id);
+  const spec = node && specOf(tab.document.workflow, node, specs.get() ?? new Map())?.inputs.find((one) => one.name === input);
+  if (node === undefined) return;
+  tab.document.apply(promoteInput(tab.document.workflow, graph, id, input, spec).command, t("step.promote", "Show an input outside"));
 }
 
 /** Goes to one end of the selected link. */

@@ -17,7 +17,7 @@ import {
   toggleMode,
 } from "../../src/document/operations/arrange";
 import { clipFromText, clipToText, copy, duplicate, paste } from "../../src/document/operations/clipboard";
-import { connect, insertReroute, removeKeepingLinks } from "../../src/document/operations/links";
+import { connect, insertReroute, namePortal, removeKeepingLinks, togglePortals } from "../../src/document/operations/links";
 import { movePort, promoteInput, promoteOutput, removePort, renamePort } from "../../src/document/operations/ports";
 import { migrate, replaceType } from "../../src/document/operations/replace";
 import { instancesOf, OperationError, toSubgraph, unpack } from "../../src/document/operations/subgraphs";
@@ -228,6 +228,22 @@ describe("subgraphs", () => {
     const named = (id: string, type: string) => node(id, { type, values: { "#0": "w" } });
     const value = workflow(graph([named("1", "SetNode"), named("2", "GetNode"), node("3")], [link("x", "2", "3")]));
     expect(() => toSubgraph(value, ROOT, ["2", "3"], "x")).toThrow(OperationError);
+  });
+});
+
+describe("portals", () => {
+  it("have one name for each output, which is told apart from others and changed for all of its links", () => {
+    let value = after(chain(), togglePortals(root(chain()), ["x", "y", "z"]));
+    const names = () => Object.fromEntries([...root(value).links.values()].map((one) => [one.id, one.portal]));
+    expect(names()).toEqual({ x: "IMAGE", y: "IMAGE 2", z: "IMAGE" });
+    value = after(value, namePortal(root(value), "z", "picture"));
+    expect(names()).toEqual({ x: "picture", y: "IMAGE 2", z: "picture" });
+    value = after(value, togglePortals(root(value), ["x"]));
+    expect(names()).toEqual({ x: undefined, y: "IMAGE 2", z: "picture" });
+    // A wire among portals: all become portals, and the wire gets the name of its output back.
+    value = after(value, togglePortals(root(value), ["x", "y"]));
+    expect(names()).toEqual({ x: "picture", y: "IMAGE 2", z: "picture" });
+    expect(inputs(value)).toEqual(inputs(chain()));
   });
 });
 

@@ -108,6 +108,7 @@ function TitleField({ node, title }: { readonly node: GraphNode; readonly title:
       ref={field}
       className="node-name"
       data-interactive=""
+      dir="auto"
       defaultValue={title}
       aria-label={say("canvas.titleOf", "Title of the node")}
       onBlur={() => finish(true)}

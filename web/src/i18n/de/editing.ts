@@ -97,4 +97,8 @@ export const editing: Readonly<Record<string, string>> = {
   "align.middle": "Auf eine Waagrechte ausrichten",
   "step.groupFit": "Eine Gruppe anpassen",
   "step.groupTake": "Knoten in eine Gruppe nehmen",
+  "step.promote": "Einen Eingang außen zeigen",
+  "menu.promote": "Außen zeigen…",
+  "promote.input": "Außen zeigen: {name}",
+  pasted: "eingefügt",
 };
