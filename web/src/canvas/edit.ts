@@ -1,6 +1,7 @@
 import {
   INPUTS, OUTPUTS, type Command, type Document, type Graph, type GraphId, type GraphNode, type Link, type LinkId, type NodeId, type Slot,
 } from "../document/types";
+import { removeKeepingLinks } from "../document/operations/links";
 import { compatible } from "../document/typeRules";
 import type { PortRef } from "./hit";
 import { above, below } from "./rules";
@@ -165,8 +166,12 @@ export function deleteCommands(graph: Graph, selected: { nodes: ReadonlySet<Node
     return link !== undefined && !nodes.includes(link.from) && !nodes.includes(link.to);
   });
   const groups = [...selected.groups].filter((id) => graph.groups.has(id));
+  // Who takes a reroute away wants the wire without it.
+  const reroutes = links.length === 0 ? nodes.filter((id) => graph.nodes.get(id)?.type === "Reroute") : [];
+  const others = nodes.filter((id) => !reroutes.includes(id));
   if (links.length > 0) commands.push({ do: "removeLinks", graph: graph.id, ids: links });
-  if (nodes.length > 0) commands.push({ do: "removeNodes", graph: graph.id, ids: nodes });
+  if (reroutes.length > 0) commands.push(removeKeepingLinks(graph, reroutes));
+  if (others.length > 0) commands.push({ do: "removeNodes", graph: graph.id, ids: others });
   if (groups.length > 0) commands.push({ do: "removeGroups", graph: graph.id, ids: groups });
   return commands;
 }

@@ -26,7 +26,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
   let nodes: { id: NodeId; x: number; y: number }[] = [];
   let groups: Group[] = [];
 
-  const begin = (): void => {
+  const begin = (event: PointerEvent): void => {
     begun = true;
     document.begin(clone ? say("canvas.clone", "Copy nodes") : say("canvas.move", "Move"));
     if (clone) {
@@ -36,7 +36,9 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
     }
     const chosen = selection.current;
     groups = [...chosen.groups].map((id) => document.graph(graph).groups.get(id)).filter((group) => group !== undefined);
-    nodes = movable(context, new Set([...chosen.nodes, ...groups.flatMap((group) => group.members)]));
+    // With Ctrl a group leaves its nodes where they are.
+    const alone = lead === undefined && (event.ctrlKey || event.metaKey);
+    nodes = movable(context, new Set([...chosen.nodes, ...(alone ? [] : groups.flatMap((group) => group.members))]));
   };
   const ownCopies = (ids: readonly NodeId[]): readonly NodeId[] => {
     const copied = cloneCommands(document, graph, ids, 0, 0);
@@ -46,7 +48,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
   return {
     edges: true,
     move(at, event) {
-      if (!begun) begin();
+      if (!begun) begin(event);
       let dx = at.x - start.x;
       let dy = at.y - start.y;
       const first = nodes.find((node) => node.id === lead) ?? nodes[0] ?? groups[0];

@@ -227,7 +227,9 @@ export class Pointer {
   }
 
   private move(event: PointerEvent): void {
-    if (this.fingers.has(event.pointerId) && this.pinched) return this.pinch(event);
+    const finger = this.fingers.get(event.pointerId);
+    if (finger !== undefined && this.pinched) return this.pinch(event);
+    if (finger !== undefined && Math.hypot(event.clientX - finger.x, event.clientY - finger.y) > TAP_THRESHOLD) clearTimeout(this.press);
     const { pressed, gesture } = this;
     if (pressed === undefined || gesture === undefined || pressed.id !== event.pointerId) return this.hover(event);
     if (!pressed.moved) {
@@ -377,7 +379,9 @@ export class Pointer {
 
 /** True for what has a menu of its own. */
 function fromField(event: Event): boolean {
-  return event.target instanceof Element && event.target.closest("input, textarea, [data-own-menu]") !== null;
+  if (!(event.target instanceof Element) || event.target.closest("input, textarea, [data-own-menu]") === null) return false;
+  // A number that is not being typed is a part of its node like any other.
+  return event.target.closest(".number-field:not([data-editing])") === null;
 }
 
 function scrolls(start: Element, deltaY: number): boolean {

@@ -73,7 +73,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     tab.place.set({ graph, nodes: [...place.nodes, { id, graph, name }] });
   };
   const menu = (target: Target, at: At, client: At): void => {
-    const items = graphMenu(tab, target, () => search(at, client), (label, more) => showMenu(client.x + 1, client.y, label, more), widgetAt(client));
+    const items = graphMenu(tab, target, at, () => search(at, client), (label, more) => showMenu(client.x + 1, client.y, label, more), widgetAt(client));
     showMenu(client.x, client.y, t("menu.graph", "Graph"), items);
   };
   const images = (id: NodeId, index: number): void => {

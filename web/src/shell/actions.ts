@@ -153,10 +153,15 @@ function step(by: number): void {
   active.set(all[(at + by + all.length) % all.length]);
 }
 
+/** Goes out to the node that was entered, which then is selected. */
 export function leaveSubgraph(): void {
-  const here = tab().place;
-  const path = here.get().nodes.slice(0, -1);
-  here.set(path.length === 0 ? TOP : { graph: path.at(-1)?.graph ?? ROOT, nodes: path });
+  const { place, selection } = tab();
+  const { nodes } = place.get();
+  const path = nodes.slice(0, -1);
+  const left = nodes.at(-1)?.id;
+  place.set(path.length === 0 ? TOP : { graph: path.at(-1)?.graph ?? ROOT, nodes: path });
+  selection.set(left === undefined ? {} : { nodes: new Set([left]) });
+  selection.focus(left);
 }
 
 export const commandCount = (): number => allCommands().length;

@@ -1,8 +1,11 @@
+import type { Point } from "../canvas/camera";
 import type { Target } from "../canvas/hit";
+import { nextGroupId } from "../document/nodes";
 import { specOf } from "../document/shown";
 import { fitGroup, toggleMode } from "../document/operations/arrange";
 import { INPUTS, OUTPUTS, ROOT, type Group, type GroupId, type LinkId, type NodeId } from "../document/types";
 import { t } from "../i18n";
+import { copy } from "./clipboard";
 import { allCommands, keysOf, runCommand } from "./commands";
 import { graphHandle } from "./graphHandle";
 import type { MenuItem } from "./Menu";
@@ -142,13 +145,21 @@ const arrangeItems = (): readonly MenuItem[] => [
   command("node.tidy", true),
 ];
 
+function addGroup(tab: Tab, at: Point): void {
+  const { graph } = tab.place.get();
+  const id = nextGroupId(tab.document.graph(graph));
+  const group: Group = { id, title: t("group", "Group"), x: Math.round(at.x), y: Math.round(at.y), width: 420, height: 320, members: [] };
+  tab.document.apply({ do: "putGroups", graph, groups: [group] }, t("step.group", "Group"));
+  graphHandle.get()?.renameGroup(id);
+}
+
 type More = (label: string, items: readonly MenuItem[]) => void;
 
 /**
  * What can be done with what the pointer is on, `input` where that is a widget. What is not selected yet becomes so;
  * `more` opens another menu in the place of this one.
  */
-export function graphMenu(tab: Tab, target: Target, search: () => void, more: More, input?: string): readonly MenuItem[] {
+export function graphMenu(tab: Tab, target: Target, at: Point, search: () => void, more: More, input?: string): readonly MenuItem[] {
   if (target.kind === "link" || target.kind === "marker" || target.kind === "bend") return linkItems(tab, target.link);
   if (target.kind === "groupTitle" || target.kind === "groupResize") {
     tab.selection.set({ ...tab.selection.current, groups: new Set([target.id]) });
@@ -159,7 +170,8 @@ export function graphMenu(tab: Tab, target: Target, search: () => void, more: Mo
   if (border === undefined) {
     return [
       { label: t("node.add", "Add a node…"), run: search },
-      command("edit.paste"),
+      { label: t("group.add", "Add a group here"), run: () => addGroup(tab, at) },
+      command("edit.paste", true),
       command("edit.pasteLinked"),
       command("edit.selectAll", true),
       command("node.tidy"),
@@ -200,7 +212,8 @@ function nodeItems(tab: Tab, id: NodeId, more: More, input: string | undefined):
   return [
     { label: t("rename", "Rename"), keys: "F2", run: () => graphHandle.get()?.rename(id) },
     command("run.selected"),
-    command("edit.copy", true),
+    // Text selected in a widget is none of what a node's own menu copies.
+    { ...command("edit.copy", true), disabled: false, run: () => void copy() },
     command("edit.duplicate"),
     command("edit.delete"),
     { label: signal, separated: true, run: () => more(signal, signalItems()) },

@@ -150,8 +150,9 @@ export function portalSelected(links?: readonly LinkId[]): void {
 
 /** Shows the selected nodes, or all of the graph when none is selected. */
 export function fitSelected(): void {
-  const ids = active.get()?.selection.current.nodes;
-  graphHandle.get()?.fit(ids !== undefined && ids.size > 0 ? ids : undefined);
+  const tab = active.get();
+  const ids = tab === undefined ? [] : selected(tab).map((node) => node.id);
+  graphHandle.get()?.fit(ids.length > 0 ? ids : undefined);
 }
 
 /** Shows an input of a node inside a subgraph at the subgraph's own nodes, too. */

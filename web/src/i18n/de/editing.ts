@@ -101,4 +101,5 @@ export const editing: Readonly<Record<string, string>> = {
   "menu.promote": "Außen zeigen…",
   "promote.input": "Außen zeigen: {name}",
   pasted: "eingefügt",
+  "group.add": "Hier eine Gruppe anlegen",
 };
