@@ -3,7 +3,7 @@ import { INPUTS, type Command, type Link, type LinkId } from "../document/types"
 import type { Point } from "./camera";
 import { apply, fittingPort, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
-import { hit, linksAt, nodeAt, portPoint, type PortRef } from "./hit";
+import { hit, linksAt, nodeAt, portPoint, widgetPort, type PortRef } from "./hit";
 import type { Wire } from "./overlay";
 import { DIMMED } from "./scene";
 import type { Stage } from "./stage";
@@ -84,6 +84,9 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
     const i = nodeAt(scene, at.x, at.y, SNAP);
     const id = scene.ids[i];
     if (id === undefined || id === first.node || isBorder(id)) return { port: undefined };
+    // Let go on a widget that takes it, it is that one which is meant.
+    const widget = first.side === "output" ? widgetPort(scene, i, at.y) : undefined;
+    if (widget !== undefined && verdict(scene, first, widget).ok) return { port: widget };
     const body = fittingPort(scene, first, id);
     if (body !== undefined) return { port: body };
     const wrong = scene.records[i]?.[first.side === "output" ? "inputs" : "outputs"][0];

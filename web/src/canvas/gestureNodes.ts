@@ -58,7 +58,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
       }
       const label = say("canvas.move", "Move");
       if (nodes.length > 0) {
-        apply(document, moveCommands(graph, nodes.map((node) => ({ id: node.id, x: node.x + dx, y: node.y + dy }))), label);
+        for (const command of moveCommands(graph, nodes.map((node) => ({ id: node.id, x: node.x + dx, y: node.y + dy })))) document.apply(command, label);
       }
       if (groups.length > 0) {
         document.apply({ do: "putGroups", graph, groups: groups.map((group) => ({ ...group, x: group.x + dx, y: group.y + dy })) }, label);

@@ -81,6 +81,16 @@ function portOf(scene: Scene, i: number, px: number, py: number, reach: Reach): 
   return found;
 }
 
+/** The input of the widget of node `i` whose row holds a height. */
+export function widgetPort(scene: Scene, i: number, py: number): PortRef | undefined {
+  const layout = scene.layouts[i];
+  const y = py - (scene.y[i] ?? 0);
+  const row = layout?.widgets.find((one) => y >= one.y && y < one.y + one.height);
+  const loose = row === undefined ? -1 : (layout?.loose.findIndex((one) => one.spec === row.spec) ?? -1);
+  if (row === undefined || (row.slot < 0 && loose < 0)) return undefined;
+  return { node: scene.ids[i] as NodeId, side: "input", index: row.slot >= 0 ? row.slot : -1 - loose };
+}
+
 /** Where a port lies in the graph. */
 export function portPoint(scene: Scene, port: PortRef): Point | undefined {
   const i = scene.index.get(port.node);

@@ -7,6 +7,7 @@ import { click, pan, type Gesture, type GestureContext } from "./gesture";
 import { addBend, dragBend, dragLink, removeBend, unlink } from "./gestureLinks";
 import { dragSelection, marquee, resizeGroup, resizeNode } from "./gestureNodes";
 import { hit, linksAt, portPoint, portRef, type PortRef, type Target } from "./hit";
+import { fromField, interactive, quieten, scrolls } from "./presses";
 import type { Stage } from "./stage";
 import { say } from "./text";
 
@@ -15,11 +16,6 @@ const THRESHOLD = 3;
 const TAP_THRESHOLD = 10;
 const WHEEL_LINE = 16;
 const LONG_PRESS_MS = 500;
-
-/** True when a press belongs to a widget and not to the canvas. */
-function interactive(event: Event): boolean {
-  return event.target instanceof Element && event.target.closest("[data-interactive]") !== null;
-}
 
 /** Turns pointer, wheel and touch events of the host into gestures. Gives the function that ends it. */
 export class Pointer {
@@ -89,7 +85,11 @@ export class Pointer {
       }
     }
     const middle = event.button === 1;
-    if (this.gesture !== undefined || (!middle && interactive(event))) return;
+    if (this.gesture !== undefined) return;
+    if (!middle && interactive(event)) {
+      if (this.armed === undefined || event.button !== 0) return;
+      quieten(event, this.stage.parts.host);
+    }
     if (event.button !== 0 && !middle) return;
     if (middle) event.preventDefault();
     const start = this.stage.pointOf(event);
@@ -375,17 +375,4 @@ export class Pointer {
     const box = stage.parts.host.getBoundingClientRect();
     this.actions().onContextMenu({ kind: "title", id: focused }, place, { x: box.left + screen.x, y: box.top + screen.y });
   }
-}
-
-/** True for what has a menu of its own. */
-function fromField(event: Event): boolean {
-  if (!(event.target instanceof Element) || event.target.closest("input, textarea, [data-own-menu]") === null) return false;
-  // A number that is not being typed is a part of its node like any other.
-  return event.target.closest(".number-field:not([data-editing])") === null;
-}
-
-function scrolls(start: Element, deltaY: number): boolean {
-  const box = start.closest<HTMLElement>("[data-scrolls]");
-  if (box === null || box.scrollHeight <= box.clientHeight) return false;
-  return deltaY > 0 ? box.scrollTop + box.clientHeight < box.scrollHeight - 1 : box.scrollTop > 0;
 }

@@ -43,7 +43,9 @@ export function keyHint(id: string): string {
 }
 
 const APPLE = /Mac|iP(hone|ad)/.test(navigator.platform);
-export function shown(key: string): string {
+export function shown(written: string): string {
+  const signs: Readonly<Record<string, string>> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+  const key = written.replace(/Arrow\w+/, (name) => signs[name] ?? name);
   if (!APPLE) return key.replace("Ctrl", t("key.ctrl", "Ctrl")).replace("Shift", t("key.shift", "Shift"));
   return key.replace("Ctrl+", "⌘").replace("Shift+", "⇧").replace("Alt+", "⌥");
 }

@@ -150,7 +150,7 @@ it("any operations one after the other keep links valid, are undone to the lette
       document.goTo(reached);
       expect(plain(document.workflow)).toBe(after);
     }),
-    { numRuns: 600 },
+    { numRuns: 400 },
   );
   expect([...done].sort()).toEqual(Object.keys(OPERATIONS).sort());
 });

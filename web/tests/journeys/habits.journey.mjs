@@ -245,3 +245,29 @@ test("a reroute goes without its wire, a group moves alone with Ctrl, a workflow
   assert.deepEqual(problems, []);
   await context.close();
 });
+
+test("a wire let go on a widget is that widget's, by drag and by two clicks", async () => {
+  const { page, context, problems } = await openGraph();
+  const number = async (x, y) => {
+    await page.mouse.dblclick(x, y);
+    await search(page).fill("Int");
+    await page.getByRole("option", { name: /^Int\b.*PrimitiveInt/ }).first().click();
+    await page.waitForTimeout(250);
+    return middle(page.locator(".graph .node[data-selected]").getByRole("button", { name: /^Output/ }).locator(".port-dot"));
+  };
+  const linked = (name) => node(page, "KSampler").getByRole("button", { name: `Input ${name}, INT, linked` }).count();
+  const first = await number(200, 720);
+  await drag(page, first, await middle(node(page, "KSampler").getByRole("spinbutton", { name: "steps" })));
+  assert.equal(await linked("steps"), 1);
+  const second = await number(200, 180);
+  await page.mouse.click(second.x, second.y);
+  const width = await middle(node(page, "Empty latent").getByRole("spinbutton", { name: "width" }));
+  await page.mouse.move(width.x, width.y, { steps: 5 });
+  await shoot(page, "wire-to-widget");
+  await page.mouse.click(width.x, width.y);
+  await page.waitForTimeout(200);
+  assert.equal(await node(page, "Empty latent").getByRole("button", { name: "Input width, INT, linked" }).count(), 1);
+  assert.equal(await page.locator(".number-field:focus").count(), 0);
+  assert.deepEqual(problems, []);
+  await context.close();
+});

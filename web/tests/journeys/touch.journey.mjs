@@ -121,3 +121,23 @@ test("one finger moves the view, two zoom it and the one that stays goes on; a l
   assert.deepEqual(problems, []);
   await context.close();
 });
+
+test("a number under a finger is pulled slowly without the menu; held, it has the menu of its node", async () => {
+  const { page, context, problems, finger } = await openTablet();
+  const steps = node(page, "KSampler").getByRole("spinbutton", { name: "steps" });
+  const box = await steps.boundingBox();
+  const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  await finger.send("touchStart", [at]);
+  for (let step = 1; step <= 5; step++) {
+    await finger.send("touchMove", [{ x: at.x + step * 8, y: at.y }]);
+    await page.waitForTimeout(160);
+  }
+  assert.equal(await page.getByRole("menuitem").count(), 0);
+  await finger.send("touchEnd", []);
+  assert.equal(await steps.inputValue(), "30");
+  await finger.send("touchStart", [at]);
+  await page.getByRole("menuitem", { name: "Bypass" }).waitFor();
+  await finger.send("touchEnd", []);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
