@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from engine.cli.arguments import settings_from
-from engine.cli.report import print_json, title_of
+from engine.cli.report import print_json
 from engine.cli.run_command import read_workflow
-from engine.errors import GraphError, InputError, SafelightError
-from engine.execution.context import Services
-from engine.execution.events import Event, NodeStarted
-from engine.execution.rehearse import rehearse
+from engine.errors import InputError
 from engine.graph.model import Graph
-from engine.graph.validate import coerce_inputs
-from engine.memory.blocks import SMALLEST_BLOCK
-from engine.memory.cards import Card, card_named
+from engine.jobs.plans import chosen_card, plan_graph, plan_record
+from engine.memory.cards import Card
 from engine.session import Session
-from engine.settings import Settings, parse_bytes, read_settings
+from engine.settings import read_settings
 
-if TYPE_CHECKING:
-    from engine.families.memory_plan import MemoryPlan, NodeMemory
-    from engine.memory.profile import ProfileStore
-
-DEFAULT_CARD = "rtx4060"
-PROFILES = "profiles"
 SIM_FLOPS, SIM_MEMORY, SIM_LINK = 50e9, 10e9, 1e9
 """What a simulated device is taken to reach; only the order of loads depends on it."""
 SIM_MARGIN = 0.25
@@ -41,73 +29,12 @@ def plan(arguments: argparse.Namespace) -> int:
     graph = read_workflow(session, arguments).graph
     made = plan_graph(session, graph, card)
     if arguments.json:
-        print_json(record(made, graph))
+        print_json(plan_record(made, graph))
     else:
         from engine.cli.plan_report import print_plan
 
         print_plan(made, graph)
     return 0 if made.fits else 1
-
-
-def chosen_card(name: str | None, vram: str | None, link: str | None) -> Card:
-    """Return a card by name, with another memory or link where they are given. Raises `InputError`."""
-    card = card_named(name or DEFAULT_CARD)
-    if vram is not None:
-        total = parse_bytes(vram, "--vram")
-        card = dataclasses.replace(card, total_bytes=total, name=card.name if name else "a card of this class")
-    if link is not None:
-        speed = parse_bytes(link.strip().lower().removesuffix("/s"), "--link")
-        card = dataclasses.replace(card, link_speed=float(speed))
-    if card.usable_bytes <= 0 or card.link_speed <= 0:
-        raise InputError(
-            "no plan can be made for a card without memory, or without a link",
-            expected=f"--vram above {card.context_bytes / 2**30:.2f} GiB, which the driver keeps, and --link above 0",
-            got=f"{card.total_bytes} bytes, {card.link_speed:.0f} bytes a second",
-        )
-    return card
-
-
-def plan_graph(session: Session, graph: Graph, card: Card, block_bytes: int | None = None) -> MemoryPlan:
-    """Rehearse a graph and plan what it asks for.
-
-    Raises `GraphError` where it cannot run, and what a node raises for wrong input.
-    """
-    from engine.families.memory_plan import plan_memory
-    from engine.families.rehearsal import Rehearsal
-
-    problems = session.problems(graph)
-    if problems:
-        raise GraphError(problems)
-    store = profile_store(session, session.settings)
-    rehearsal = Rehearsal(card, session.settings.dtype, store)
-
-    def listen(event: Event) -> None:
-        if isinstance(event, NodeStarted):
-            rehearsal.node_id = event.display_id or event.node_id
-
-    services = Services(
-        folders=session.folders,
-        models=rehearsal,
-        settings=session.settings,
-        file_identity=session.folders.identity,
-        salt="rehearsal",
-    )
-    made = rehearse(coerce_inputs(graph, session.registry), session.registry, services, listen)
-    for error in made.errors:
-        raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK)
-
-
-def _no_rehearsal(error: SafelightError) -> InputError:
-    """Return what says that a node fails before anything can be planned."""
-    problem = error.problem
-    told = InputError(
-        f"the workflow cannot be planned, because a node fails: {problem.message}",
-        expected=problem.expected,
-        got=problem.got,
-        hint=problem.hint,
-    )
-    return told if problem.node_id is None else told.at(problem.node_id, problem.node_title)  # type: ignore[return-value]
 
 
 def follow_plan(session: Session, graph: Graph) -> None:
@@ -133,59 +60,3 @@ def follow_plan(session: Session, graph: Graph) -> None:
     planned = made.to_follow()
     if planned is not None:
         models.streamed.follow(planned)
-
-
-def profile_store(session: Session, settings: Settings) -> ProfileStore:
-    """Return where profiles are kept: beside the stored results, or nowhere where none are to be stored."""
-    from engine.memory.profile import ProfileStore
-
-    if not settings.disk_cache_bytes:
-        return ProfileStore(None)
-    kept = settings.cache_directory or session.folders.directories("user")[0] / "cache"
-    return ProfileStore(Path(kept) / PROFILES)
-
-
-def record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
-    """Return a plan as plain data."""
-    card, outcome = made.card, made.plan.outcome if made.plan else None
-    return {
-        "ok": made.fits,
-        "fits": made.fits,
-        "measured": False,
-        "card": {
-            "name": card.name,
-            "vram_bytes": card.total_bytes,
-            "usable_bytes": card.usable_bytes,
-            "link_bytes_per_second": card.link_speed,
-            "operations_per_second": card.flops,
-            "memory_bytes_per_second": card.memory_speed,
-        },
-        "smallest_vram_bytes": made.smallest_bytes,
-        "peak_bytes": max((node.peak_bytes for node in made.nodes), default=0),
-        "moved_bytes": outcome.loaded_bytes if outcome else None,
-        "compute_seconds": round(sum(node.compute_seconds for node in made.nodes), 4),
-        "stall_seconds": round(outcome.stall_seconds, 4) if outcome else None,
-        "policy": made.plan.policy if made.plan else None,
-        "room_bytes": made.plan.room if made.plan else None,
-        "nodes": [_node_record(node, graph) for node in made.nodes],
-    }
-
-
-def _node_record(node: NodeMemory, graph: Graph) -> dict[str, Any]:
-    return {
-        "node": node.node_id,
-        "title": title_of(graph, node.node_id),
-        "type": graph.nodes[node.node_id].type if node.node_id in graph.nodes else None,
-        "models": list(node.models),
-        "calls": node.calls,
-        "fits": node.fits,
-        "peak_bytes": node.peak_bytes,
-        "activation_bytes": node.activation_bytes,
-        "weight_bytes": node.weight_bytes,
-        "needed_bytes": node.needed_bytes,
-        "resident_bytes": node.resident_bytes,
-        "moved_bytes": node.moved_bytes,
-        "compute_seconds": round(node.compute_seconds, 4),
-        "stall_seconds": None if node.stall_seconds is None else round(node.stall_seconds, 4),
-        "would_fit": list(node.ways),
-    }

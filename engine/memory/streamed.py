@@ -16,7 +16,7 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,13 +39,14 @@ log = logging.getLogger(__name__)
 class StreamPlan:
     """The order in which blocks will be asked for, whether each stays (``kept``), and loads as (access, after).
 
-    `blocks` are those of each model, by its key.
+    `blocks` are those of each model, by its key. ``optional[i]`` is 1 where it is not known whether access i comes.
     """
 
     order: Sequence[Block]
     kept: Sequence[int]
     loads: Sequence[tuple[int, int]]
     blocks: Mapping[str, Sequence[Block]]
+    optional: Sequence[int] = ()
 
     @property
     def loaded_bytes(self) -> int:
@@ -53,25 +54,32 @@ class StreamPlan:
         return sum(self.order[access].nbytes for access, _ in self.loads)
 
 
-def stream_plan(plan: ResidencyPlan, blocks: Mapping[str, Sequence[Block]]) -> StreamPlan:
-    """Return a whole plan as it is followed: nobody can see where a block's use ends and its next one begins."""
+def stream_plan(
+    plan: ResidencyPlan, blocks: Mapping[str, Sequence[Block]], optional: Container[int] = ()
+) -> StreamPlan:
+    """Return a whole plan as it is followed: nobody can see where a block's use ends and its next one begins.
+
+    In the phases of the numbers `optional` something else may happen than was planned.
+    """
     timeline, loads = plan.timeline, {load.access: load.after for load in plan.loads}
     order: list[Block] = []
     kept = bytearray()
     place: list[int] = []  # access of the plan -> access as seen
     begun: list[tuple[int, int]] = []
+    may_miss = bytearray()
     for at, number in enumerate(timeline.order):
-        block = timeline.blocks[number]
-        if order and order[-1] == block:
+        block, missing = timeline.blocks[number], timeline.phase_of[at] in optional
+        if order and order[-1] == block and may_miss[-1] == missing:
             kept[-1] = plan.kept[at]
         else:
             order.append(block)
             kept.append(plan.kept[at])
+            may_miss.append(missing)
             if at in loads:
                 after = loads[at]
                 begun.append((len(order) - 1, place[after] if after < at else len(order) - 1))
         place.append(len(order) - 1)
-    return StreamPlan(tuple(order), bytes(kept), tuple(begun), blocks)
+    return StreamPlan(tuple(order), bytes(kept), tuple(begun), blocks, bytes(may_miss))
 
 
 @dataclass(slots=True)
@@ -146,7 +154,7 @@ class StreamedWeights:
                 known.users -= 1
                 if not self._depth:
                     self._pinned = frozenset()
-                    if self._plan is None:  # in a plan the next use may begin with the same block
+                    if self._plan is None or self._plan.pauses():  # else the next use may begin with the same block
                         self._finish()
                     self.most_made = max(self.most_made, self._mode.peak)
                     self._mode.let_go()
@@ -195,8 +203,13 @@ class StreamedWeights:
             self._deferred.remove(late)
             if late in self.device:
                 self._drop(late)
-        if self._plan is not None and not self._plan.advance(block):
-            self._leave_plan()
+        if self._plan is not None:
+            is_planned = self._plan.advance(block)
+            for passed in self._plan.passed:
+                if passed in self.device and passed not in self._pinned:
+                    self._drop(passed)
+            if not is_planned:
+                self._leave_plan()
         if block not in self.device:
             self._load(block)
         self.device.wait(block)
@@ -255,11 +268,26 @@ class _Follower:
         self._plan = plan
         self._at = -1
         self._next = 0
+        self.passed: list[Block] = []
 
     def advance(self, block: Block) -> bool:
-        """Go on to the next access; False where it is of another block than planned."""
+        """Go on to the next access; False where it is of another block than planned.
+
+        Those that may be missing are passed over; `passed` are blocks that were to go at one of them.
+        """
+        order, optional = self._plan.order, self._plan.optional
         self._at += 1
-        return self._at < len(self._plan.order) and self._plan.order[self._at] == block
+        self.passed = []
+        while self._at < len(order) and order[self._at] != block and optional and optional[self._at]:
+            if not self._plan.kept[self._at]:
+                self.passed.append(order[self._at])
+            self._at += 1
+        return self._at < len(order) and order[self._at] == block
+
+    def pauses(self) -> bool:
+        """Say whether what is next may be missing, so that the use of the present block ends here."""
+        after = self._at + 1
+        return after < len(self._plan.optional) and bool(self._plan.optional[after])
 
     def stays(self) -> bool:
         """Say whether the block of this access is kept."""
