@@ -176,12 +176,13 @@ class Session:
     def _make_models(self) -> Any:
         import torch
 
-        from engine.families.pipeline import make_models
+        from engine.families.owners import make_models
+        from engine.memory.budgets import budgets_of
 
         given = self.settings
         if given.threads is not None:
             torch.set_num_threads(given.threads)
-        return make_models(given.device, given.dtype, given.memory_bytes)
+        return make_models(given.device, given.dtype, budgets=budgets_of(given))
 
     @functools.cached_property
     def measured(self) -> MeasuredStore:
@@ -216,11 +217,9 @@ class Session:
 
     def _for_runs(self) -> Registry:
         """Return the node types, those of packs with a measure of what they take: nobody else could tell a plan."""
-        if self.packs is None:
-            return self.registry
         from engine.families.unknown_nodes import measuring_unknown
 
-        return measuring_unknown(self.registry, self.measured)
+        return self.registry if self.packs is None else measuring_unknown(self.registry, self.measured)
 
     def run(
         self,

@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         session = Session(settings)
         workflow = read_workflow(session, arguments)
-        if settings.device.startswith("sim:"):
-            from engine.cli.plan_command import follow_plan
+        if settings.device != "cpu":
+            from engine.jobs.following import follow_plan
 
             follow_plan(session, workflow.graph)
         # What a node prints must not mix with what this command prints for programs.

@@ -16,7 +16,7 @@ from engine.memory.cards import Card
 from engine.memory.phases import Access, Link, Phase
 from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity, whole_plan
 from engine.memory.profile import Profile, ProfileStore
-from engine.memory.streamed import StreamPlan, stream_plan
+from engine.memory.stream_plan import StreamPlan, stream_plan
 from engine.memory.streaming_residency import blocks_of_module
 from engine.weights.recipe import ModelRecipe
 
@@ -89,8 +89,16 @@ class MemoryPlan:
         return stream_plan(whole, self.blocks, self.optional)
 
 
-def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore, block_bytes: int = SMALLEST_BLOCK) -> MemoryPlan:
+def plan_memory(
+    rehearsal: Rehearsal,
+    card: Card,
+    store: ProfileStore,
+    block_bytes: int = SMALLEST_BLOCK,
+    weight_bytes: int | None = None,
+) -> MemoryPlan:
     """Plan the calls that were rehearsed, with blocks of at least `block_bytes`.
+
+    `weight_bytes` bounds what weights take of the card, whatever else is free.
 
     Profiles that `store` lacks are made, a second or two for each.
     """
@@ -99,7 +107,7 @@ def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore, block_byt
     made = {draft: maker.phase(draft) for draft in drafts if draft.calls}
     phases = [made[draft] if draft.calls else maker.unknown_phase(draft) for draft in drafts]
     capacities = tuple(
-        phase.largest_block if draft.basis == "unknown" else card.usable_bytes
+        phase.largest_block if draft.basis == "unknown" else _within(card.usable_bytes, phase, weight_bytes)
         for draft, phase in zip(drafts, phases, strict=True)
     )
     found = make_plan(phases, capacities, Link(card.link_speed, COPY_LATENCY_S))
@@ -108,6 +116,10 @@ def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore, block_byt
     nodes = [maker.node(one) for one in _by_node(phases, drafts, plan)]
     optional = frozenset(number for number, draft in enumerate(drafts) if not draft.calls)
     return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional)
+
+
+def _within(usable: int, phase: Phase, weight_bytes: int | None) -> int:
+    return usable if weight_bytes is None else min(usable, phase.activation_bytes + weight_bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from engine.execution.rehearse import rehearse
 from engine.graph.model import Graph
 from engine.graph.validate import coerce_inputs
 from engine.memory.blocks import SMALLEST_BLOCK
+from engine.memory.budgets import budgets_of
 from engine.memory.cards import Card, card_named
 from engine.session import Session
 from engine.settings import Settings, parse_bytes
@@ -54,7 +55,7 @@ def plan_graph(
     user: str | None = None,
     cancel: CancelToken | None = None,
 ) -> MemoryPlan:
-    """Rehearse a graph with the files of `user` and plan what it asks for.
+    """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budget of weights.
 
     Raises `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong
     input.
@@ -87,7 +88,8 @@ def plan_graph(
         raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     if made.cancelled or (cancel is not None and cancel.cancelled):
         raise Cancelled()
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK)
+    bound = budgets_of(session.settings).weight_bytes
+    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, bound)
 
 
 def _no_rehearsal(error: SafelightError) -> InputError:

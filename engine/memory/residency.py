@@ -93,9 +93,12 @@ class Residency:
         *,
         dtype: DtypeName = "auto",
         budget_bytes: int | None = None,
+        home: DeviceInfo | None = None,
     ) -> None:
         self.device = device
-        self.budget_bytes = _share_of(device) if budget_bytes is None else budget_bytes
+        self.home = home or device
+        """Where modules are built and lie, which need not be where they compute."""
+        self.budget_bytes = _share_of(self.home) if budget_bytes is None else budget_bytes
         self._build = build
         self._measure = measure
         self._reserved = 0  # bytes of what is being built
@@ -175,12 +178,12 @@ class Residency:
     def _make(self, recipe: ModelRecipe) -> nn.Module:
         """Make a module, from the unpatched one where both fit together and else from the file."""
         dtype = self.dtype_for(recipe)
-        nbytes = self._measure(recipe, self.device, dtype)
-        log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.device.name)
+        nbytes = self._measure(recipe, self.home, dtype)
+        log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.home.name)
         if recipe.patches and 2 * nbytes <= self.budget_bytes:
             return self._patch(recipe)
         with self._reserve(nbytes):
-            return self._build(recipe, self.device, dtype)
+            return self._build(recipe, self.home, dtype)
 
     def _patch(self, recipe: ModelRecipe) -> nn.Module:
         """Make a module that shares with the unpatched one what the patches leave alone."""
@@ -191,7 +194,7 @@ class Residency:
 
             def adapters(patch: Patch) -> AdapterSet:
                 key = f"{patch.file.identity} for {recipe.unpatched.weights_key}"
-                read = partial(read_adapters, patch.file, recipe.part, shapes, self.device.device)
+                read = partial(read_adapters, patch.file, recipe.part, shapes, self.home.device)
                 return borrowed.enter_context(self._lend(key, read))
 
             changes = merge_sets((adapters(patch), patch.strength) for patch in recipe.patches)

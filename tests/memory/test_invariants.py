@@ -1,4 +1,4 @@
-"""What no other test of this folder says of the invariants in docs/memory.md: sticky decisions, weights that stay put."""
+"""What no other test of this folder says of the invariants: decisions that stay, weights that are left alone."""
 
 from __future__ import annotations
 

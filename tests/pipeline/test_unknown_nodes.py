@@ -137,7 +137,7 @@ def test_calls_through_the_engine_are_believed(open_session: Callable[..., Sessi
 
 def test_a_plan_outlives_what_it_cannot_foresee(open_session: Callable[..., Session]) -> None:
     """The unknown node uses none of the models that were assumed: what follows keeps to the plan all the same."""
-    from engine.cli.plan_command import follow_plan
+    from engine.jobs.following import follow_plan
 
     whole = open_session(device="cpu")
     expected = whole.run(whole.load(polished()))
