@@ -54,6 +54,7 @@ def plan_graph(
     *,
     user: str | None = None,
     cancel: CancelToken | None = None,
+    store: ProfileStore | None = None,
 ) -> MemoryPlan:
     """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budget of weights.
 
@@ -67,7 +68,7 @@ def plan_graph(
     problems = session.problems(graph, None, user)
     if problems:
         raise GraphError(problems)
-    store = profile_store(session, session.settings)
+    store = store or profile_store(session, session.settings)
     rehearsal = Rehearsal(card, session.settings.dtype, store)
     registry = noting_unknown(session.registry, rehearsal, session.measured)
 

@@ -32,6 +32,7 @@ from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.listening import BACKLOG
 from engine.server.options import ServerOptions
+from engine.server.plans import Planning
 from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_context
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
@@ -155,6 +156,7 @@ async def running(
         stack.callback(versions.close)
         webhooks = Webhooks(store, options.webhook_hosts)
         desk.webhooks_due = webhooks.wake
+        planning = Planning(catalogue, settings, parts.session)
         state = ServerState(
             options,
             settings,
@@ -169,12 +171,14 @@ async def running(
             webhooks,
             Forecaster(catalogue, supervisor),
             versions,
+            planning,
         )
         telling = loop.create_task(webhooks.run())
         try:
             yield state, make_app(state, middlewares)
         finally:
             telling.cancel()
+            await planning.close()
             await asyncio.gather(telling, return_exceptions=True)
 
 

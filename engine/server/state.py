@@ -21,6 +21,7 @@ from engine.server.desk import Desk
 from engine.server.forecasts import Forecaster
 from engine.server.hub import Hub
 from engine.server.options import ServerOptions
+from engine.server.plans import Planning
 from engine.server.store import Store
 from engine.server.user_files import UserFiles
 from engine.server.versions import Versions
@@ -47,6 +48,7 @@ class ServerState:
     webhooks: Webhooks
     forecaster: Forecaster
     versions: Versions
+    planning: Planning
     began: float = dataclasses.field(default_factory=time.time)
 
 

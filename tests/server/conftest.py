@@ -28,12 +28,12 @@ class Served(Caller):
 
 
 @contextlib.asynccontextmanager
-async def served(base: Path, middlewares: Any = (), **options: Any) -> AsyncIterator[Served]:
+async def served(base: Path, middlewares: Any = (), parts: Parts = PARTS, **options: Any) -> AsyncIterator[Served]:
     for name in ("input", "output", "temp", "user", "models"):
         (base / name).mkdir(exist_ok=True)
     settings = Settings(base, device="cpu")
     chosen = dataclasses.replace(ServerOptions(port=0), **options)
-    async with running(settings, chosen, middlewares, PARTS) as (state, app):
+    async with running(settings, chosen, middlewares, parts) as (state, app):
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

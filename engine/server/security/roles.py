@@ -106,6 +106,7 @@ _RUN = """
 POST /prompt
 POST /tokens
 POST /forecast
+POST /plan
 POST /queue
 POST /interrupt
 POST /history

@@ -96,6 +96,8 @@ export interface Routes {
   "GET /object_info/{node_class}": { readonly query: never; readonly body: undefined };
   /** This description */
   "GET /openapi.json": { readonly query: never; readonly body: undefined };
+  /** What memory a run would take, without running it */
+  "POST /plan": { readonly query: never; readonly body: { readonly prompt: Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>>; readonly _meta?: Readonly<Record<string, unknown>> }>> | { readonly nodes: readonly (unknown)[] }; readonly card?: string; readonly vram?: string; readonly link?: string } };
   /** How many jobs wait or run */
   "GET /prompt": { readonly query: never; readonly body: undefined };
   /** Queue a workflow */

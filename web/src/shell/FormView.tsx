@@ -7,6 +7,7 @@ import { runCommand } from "./commands";
 import { Field } from "./Field";
 import { formFields, type ShownField } from "./formFields";
 import { Icon, Mark } from "./icons";
+import { EstimateChip } from "./memory/EstimateChip";
 import { showPictures, type Shown } from "./Lightbox";
 import { useDerived } from "./useDocument";
 import { specs, type Tab } from "./workspace";
@@ -64,6 +65,7 @@ function FormRun({ tab }: { readonly tab: Tab }) {
           <Icon name="stop" /> {t("cancel", "Cancel")}
         </button>
       )}
+      <EstimateChip tab={tab} />
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { Segments } from "./controls/Segments";
 import { Stepper } from "./controls/Stepper";
 import { Icon, Mark } from "./icons";
 import { closeTab } from "./keeping";
+import { EstimateChip } from "./memory/EstimateChip";
 import { showMenu } from "./Menu";
 import { batchCount } from "./actions";
 import { autoRun, type AutoMode } from "./running";
@@ -79,7 +80,7 @@ function ViewSwitch({ tab }: { readonly tab: Tab }) {
 
 /** The form has a button of its own: one red thing on the screen. */
 function GraphRun({ tab }: { readonly tab: Tab }) {
-  return useStore(tab.view) === "graph" ? <RunBox /> : null;
+  return useStore(tab.view) === "graph" ? <RunBox tab={tab} /> : null;
 }
 
 const AUTO_WORDS: Readonly<Record<AutoMode, () => string>> = {
@@ -88,7 +89,7 @@ const AUTO_WORDS: Readonly<Record<AutoMode, () => string>> = {
   instant: () => t("run.auto.instant", "Again and again"),
 };
 
-function RunBox() {
+function RunBox({ tab }: { readonly tab: Tab }) {
   const count = useStore(batchCount);
   const { running, waiting } = useStore(queue);
   const busy = running.length + waiting.length;
@@ -111,6 +112,7 @@ function RunBox() {
           {AUTO_WORDS[auto]()} <Icon name="close" />
         </button>
       )}
+      <EstimateChip tab={tab} />
       <span className="queuestate quiet small" role="status">
         {busy > 0 ? t("queue.state", "{count} in the queue", { count: busy }) : ""}
       </span>

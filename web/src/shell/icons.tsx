@@ -29,6 +29,7 @@ const PATHS = {
   pin: "M9 4h6l-1 6 3 3H7l3-3zM12 13v7",
   versions: "M7 4h10v12H7zM4 8v12h10",
   extensions: "M10 5a2 2 0 1 1 4 0h5v5a2 2 0 1 1 0 4v5H5v-5a2 2 0 1 0 0-4V5z",
+  memory: "M6 7h12v10H6zM9 4v3M12 4v3M15 4v3M9 17v3M12 17v3M15 17v3",
   lock: "M7 11h10v9H7zM9 11V8a3 3 0 0 1 6 0v3",
   more: "M6 12h.01M12 12h.01M18 12h.01",
   minus: "M5 12h14",

@@ -14,8 +14,10 @@ interface Preferences {
   templates: readonly NodeTemplate[];
   minimap: boolean;
   snap: boolean;
+  /** The memory of the card that runs are planned for; "" is the one that is here. */
+  vram: string;
 }
-const DEFAULTS: Preferences = { theme: "dark", autosave: true, used: {}, favourites: [], templates: [], minimap: true, snap: false };
+const DEFAULTS: Preferences = { theme: "dark", autosave: true, used: {}, favourites: [], templates: [], minimap: true, snap: false, vram: "" };
 const PREFIX = "Safelight.";
 const KEYS = `${PREFIX}Keys`;
 
@@ -28,6 +30,7 @@ const stores: Stores = {
   templates: new Store(DEFAULTS.templates),
   minimap: new Store(DEFAULTS.minimap),
   snap: new Store(DEFAULTS.snap),
+  vram: new Store(DEFAULTS.vram),
 };
 
 /** How the graph is looked at just now; kept by nobody. */

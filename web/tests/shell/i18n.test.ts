@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { de } from "../../src/i18n/de";
+import { AREAS, de } from "../../src/i18n/de";
 
 const sources = import.meta.glob<string>("../../src/**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true });
 
@@ -18,6 +18,11 @@ const names = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((
 
 test("German has the keys that the code has, no more and no less", () => {
   expect(Object.keys(de).sort()).toEqual([...english().keys()].sort());
+});
+
+test("a key stands in one area of the German words", () => {
+  const keys = Object.values(AREAS).flatMap((area) => Object.keys(area));
+  expect(keys.filter((key, at) => keys.indexOf(key) !== at)).toEqual([]);
 });
 
 test("a key means one text", () => {

@@ -5,6 +5,7 @@ import { allCommands, bindings, keyOf, keysOf, shown, type EditorCommand } from 
 import { Segments } from "../controls/Segments";
 import { Switch } from "../controls/Switch";
 import { Icon } from "../icons";
+import { CardChoice } from "../memory/EstimateSheet";
 import { preference, setPreference, setKeys, type ThemeChoice } from "../preferences";
 
 export default function Settings() {
@@ -39,6 +40,7 @@ export default function Settings() {
         <Toggle name="minimap">{t("minimap", "Overview map in the graph")}</Toggle>
         <Toggle name="snap">{t("snap", "Nodes snap to the grid")}</Toggle>
       </div>
+      <CardChoice />
       <Keys />
     </div>
   );

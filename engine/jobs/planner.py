@@ -1,0 +1,121 @@
+"""The planner: a process that makes plans of memory for a server, one after the other, and computes with no model.
+
+    main thread      makes plans
+    control thread   reads what the server says; ends the process when the server is gone
+
+Both directions are lines of JSON. Packs are not loaded here: what they do beside computing nobody knows, and plans are
+made at every change of a workflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from typing import IO, Any, Final
+
+from engine.errors import Cancelled, SafelightError
+from engine.execution.cancel import CancelToken
+from engine.graph.api_prompt import graph_from_api
+from engine.jobs.plans import chosen_card, plan_graph, plan_record, profile_store
+from engine.jobs.process_tree import refuse_huge_allocations
+from engine.jobs.records import plain, settings_from
+from engine.memory.budgets import budgets_of
+from engine.memory.cards import CARDS, Card
+
+POLITENESS: Final = 10
+"""A run has the processor first."""
+
+
+def main() -> None:
+    """Serve the lines of standard input until there are no more."""
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a node prints is no answer
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(POLITENESS)
+    lines = iter(sys.stdin.buffer.readline, b"")
+    planner = Planner(json.loads(next(lines)))
+    threading.Thread(target=planner.control, args=(lines,), name="control", daemon=True).start()
+    planner.serve(told)
+
+
+class Planner:
+    """A session that only rehearses, the question that is worked on, and those that wait."""
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        settings = dataclasses.replace(settings_from(setup["settings"]), device="cpu", disable_all_custom_nodes=True)
+        settings = dataclasses.replace(settings, whitelist_custom_nodes=())
+        module, _, attribute = setup["session"].partition(":")
+        self._session = getattr(importlib.import_module(module), attribute)(settings)
+        if settings.max_ram_bytes is not None:
+            refuse_huge_allocations(settings.max_ram_bytes)
+        self._store = profile_store(self._session, settings)
+        self._asked: queue.SimpleQueue[tuple[Mapping[str, Any], CancelToken]] = queue.SimpleQueue()
+        self._tokens: dict[int, CancelToken] = {}
+
+    def control(self, lines: Iterable[bytes]) -> None:
+        """Take questions and their cancellation; ends this process after the last line."""
+        for line in lines:
+            message = json.loads(line)
+            number = message["id"]
+            if message["do"] == "plan":
+                self._tokens[number] = CancelToken()
+                self._asked.put((message, self._tokens[number]))
+            elif number in self._tokens:
+                self._tokens[number].cancel()
+        os._exit(0)
+
+    def serve(self, told: IO[str]) -> None:
+        """Answer one question after the other. Does not return."""
+        while True:
+            message, token = self._asked.get()
+            answer = {"id": message["id"], **self._answer(message, token)}
+            del self._tokens[message["id"]]
+            told.write(json.dumps(answer) + "\n")
+            told.flush()
+
+    def _answer(self, message: Mapping[str, Any], token: CancelToken) -> dict[str, Any]:
+        try:
+            token.check()
+            graph = graph_from_api(message["prompt"])
+            known = self._session.registry.types
+            foreign = [id for id, node in graph.nodes.items() if node.type not in known]
+            if foreign:
+                return {"foreign": foreign}
+            card = card_of(message["card"])
+            if message["card"].get("found") is not None:  # the card that runs would compute on
+                card = budgets_of(self._session.settings).card(card)
+            return {
+                "plan": plan_record(
+                    plan_graph(self._session, graph, card, user=message["user"], cancel=token, store=self._store), graph
+                )
+            }
+        except Cancelled:
+            return {"cancelled": True}
+        except SafelightError as error:
+            return {"problems": [plain(problem) for problem in error.problems]}
+        except Exception as error:  # noqa: BLE001 (a node's fault; the next question may be another one)
+            return {"fault": f"{type(error).__name__}: {str(error)[:300]}"}
+
+
+def card_of(asked: Mapping[str, Any]) -> Card:
+    """Return the card of a question: by name, memory and link as the command line takes them, or one that is here
+    (`found`: its name and its bytes). Raises `InputError`."""
+    found = asked.get("found")
+    if found is None:
+        return chosen_card(asked.get("card"), asked.get("vram"), asked.get("link"))
+    name, total = found
+    short = "".join(letter for letter in name.lower() if letter.isalnum())
+    known = next((one for one in sorted(CARDS, key=len, reverse=True) if one in short), None)
+    card = chosen_card(known, None, asked.get("link"))
+    return dataclasses.replace(card, name=name, total_bytes=total)

@@ -1,0 +1,125 @@
+"""Plans of memory over a real socket, made by a real process: the same as the command line's, and in nobody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_checkpoint import make_base_directory, text_to_image
+
+from engine.cli.entry import main
+from engine.server.plans import Planning, first_card
+from engine.server.running import Parts
+
+REAL = Parts(eager=False, warm=False)
+CARD = {"vram": "8GiB", "link": "12GB/s"}
+LONG = 10_000
+
+
+@pytest.fixture
+def base(tmp_path: Path, root: Path) -> Path:
+    return make_base_directory(tmp_path, root)
+
+
+def test_it_is_the_plan_of_the_command_line(serve: Any, base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the byte and the tenth of a millisecond; a second question is answered from what is kept."""
+    prompt = text_to_image()
+    file = base / "prompt.json"
+    file.write_text(json.dumps(prompt))
+    assert main(["plan", str(file), "--base-directory", str(base), "--json", "--vram", "8GiB", "--link", "12GB/s"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+
+    async def journey(caller: Any) -> None:
+        first = await caller.post("/plan", {"prompt": prompt, **CARD})
+        assert first == printed and first["fits"]
+        assert {node["title"] for node in first["nodes"]} == {"Prompt", "Negative", "Sampler", "Decode"}
+        began = time.perf_counter()
+        assert await caller.post("/plan", {"prompt": prompt, **CARD}) == first
+        assert time.perf_counter() - began < 0.2
+        longer = await caller.post("/plan", {"prompt": text_to_image(Sampler__steps=40), **CARD})
+        assert longer["compute_seconds"] > first["compute_seconds"]
+        named = await caller.post("/plan", {"prompt": prompt, "card": "RTX 3060"})
+        assert named["card"]["name"] == "rtx3060" and named["card"]["vram_bytes"] == 12 << 30
+        small = await caller.post("/plan", {"prompt": prompt, "vram": "600MiB"})
+        assert not small["fits"] and any(node["would_fit"] for node in small["nodes"])
+        assert await caller.get("/queue") == {"queue_running": [], "queue_pending": []}
+        assert caller.state.supervisor.status().starts == 0  # nothing that computes was started
+
+    serve(journey, parts=REAL)
+    assert not list((base / "output").iterdir())
+
+
+def test_it_refuses_what_prompt_refuses_and_cards_that_are_none(serve: Any) -> None:
+    async def journey(caller: Any) -> None:
+        for body in ({}, {"prompt": {"1": {"class_type": "Nothing", "inputs": {}}}}, []):
+            answers = [await caller.raw("POST", path, json=body) for path in ("/plan", "/prompt")]
+            assert answers[0][0] == 400
+            assert answers[0][2] == answers[1][2]
+        wrong = text_to_image(Checkpoint__ckpt_name="gone.safetensors")
+        assert "4" in (await caller.post("/plan", {"prompt": wrong}, 400))["node_errors"]
+        for card in ({"vram": 8}, {"vram": "much"}, {"vram": "0.5GiB"}, {"link": "fast"}, {"card": "voodoo2"}):
+            told = await caller.post("/plan", {"prompt": text_to_image(), **card}, 400)
+            assert told["error"]["message"], card
+
+    serve(journey, parts=REAL)
+
+
+def test_nodes_of_packs_are_named_and_not_run(serve: Any, base: Path) -> None:
+    """The nodes of this session are no native ones: what they would do is not known."""
+
+    async def journey(caller: Any) -> None:
+        graph = {
+            "n": {"class_type": "Number", "inputs": {"value": 1}},
+            "s": {"class_type": "SaveText", "inputs": {"value": ["n", 0]}},
+        }
+        caller.state.planning._setup["session"] = REAL.session
+        assert await caller.post("/plan", {"prompt": graph}) == {"planned": False, "foreign": ["n", "s"]}
+        assert not list((base / "output").iterdir())
+
+    serve(journey)
+
+
+def test_a_plan_that_nobody_waits_for_or_that_takes_too_long_ends(serve: Any) -> None:
+    """What asks goes away: the process stops that plan and answers the next one; too slow: it is ended."""
+
+    async def journey(caller: Any) -> None:
+        planning: Planning = caller.state.planning
+        planning._setup["settings"]["disk_cache_bytes"] = 1 << 30  # what is learnt of networks is kept there
+        await caller.post("/plan", {"prompt": text_to_image(), **CARD})
+        process = planning._process
+        assert process is not None
+        long = {"prompt": text_to_image(Sampler__steps=LONG), **CARD}
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(caller.post("/plan", long), 0.5)
+        began = time.perf_counter()
+        beside = asyncio.create_task(caller.get("/queue"))
+        await caller.post("/plan", {"prompt": text_to_image(Sampler__cfg=3.0), **CARD})
+        assert beside.done()
+        assert time.perf_counter() - began < 3
+        planning.seconds = 0.3
+        told = await caller.post("/plan", {"prompt": text_to_image(Sampler__steps=LONG, Sampler__seed=1), **CARD}, 503)
+        assert told["error"]["type"] == "plan_too_slow"
+        planning.seconds = 40
+        assert (await caller.post("/plan", {"prompt": text_to_image(Sampler__seed=2), **CARD}))["fits"]
+        await asyncio.wait_for(process.wait(), 5)
+        assert planning._process is not None and planning._process.pid != process.pid
+
+    serve(journey, parts=REAL)
+
+
+def test_the_card_that_is_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho '0, NVIDIA GeForce RTX 4060, 8188, 8000'\necho '1, NVIDIA A100, 40960, 40000'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert first_card("auto") == ("NVIDIA GeForce RTX 4060", 8188 << 20)
+    assert first_card("cuda:1") == ("NVIDIA A100", 40960 << 20)
+    assert first_card("cpu") is None
+    from engine.jobs.planner import card_of
+
+    card = card_of({"found": ["NVIDIA GeForce RTX 4060 Ti", 16380 << 20]})
+    assert (card.total_bytes, card.memory_speed) == (16380 << 20, 260e9)

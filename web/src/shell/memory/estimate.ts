@@ -1,0 +1,77 @@
+/** What memory the workflow in front would take of a card, asked of the server's planner when changes have settled. */
+import { ask, ServerError } from "../../client/http";
+import { Store } from "../../client/store";
+import { exactText } from "../../document/exact";
+import type { NodeId } from "../../document/types";
+import { t } from "../../i18n";
+import { promptOf } from "../documents";
+import { preference } from "../preferences";
+import { active, specs, type Tab } from "../workspace";
+import type { MemoryPlan } from "./figures";
+
+interface Unplanned {
+  readonly planned: false;
+  readonly foreign?: readonly NodeId[];
+}
+/** A plan, or why there is none; `old` while a newer one is being made. */
+export type Estimate = { readonly plan: MemoryPlan; readonly old?: boolean } | { readonly why: string };
+
+/** Sizes of cards that can be planned for; "" is the card that is here. */
+export const CARDS = ["", "4GiB", "6GiB", "8GiB", "12GiB", "16GiB", "24GiB"] as const;
+/** So long after the last change a plan is asked for; whoever types changes something more often. */
+const SETTLED_MS = 1000;
+/** What has just been opened is run before it is planned, as a rule: the planner does not take the processor from that. */
+const OPENED_MS = 4000;
+
+const known = new WeakMap<Tab, Store<Estimate | undefined>>();
+export function estimateOf(tab: Tab): Store<Estimate | undefined> {
+  const found = known.get(tab) ?? new Store<Estimate | undefined>(undefined);
+  known.set(tab, found);
+  return found;
+}
+
+/** Ask now and after each change that makes another prompt. Ends with what it returns. */
+export function followMemory(tab: Tab): () => void {
+  const estimate = estimateOf(tab);
+  let planned: ReturnType<typeof setTimeout> | undefined;
+  let asked: AbortController | undefined;
+  let last = "";
+  const question = async (): Promise<void> => {
+    const types = specs.get();
+    const { phase } = tab.run.summary.get();
+    if (types === undefined || active.get() !== tab || phase === "queued" || phase === "running") return;
+    const vram = preference("vram").get();
+    const text = exactText(tab.document.workflow, { prompt: promptOf(tab.document.workflow, types), ...(vram === "" ? {} : { vram }) });
+    if (text === last) return;
+    asked = new AbortController();
+    const before = estimate.get();
+    if (before && "plan" in before) estimate.set({ ...before, old: true });
+    const told = await ask<MemoryPlan | Unplanned>("POST /plan", { body: new Blob([text], { type: "application/json" }) as never, signal: asked.signal });
+    last = text;
+    estimate.set("planned" in told ? { why: whyNot(told) } : told.nodes.length === 0 ? { why: t("estimate.nothing", "No node here computes with a model") } : { plan: told });
+  };
+  const plan = (after: number): void => {
+    clearTimeout(planned);
+    asked?.abort();
+    planned = setTimeout(() => void question().catch((error: unknown) => estimate.set(refused(error) ?? estimate.get())), after);
+  };
+  const soon = (): void => plan(SETTLED_MS);
+  const ends = [tab.document.subscribe(soon), preference("vram").subscribe(soon), active.subscribe(soon), tab.run.summary.subscribe(() => last === "" && soon())];
+  plan(OPENED_MS);
+  return () => {
+    ends.forEach((end) => end());
+    clearTimeout(planned);
+    asked?.abort();
+  };
+}
+
+const whyNot = (told: Unplanned): string =>
+  told.foreign
+    ? t("estimate.foreign", "Not known: what nodes of packs take is not seen beforehand")
+    : t("estimate.fault", "Not known: a node failed as its run was rehearsed");
+
+/** What a refusal means for what is shown; a question that was taken back changes nothing. */
+function refused(error: unknown): Estimate | undefined {
+  if (!(error instanceof ServerError) || error.status === 0) return undefined;
+  return { why: t("estimate.refused", "Not known: {message}", { message: error.message }) };
+}

@@ -1,0 +1,65 @@
+/** What a run would take of a card, said beside Run before it. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+
+let server, browser;
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function serious(page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.filter((one) => /serious|critical/.test(one.impact)).map((one) => `${one.id}: ${one.nodes[0].target}`);
+}
+
+test("what the planner says stands beside Run, node by node, in red where it does not fit; nothing is asked while typing", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  const asked = [];
+  page.on("request", (request) => request.url().endsWith("/plan") && asked.push(request.postDataJSON()));
+  const chip = page.locator(".estimate");
+  await chip.getByText(/GB of 8 GB/).waitFor({ timeout: 60_000 });
+  await shoot(page, "memory-form");
+  const before = asked.length;
+  await page.getByLabel("Prompt", { exact: true }).pressSequentially(" on a table, with a long tail", { delay: 40 });
+  assert.equal(asked.length, before, "asked while somebody was typing");
+  await page.waitForTimeout(1600);
+  assert.equal(asked.length, before + 1);
+
+  await page.getByRole("button", { name: "Graph", exact: true }).click();
+  await page.locator(".graph").waitFor();
+  await chip.getByText(/GB of 8 GB/).waitFor({ timeout: 60_000 });
+  await chip.click();
+  const sheet = page.getByRole("dialog", { name: "Memory of a run" });
+  const rows = sheet.getByRole("list", { name: "Node by node" }).getByRole("listitem");
+  await rows.nth(3).waitFor();
+  const told = await rows.allInnerTexts();
+  assert.ok(told.some((text) => /KSampler[\s\S]*MB|GB/.test(text)), told.join("\n"));
+  assert.match(await sheet.innerText(), /fits in 8 GB[\s\S]*Smallest card/);
+  await shoot(page, "memory-sheet");
+  assert.deepEqual(await serious(page), []);
+
+  await sheet.getByRole("button", { name: /card to plan for/ }).click();
+  await page.getByRole("option", { name: "4 GB", exact: true }).click();
+  await chip.getByText(/GB of 4 GB/).waitFor({ timeout: 60_000 });
+  await page.keyboard.press("Escape");
+  assert.equal(await sheet.count(), 0);
+
+  await page.getByRole("button", { name: "Form", exact: true }).click();
+  for (const side of ["Width", "Height"]) await page.getByLabel(side, { exact: true }).fill("4096");
+  await page.locator("h2").first().click();
+  await page.locator(".estimate.wrong").waitFor({ timeout: 60_000 });
+  await page.locator(".estimate.wrong").click();
+  assert.match(await sheet.innerText(), /card of 4 GB is too small[\s\S]*It would fit with/);
+  await page.waitForTimeout(300);
+  await shoot(page, "memory-too-small");
+  assert.deepEqual(await serious(page), []);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
