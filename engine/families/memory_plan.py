@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
 
-from engine.families.building import empty_module
+from engine.families.building import empty_module, measure_module
 from engine.families.profiles import NetworkCall, profile_call
 from engine.families.rehearsal import NotedCall, Rehearsal, UnknownWork
 from engine.memory.accesses import accesses_of, blocks_of
 from engine.memory.blocks import SMALLEST_BLOCK, Block
+from engine.memory.budgets import NO_BUDGETS, Budgets
 from engine.memory.cards import Card
 from engine.memory.phases import Access, Link, Phase
 from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity, whole_plan
 from engine.memory.profile import Profile, ProfileStore
+from engine.memory.ram_tier import RamPlan, plan_ram
 from engine.memory.stream_plan import StreamPlan, stream_plan
 from engine.memory.streaming_residency import blocks_of_module
 from engine.weights.recipe import ModelRecipe
@@ -65,7 +67,7 @@ class MemoryPlan:
     """A plan for a whole run. `smallest_bytes` is the smallest memory of a card that could do it.
 
     `capacities` are what weights and activations may take together in each phase; `optional` are the phases of nodes
-    that may do something else.
+    that may do something else. `ram` is what the machine's own memory and its disk do.
     """
 
     card: Card
@@ -75,6 +77,7 @@ class MemoryPlan:
     blocks: Mapping[str, tuple[Block, ...]]
     capacities: tuple[int, ...] = ()
     optional: frozenset[int] = frozenset()
+    ram: RamPlan | None = None
 
     @property
     def fits(self) -> bool:
@@ -94,11 +97,11 @@ def plan_memory(
     card: Card,
     store: ProfileStore,
     block_bytes: int = SMALLEST_BLOCK,
-    weight_bytes: int | None = None,
+    budgets: Budgets = NO_BUDGETS,
 ) -> MemoryPlan:
     """Plan the calls that were rehearsed, with blocks of at least `block_bytes`.
 
-    `weight_bytes` bounds what weights take of the card, whatever else is free.
+    Of `budgets` those of weights count, on the card and in RAM; `card` is what the others leave of it.
 
     Profiles that `store` lacks are made, a second or two for each.
     """
@@ -107,7 +110,7 @@ def plan_memory(
     made = {draft: maker.phase(draft) for draft in drafts if draft.calls}
     phases = [made[draft] if draft.calls else maker.unknown_phase(draft) for draft in drafts]
     capacities = tuple(
-        phase.largest_block if draft.basis == "unknown" else _within(card.usable_bytes, phase, weight_bytes)
+        phase.largest_block if draft.basis == "unknown" else _within(card.usable_bytes, phase, budgets.weight_bytes)
         for draft, phase in zip(drafts, phases, strict=True)
     )
     found = make_plan(phases, capacities, Link(card.link_speed, COPY_LATENCY_S))
@@ -115,7 +118,23 @@ def plan_memory(
     smallest = smallest_capacity(phases) + card.context_bytes
     nodes = [maker.node(one) for one in _by_node(phases, drafts, plan)]
     optional = frozenset(number for number, draft in enumerate(drafts) if not draft.calls)
-    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional)
+    ram = _ram(drafts, rehearsal, budgets.ram_bytes)
+    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram)
+
+
+def _ram(drafts: Sequence[_Draft], rehearsal: Rehearsal, limit: int | None) -> RamPlan:
+    """Plan which networks stay in RAM."""
+    uses: list[tuple[str, ...]] = []
+    recipes: dict[str, ModelRecipe] = {}
+    for draft in drafts:
+        used = {one.weights_key: one for one in (*(call.recipe for call in draft.calls), *draft.recipes)}
+        recipes |= used
+        if used and (not uses or uses[-1] != tuple(used)):
+            uses.append(tuple(used))
+    sizes = {
+        key: measure_module(recipe, rehearsal.device, rehearsal.dtype_for(recipe)) for key, recipe in recipes.items()
+    }
+    return plan_ram(uses, sizes, limit)
 
 
 def _within(usable: int, phase: Phase, weight_bytes: int | None) -> int:

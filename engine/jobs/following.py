@@ -38,6 +38,8 @@ def follow_plan(session: Session, graph: Graph) -> MemoryPlan | None:
     card = device_card(models, budgets)
     made = plan_graph(session, graph, card, models.block_bytes)
     check_budgets(made, budgets, session.settings.device)
+    if made.ram is not None and made.ram.policy == "next use":
+        models.expect(made.ram.uses)
     planned = made.to_follow()
     if planned is not None:
         models.streamed.follow(planned)
@@ -81,6 +83,13 @@ def check_budgets(made: MemoryPlan, budgets: Budgets, device: str) -> None:
             expected=f"at least {largest} bytes",
             got=f"{budgets.weight_bytes} bytes",
             hint=f"give them more, like --memory-bytes {_mib(largest)}",
+        )
+    if budgets.ram_bytes is not None and made.ram is not None and made.ram.over:
+        raise InputError(
+            "the budget of RAM cannot hold what one node needs at a time",
+            expected=f"at least {made.ram.peak_bytes} bytes",
+            got=f"{budgets.ram_bytes} bytes",
+            hint=f"give it more, like --ram-budget {_mib(made.ram.peak_bytes)}",
         )
     stuck = [node for node in made.nodes if not _may_run(node, made.card)]
     if stuck:

@@ -6,7 +6,7 @@ The command line and the server answer with the same plan, because both make it 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Cancelled, GraphError, InputError, SafelightError
 from engine.execution.cancel import CancelToken
@@ -24,8 +24,11 @@ from engine.settings import Settings, parse_bytes
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
     from engine.memory.profile import ProfileStore
+    from engine.memory.ram_tier import RamPlan
 
 DEFAULT_CARD = "rtx4060"
+DISK_SPEED: Final = 3e9
+"""Bytes a second that a disk is taken to read."""
 
 
 def chosen_card(name: str | None, vram: str | None, link: str | None) -> Card:
@@ -56,7 +59,7 @@ def plan_graph(
     cancel: CancelToken | None = None,
     store: ProfileStore | None = None,
 ) -> MemoryPlan:
-    """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budget of weights.
+    """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budgets of weights.
 
     Raises `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong
     input.
@@ -89,8 +92,7 @@ def plan_graph(
         raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     if made.cancelled or (cancel is not None and cancel.cancelled):
         raise Cancelled()
-    bound = budgets_of(session.settings).weight_bytes
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, bound)
+    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets_of(session.settings))
 
 
 def _no_rehearsal(error: SafelightError) -> InputError:
@@ -135,7 +137,19 @@ def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
         "stall_seconds": round(outcome.stall_seconds, 4) if outcome else None,
         "policy": made.plan.policy if made.plan else None,
         "room_bytes": made.plan.room if made.plan else None,
+        "ram": None if made.ram is None else _ram_record(made.ram),
         "nodes": [_node_record(node, graph) for node in made.nodes],
+    }
+
+
+def _ram_record(ram: RamPlan) -> dict[str, Any]:
+    return {
+        "peak_bytes": ram.peak_bytes,
+        "read_bytes": ram.read_bytes,
+        "read_seconds": round(ram.read_bytes / DISK_SPEED, 3),
+        "disk_bytes_per_second": DISK_SPEED,
+        "within_budget": not ram.over,
+        "policy": ram.policy,
     }
 
 

@@ -1,7 +1,8 @@
 """The one owner of weights: modules are built when a node computes with them, and dropped when others need room.
 
 Weights are never changed once they are loaded, so dropping a module is all there is to evicting it; it can be built
-from its file again. Modules in use are pinned. The rule for whom to drop is least recently used.
+from its file again. Modules in use are pinned. What gives way is what is needed last, where somebody said what will be
+needed (`Residency.expect`), else what was used longest ago.
 
 A recipe with patches gets a module of its own that shares every tensor the patches leave alone with the module of the
 unpatched recipe. That one and the adapters stay as long as there is room, so another strength, or another LoRA on the
@@ -16,7 +17,7 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
@@ -25,6 +26,7 @@ import torch
 from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
+from engine.memory.ram_tier import Expected, Use, victim
 from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
 from engine.weights.recipe import ModelRecipe, Patch
@@ -104,12 +106,22 @@ class Residency:
         self._reserved = 0  # bytes of what is being built
         self.moved_bytes = 0
         """Bytes of all weights that were brought to the device so far."""
+        self._expected: Expected | None = None
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
         self._copies: weakref.WeakKeyDictionary[nn.Module, _Copy] = weakref.WeakKeyDictionary()
         # least recently used first; what is held under a key is what `_lend` was told to make for it
         self._residents: OrderedDict[str, _Resident[object]] = OrderedDict()
+
+    def expect(self, uses: Sequence[Use]) -> None:
+        """Say which networks will be needed, by `ModelRecipe.weights_key`, in which order and company.
+
+        What is needed last gives way from now on, for as long as it comes like that; otherwise what was used longest
+        ago.
+        """
+        with self._lock:
+            self._expected = Expected(uses) if uses else None
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
@@ -143,6 +155,9 @@ class Residency:
     @contextlib.contextmanager
     def _lend(self, key: str, make: Callable[[], Held]) -> Iterator[Held]:
         """Lend what `make` makes, which is held under `key`."""
+        with self._lock:
+            if self._expected is not None and not self._expected.reach(key) and key not in self._residents:
+                self._expected = None
         resident = self._acquire(key) or self._load(key, make)
         try:
             yield cast(Held, resident.held)
@@ -232,9 +247,10 @@ class Residency:
                 self._reserved -= nbytes
 
     def _make_room(self) -> None:
-        """Drop the least recently used idle modules until the rest fits the budget. The lock must be held."""
+        """Drop idle modules until the rest fits the budget. The lock must be held."""
         while self._reserved + self._held_bytes() > self.budget_bytes:
-            idle = next((key for key, resident in self._residents.items() if not resident.users), None)
+            next_use = None if self._expected is None else self._expected.next_use
+            idle = victim((key for key, resident in self._residents.items() if not resident.users), next_use)
             if idle is None:
                 return
             del self._residents[idle]

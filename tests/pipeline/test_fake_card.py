@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from fake_cuda import FakeCuda, FakeStreams
 from test_simulated_device import whole_workflow
 from tiny_checkpoint import make_base_directory, text_to_image
 
+from engine.errors import InputError
 from engine.families.owners import streaming_models
 from engine.jobs.following import follow_plan
-from engine.memory.budgets import NO_BUDGETS, Budgets
+from engine.memory.budgets import NO_BUDGETS, Budgets, budgets_of
 from engine.memory.cards import CONTEXT_BYTES
 from engine.memory.devices import probe_device
 from engine.memory.streaming_residency import StreamingResidency
@@ -105,3 +107,47 @@ def test_a_budget_of_weights_is_kept(root: Path, tmp_path: Path) -> None:
         cuda = on_fake_card(session, 300 * MIB, "random", Budgets(weight_bytes=4 * MIB))
         assert np.array_equal(drawn(session, prompt, plan), whole)
         assert cuda.peak <= 4.1 * MIB, plan  # tensors begin at multiples of 16 or 256 bytes
+
+
+def test_networks_in_ram_give_way_as_planned(root: Path, tmp_path: Path) -> None:
+    """Two checkpoints in turn in RAM that does not hold both: read as often as planned, the picture is the same."""
+    base = make_base_directory(tmp_path, root)
+    checkpoints = base / "models/checkpoints"
+    first = next(checkpoints.glob("*.safetensors"))
+    (checkpoints / "other.safetensors").write_bytes(first.read_bytes())
+    os.utime(checkpoints / "other.safetensors", ns=(1, 1))  # another file, as far as keys go
+    prompt = text_to_image(Sampler__steps=1)
+    previous = prompt["3"]["inputs"]["latent_image"]
+    for number in range(4):
+        loader, sampler = f"4{number}", f"5{number}"
+        name = (first.name, "other.safetensors")[number % 2]
+        prompt[loader] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": name}}
+        prompt[sampler] = {
+            "class_type": "KSampler",
+            "inputs": {**prompt["3"]["inputs"], "model": [loader, 0], "latent_image": previous, "seed": number},
+        }
+        previous = [sampler, 0]
+    prompt["8"]["inputs"]["samples"] = previous
+    whole = drawn(session_in(base, tmp_path / "out"), prompt)
+    free = session_in(base, tmp_path / "out", ram_budget_bytes=1 << 30)
+    on_fake_card(free, 300 * MIB, "random", budgets_of(free.settings))
+    made = follow_plan(free, free.load(prompt))
+    assert made is not None and made.ram is not None
+    once = made.ram.peak_bytes
+    moved = []
+    for limit in (once, int(0.42 * once)):
+        session = session_in(base, tmp_path / "out", ram_budget_bytes=limit)
+        on_fake_card(session, 300 * MIB, "random", budgets_of(session.settings))
+        plan = follow_plan(session, session.load(prompt))
+        assert plan is not None and plan.ram is not None and plan.ram.peak_bytes <= limit
+        assert np.array_equal(drawn(session, prompt), whole)
+        models = session.services.models
+        assert models.moved_bytes == plan.ram.read_bytes
+        assert models.resident_bytes <= limit
+        moved.append(plan.ram.read_bytes)
+    assert moved[0] < moved[1]
+    tight = session_in(base, tmp_path / "out", ram_budget_bytes=1 << 20)
+    on_fake_card(tight, 300 * MIB, "random", budgets_of(tight.settings))
+    with pytest.raises(InputError, match="RAM") as caught:
+        follow_plan(tight, tight.load(prompt))
+    assert "--ram-budget" in str(caught.value.problem.hint)
