@@ -169,6 +169,7 @@ class Session:
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {models.device.name} {self.settings.dtype}",
             make_room=models.drop_unused,
+            rungs=models.take_rungs,
             partials=self.cache,
             debug=self.settings.debug,
         )

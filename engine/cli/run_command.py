@@ -139,6 +139,7 @@ def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
                 "moved_bytes": outcome.usage.moved_bytes if outcome.usage else None,
                 "tier": outcome.tier,
                 "retries": list(outcome.retries),
+                "rungs": list(outcome.rungs),
                 "notes": list(outcome.ui.get("text", ())),
             }
             for id, outcome in made.nodes.items()

@@ -146,6 +146,10 @@ class Residency:
         """Lend the module of `recipe` as it lies in memory, to read its weights; `use` is for computing with it."""
         return self._lend(recipe.weights_key, lambda: self._make(recipe))
 
+    def take_rungs(self) -> tuple[str, ...]:
+        """Return what was done where memory fell short since this was last asked; whole modules are simply dropped."""
+        return ()
+
     def drop_unused(self) -> None:
         """Let go of every module that nobody is using."""
         with self._lock:

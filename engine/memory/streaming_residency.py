@@ -69,6 +69,12 @@ class StreamingResidency(Residency):
                 self._handled[module] = with_handles(key, module, self.device.device)
         return self._handled[module]
 
+    def take_rungs(self) -> tuple[str, ...]:
+        """Return what was done where the device fell short since this was last asked."""
+        taken = tuple(self.streamed.rungs)
+        self.streamed.rungs.clear()
+        return taken
+
     def drop_unused(self) -> None:
         """Let go of every block and of every module that nobody is using."""
         self.streamed.drop_all()
