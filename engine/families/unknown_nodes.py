@@ -8,16 +8,18 @@ a rehearsal notes the calls, and they are believed.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from engine.families.rehearsal import Rehearsal, UnknownWork
 from engine.graph.node_types import NodeType
 from engine.graph.registry import Registry
-from engine.memory.activations import ActivationMeter
 from engine.memory.measured import Measured, MeasuredStore
 from engine.weights.recipe import ModelRecipe
+
+if TYPE_CHECKING:
+    from engine.families.rehearsal import Rehearsal
 
 __all__ = ["measuring_unknown", "node_facts", "noting_unknown"]
 
@@ -32,6 +34,7 @@ def node_facts(node_type: NodeType) -> dict[str, Any]:
 
 def noting_unknown(registry: Registry, rehearsal: Rehearsal, measured: MeasuredStore) -> Registry:
     """Return a registry for a rehearsal, whose nodes of packs note the models that they are given."""
+    from engine.families.rehearsal import UnknownWork
 
     def note(node_type: NodeType) -> Callable[..., Any]:
         run = _function_of(node_type)
@@ -56,6 +59,10 @@ def measuring_unknown(registry: Registry, measured: MeasuredStore) -> Registry:
         run = _function_of(node_type)
 
         def metered(*context: Any, **inputs: Any) -> Any:
+            if "torch" not in sys.modules:  # what a node loads itself is measured from its second run on
+                return run(*context, **inputs)
+            from engine.memory.activations import ActivationMeter
+
             with ActivationMeter() as meter:
                 made = run(*context, **inputs)
             if meter.peak:
