@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from engine.families.building import empty_module, measure_module
+from engine.families.corrections import corrected, work_facts
 from engine.families.profiles import NetworkCall, profile_call
 from engine.families.rehearsal import NotedCall, Rehearsal, UnknownWork
 from engine.memory.accesses import accesses_of, blocks_of
 from engine.memory.blocks import SMALLEST_BLOCK, Block
 from engine.memory.budgets import NO_BUDGETS, Budgets
 from engine.memory.cards import Card
+from engine.memory.measured import MeasuredStore
 from engine.memory.phases import Access, Link, Phase
 from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity, whole_plan
 from engine.memory.profile import Profile, ProfileStore
@@ -67,7 +69,8 @@ class MemoryPlan:
     """A plan for a whole run. `smallest_bytes` is the smallest memory of a card that could do it.
 
     `capacities` are what weights and activations may take together in each phase; `optional` are the phases of nodes
-    that may do something else. `ram` is what the machine's own memory and its disk do.
+    that may do something else. `ram` is what the machine's own memory and its disk do, `work` under
+    which facts it is kept what nodes are measured to take.
     """
 
     card: Card
@@ -78,6 +81,7 @@ class MemoryPlan:
     capacities: tuple[int, ...] = ()
     optional: frozenset[int] = frozenset()
     ram: RamPlan | None = None
+    work: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def fits(self) -> bool:
@@ -98,10 +102,12 @@ def plan_memory(
     store: ProfileStore,
     block_bytes: int = SMALLEST_BLOCK,
     budgets: Budgets = NO_BUDGETS,
+    measured: MeasuredStore | None = None,
 ) -> MemoryPlan:
     """Plan the calls that were rehearsed, with blocks of at least `block_bytes`.
 
-    Of `budgets` those of weights count, on the card and in RAM; `card` is what the others leave of it.
+    What `measured` knows of the same work on a device of this name is believed more than what is predicted. Of
+    `budgets` those of weights count, on the card and in RAM; `card` is what the others leave of it.
 
     Profiles that `store` lacks are made, a second or two for each.
     """
@@ -109,6 +115,8 @@ def plan_memory(
     drafts = list(_drafts(rehearsal.calls))
     made = {draft: maker.phase(draft) for draft in drafts if draft.calls}
     phases = [made[draft] if draft.calls else maker.unknown_phase(draft) for draft in drafts]
+    works = _works(drafts, card, maker)
+    phases, known = corrected(phases, works, card, measured or MeasuredStore(None))
     capacities = tuple(
         phase.largest_block if draft.basis == "unknown" else _within(card.usable_bytes, phase, budgets.weight_bytes)
         for draft, phase in zip(drafts, phases, strict=True)
@@ -116,10 +124,22 @@ def plan_memory(
     found = make_plan(phases, capacities, Link(card.link_speed, COPY_LATENCY_S))
     plan = None if isinstance(found, Misfit) else found
     smallest = smallest_capacity(phases) + card.context_bytes
-    nodes = [maker.node(one) for one in _by_node(phases, drafts, plan)]
+    learnt = {draft.node_id for draft, is_known in zip(drafts, known, strict=True) if is_known}
+    nodes = [maker.node(one, one.node_id in learnt) for one in _by_node(phases, drafts, plan)]
     optional = frozenset(number for number, draft in enumerate(drafts) if not draft.calls)
     ram = _ram(drafts, rehearsal, budgets.ram_bytes)
-    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram)
+    work = {draft.node_id: facts for draft, facts in zip(drafts, works, strict=True) if facts}
+    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram, work)
+
+
+def _works(drafts: Sequence[_Draft], card: Card, maker: _Phases) -> list[dict[str, Any]]:
+    """Return for each phase the facts of all the work of its node; empty ones where that is not known."""
+    calls: dict[str, list[tuple[str, NetworkCall, int]]] = {}
+    for draft in drafts:
+        made = [(one.recipe.weights_key, one.call, draft.repeats) for one in draft.calls]
+        calls.setdefault(draft.node_id, []).extend(made)
+    facts = {node: work_facts(card, maker.dtype, made) for node, made in calls.items() if made}
+    return [facts.get(draft.node_id, {}) for draft in drafts]
 
 
 def _ram(drafts: Sequence[_Draft], rehearsal: Rehearsal, limit: int | None) -> RamPlan:
@@ -240,7 +260,12 @@ class _Phases:
             self._accesses[key, one.call] = accesses_of(blocks, profile, self._card)
         return self._accesses[key, one.call]
 
-    def node(self, given: _NodePhases) -> NodeMemory:
+    @property
+    def dtype(self) -> str:
+        """Return the number format that was asked for."""
+        return self._rehearsal.wanted_dtype
+
+    def node(self, given: _NodePhases, is_measured: bool) -> NodeMemory:
         """Sum up what the phases of a node take."""
         calls = [one for draft in given.drafts for one in draft.calls]
         recipes = dict.fromkeys(recipe for draft in given.drafts for recipe in draft.recipes)
@@ -273,7 +298,11 @@ class _Phases:
             stall_seconds=sum(one.stall_seconds for one in outcomes) if outcomes else None,
             fits=needed <= usable,
             ways=() if needed <= usable else tuple(self._ways(calls, needed)),
-            basis="unknown" if "unknown" in bases else "measured" if "measured" in bases else "predicted",
+            basis="unknown"
+            if "unknown" in bases
+            else "measured"
+            if is_measured or "measured" in bases
+            else "predicted",
         )
 
     def _ways(self, calls: Sequence[NotedCall], needed: int) -> Iterator[str]:

@@ -69,13 +69,13 @@ class Rehearsal:
         self.node_id = ""
         self.moved_bytes = self.resident_bytes = 0
         self.budget_bytes = card.usable_bytes
-        self._dtype = dtype
+        self.wanted_dtype = dtype
         self._store = store
         self._made: dict[str, nn.Module] = {}
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
-        return choose_dtype(self.device, recipe.part, self._dtype, recipe.nbytes)
+        return choose_dtype(self.device, recipe.part, self.wanted_dtype, recipe.nbytes)
 
     @contextlib.contextmanager
     def use(self, recipe: ModelRecipe) -> Iterator[nn.Module]:

@@ -9,10 +9,12 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import InputError
+from engine.execution.events import Event, NodeFailed, NodeFinished, NodeRetried, NodeStarted
 from engine.graph.model import Graph
 from engine.jobs.plans import plan_graph
 from engine.memory.budgets import Budgets, budgets_of
 from engine.memory.cards import Card, card_like
+from engine.memory.measured import Measured
 from engine.session import Session
 
 if TYPE_CHECKING:
@@ -44,6 +46,40 @@ def follow_plan(session: Session, graph: Graph) -> MemoryPlan | None:
     if planned is not None:
         models.streamed.follow(planned)
     return made
+
+
+class Learner:
+    """Listen to a run that was planned, and keep what its nodes took for the next plan.
+
+    What was tried again, failed, or came from a cache teaches nothing.
+    """
+
+    def __init__(self, session: Session, made: MemoryPlan) -> None:
+        self._session, self._made = session, made
+        self._streamed = session.services.models.streamed
+        self._peaks: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
+        self._odd: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Hear of a node. The executor tells each start and end before it goes on."""
+        match event:
+            case NodeStarted():
+                self._streamed.lately_made = 0
+            case NodeFinished():
+                node = event.display_id or event.node_id
+                self._peaks[node] = max(self._peaks.get(node, 0), self._streamed.lately_made)
+                self._seconds[node] = self._seconds.get(node, 0.0) + event.seconds
+            case NodeRetried() | NodeFailed():
+                self._odd.add(event.display_id or event.node_id)
+
+    def keep(self) -> None:
+        """Keep what was heard."""
+        waited = {node.node_id: node.stall_seconds or 0.0 for node in self._made.nodes}
+        for node, facts in self._made.work.items():
+            if node in self._seconds and node not in self._odd:
+                seconds = max(0.0, self._seconds[node] - waited.get(node, 0.0))
+                self._session.measured.put(facts, Measured(self._peaks[node], seconds))
 
 
 def device_card(models: Any, budgets: Budgets) -> Card:

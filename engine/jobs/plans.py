@@ -92,7 +92,8 @@ def plan_graph(
         raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     if made.cancelled or (cancel is not None and cancel.cancelled):
         raise Cancelled()
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets_of(session.settings))
+    budgets = budgets_of(session.settings)
+    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
 
 
 def _no_rehearsal(error: SafelightError) -> InputError:
@@ -121,7 +122,7 @@ def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
     return {
         "ok": made.fits,
         "fits": made.fits,
-        "measured": False,
+        "measured": bool(made.nodes) and all(node.basis == "measured" for node in made.nodes),
         "card": {
             "name": card.name,
             "vram_bytes": card.total_bytes,

@@ -68,6 +68,8 @@ class StreamedWeights:
         self._ahead: set[Block] = set()  # loaded and not used yet
         self.most_made = 0
         """The most bytes that operations of one use have made and held at a time."""
+        self.lately_made = 0
+        """The same since somebody set this to 0; always 0 for devices that count by themselves."""
         self.most_weights: int | None = None
         """What weights may take of the device; None bounds them with all else alone."""
         self.planned_bytes = 0
@@ -124,6 +126,7 @@ class StreamedWeights:
                     if self._plan is None or self._plan.pauses():  # else the next use may begin with the same block
                         self._finish()
                     self.most_made = max(self.most_made, self._mode.peak)
+                    self.lately_made = max(self.lately_made, self._mode.peak)
                     self._mode.let_go()
                 if not known.users:
                     known.sources = {}
