@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
+from engine.memory.gauges import Gauges, ModelBytes
 from engine.memory.ram_tier import Expected, Use, victim
 from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
@@ -107,6 +108,7 @@ class Residency:
         self.moved_bytes = 0
         """Bytes of all weights that were brought to the device so far."""
         self._expected: Expected | None = None
+        self._names: dict[str, str] = {}  # what people call the networks that were lent
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
@@ -144,7 +146,32 @@ class Residency:
 
     def lend(self, recipe: ModelRecipe) -> contextlib.AbstractContextManager[nn.Module]:
         """Lend the module of `recipe` as it lies in memory, to read its weights; `use` is for computing with it."""
+        self._names[recipe.weights_key] = f"{recipe.file.name} ({recipe.part})"
         return self._lend(recipe.weights_key, lambda: self._make(recipe))
+
+    def gauges(self) -> Gauges:
+        """Return what is held now."""
+        with self._lock:
+            held = {key: sum(resident.tensor_bytes.values()) for key, resident in self._residents.items()}
+            total = self._held_bytes()
+        here = self.home.device.type == "cpu"
+        models = self._by_name(held)
+        return Gauges(
+            device=self.device.name,
+            device_bytes=0 if here else total,
+            device_limit=0 if here else self.budget_bytes,
+            ram_bytes=total if here else 0,
+            ram_limit=self.budget_bytes if here else 0,
+            models={name: ModelBytes(0, nbytes) if here else ModelBytes(nbytes, 0) for name, nbytes in models.items()},
+        )
+
+    def _by_name(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Sum bytes up by what people call their networks; a patched one has its base's name."""
+        found: dict[str, int] = {}
+        for key, nbytes in held.items():
+            name = self._names.get(key, "adapters")
+            found[name] = found.get(name, 0) + nbytes
+        return found
 
     def take_rungs(self) -> tuple[str, ...]:
         """Return what was done where memory fell short since this was last asked; whole modules are simply dropped."""

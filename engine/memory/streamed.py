@@ -139,6 +139,11 @@ class StreamedWeights:
                 owner[name] = Block(rest, number, tensor.numel() * tensor.element_size(), (name,))
                 self._home[rest] = model
 
+    def bytes_by_model(self) -> dict[str, int]:
+        """Return the bytes of the blocks of each model that are on the device."""
+        held = {name: sum(block.nbytes for block in model.blocks) for name, model in self._models.items()}
+        return {name: nbytes for name, nbytes in held.items() if nbytes}
+
     def drop_all(self) -> None:
         """Let go of every block."""
         self._current = None

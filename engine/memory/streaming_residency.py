@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
@@ -13,6 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from engine.memory.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, Block, cut_into_blocks
 from engine.memory.devices import DeviceInfo, DtypeName
+from engine.memory.gauges import Gauges, ModelBytes
 from engine.memory.handles import with_handles
 from engine.memory.residency import Build, Measure, Residency
 from engine.memory.streamed import StreamedWeights
@@ -68,6 +70,25 @@ class StreamingResidency(Residency):
             with _disable_current_modes():
                 self._handled[module] = with_handles(key, module, self.device.device)
         return self._handled[module]
+
+    def gauges(self) -> Gauges:
+        """Return what is held now, in RAM and on the device."""
+        here, device = super().gauges(), self.streamed.device
+        there = self._by_name(self.streamed.bytes_by_model())
+        names = dict.fromkeys([*here.models, *there])
+        return replace(
+            here,
+            device=self.device.name if not device.counts_activations else "simulated",
+            device_bytes=device.held_bytes,
+            device_limit=device.total_bytes,
+            staging_bytes=device.staging_bytes,
+            loaded_bytes=device.loaded_bytes,
+            link_speed=device.link_speed,
+            models={
+                name: ModelBytes(there.get(name, 0), here.models[name].ram if name in here.models else 0)
+                for name in names
+            },
+        )
 
     def take_rungs(self) -> tuple[str, ...]:
         """Return what was done where the device fell short since this was last asked."""

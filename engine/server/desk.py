@@ -98,6 +98,8 @@ class Desk:
         self.paused = False
         self.closing = False
         self.finished: dict[str, int] = {}
+        self.memory: dict[str, Any] = {}
+        """What the worker last said of what it holds, see `engine.memory.gauges`."""
         self.webhooks_due: Callable[[], None] = lambda: None
         """Called when the end of a job is to be told to a webhook."""
 
@@ -230,6 +232,10 @@ class Desk:
             return
         if self._ending is not None:
             self._held.append((event, data))
+            return
+        if event["event"] == "memory":
+            self.memory = {name: value for name, value in event.items() if name not in ("event", "job")}
+            self.hub.tell_watchers("memory", self.memory)
             return
         if tell_between(self.hub, self.console, running.job, running.story, running.previews, event, data):
             return
