@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from engine.cli.arguments import BOUNDLESS_MODES, add_budget_options, add_cache_options
 from engine.errors import InputError
-from engine.server.options import DEFAULT_PORT, PREVIEW_METHODS, ServerOptions
+from engine.server.options import DEFAULT_PORT, PREVIEW_METHODS, QUEUE_ORDERS, ServerOptions
 from engine.settings import DTYPES, METADATA_LEVELS
 
 EVERYWHERE: Final = "0.0.0.0,::"
@@ -118,6 +118,10 @@ def _add_network(serve: argparse.ArgumentParser) -> None:
     group.add_argument("--multi-user", action="store_true", help="keep settings and files by user")
     group.add_argument("--quick-test-for-ci", dest="quick_test", action="store_true", help="start, read nodes, stop")
     group.add_argument("--max-pending", type=int, default=10_000, metavar="N", help="jobs that may wait")
+    group.add_argument(
+        "--queue-order", choices=QUEUE_ORDERS, default="submitted",
+        help="models: of a client's own jobs first those with the models of the last one (default: as submitted)",
+    )  # fmt: skip
 
 
 def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerOptions:
@@ -144,6 +148,7 @@ def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerO
         quick_test=arguments.quick_test,
         verbose=arguments.log_level,
         max_pending=arguments.max_pending,
+        queue_order=arguments.queue_order,
         argv=tuple(argv),
     )
 

@@ -22,6 +22,7 @@ from engine.server import job_rows as rows
 from engine.server.between import tell_between
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
+from engine.server.grouping import Grouping
 from engine.server.hub import Hub
 from engine.server.intake import Asked, queued
 from engine.server.job_rows import JobEnd, QueuedJob
@@ -72,8 +73,9 @@ class Desk:
         history_size: int,
         previews: PreviewMethod = "default",
         apart: bool = False,
+        group_models: bool = False,
     ) -> None:
-        """With ``apart`` each owner of jobs has files and kept results of its own."""
+        """With ``apart`` each owner of jobs has files and kept results of its own; see `grouping` for the last."""
         self.catalogue = catalogue
         self.store = store
         self.hub = hub
@@ -84,6 +86,7 @@ class Desk:
         self._history_size = history_size
         self._previews = previews
         self._apart = apart
+        self._group_models = group_models
         self._waiting = WaitingJobs()
         self._accepting = 0
         self._running: _Running | None = None
@@ -202,6 +205,8 @@ class Desk:
         """Begin with the next job, if none runs."""
         if self._running is not None or self.paused or self.closing:
             return
+        if self._group_models and self._waiting.grouping is None:
+            self._waiting.grouping = Grouping(self.catalogue.session.registry)
         job = self._waiting.next()
         if job is None:
             return
