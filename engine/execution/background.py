@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 _log = logging.getLogger("safelight.cache")
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 IDLE_SECONDS = 0.5
 
 
 class JobQueue:
     """Runs jobs in order. The thread starts with the first job; it does not keep the process alive.
 
-    ``when_idle`` is called in the thread once there was nothing to do for `IDLE_SECONDS`; it may submit more.
+    ``when_idle`` is called in the thread once nothing was submitted or touched for `IDLE_SECONDS`. It does a little
+    and says whether there is more to do; it is called again as long as nothing else is there to be done.
     """
 
-    def __init__(self, max_bytes: int, when_idle: Job) -> None:
+    def __init__(self, max_bytes: int, when_idle: Callable[[], bool]) -> None:
         self._max_bytes = max_bytes
         self._when_idle = when_idle
         self._changed = threading.Condition()
@@ -27,6 +29,9 @@ class JobQueue:
         self._waiting = 0
         self._open = True
         self._thread: threading.Thread | None = None
+        self._active = 0.0  # when something was submitted or touched last, by time.monotonic
+        self._at_rest = True  # nothing is left to do in idle moments
+        self._tidying = False  # `when_idle` runs
 
     def submit(self, job: Job, nbytes: int = 0) -> None:
         """Queue a job that holds ``nbytes``; waits while the queue holds too many. Dropped when the queue is closed."""
@@ -37,15 +42,19 @@ class JobQueue:
                 return
             self._jobs.append((nbytes, job))
             self._waiting += nbytes
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="cache writer", daemon=True)
-                self._thread.start()
+            self._note_activity()
             self._changed.notify_all()
+
+    def touch(self) -> None:
+        """Say that there is something for an idle moment, and that this is none."""
+        with self._changed:
+            if self._open:
+                self._note_activity()
 
     def flush(self) -> None:
         """Wait until all that was submitted is done."""
         with self._changed:
-            while self._jobs and self._thread is not None and self._thread.is_alive():
+            while (self._jobs or self._tidying) and self._thread is not None and self._thread.is_alive():
                 self._changed.wait(1.0)
 
     def close(self) -> None:
@@ -60,29 +69,47 @@ class JobQueue:
         if self._thread is not None:
             self._thread.join()
 
+    def _note_activity(self) -> None:
+        self._active = time.monotonic()
+        if self._at_rest:
+            self._at_rest = False
+            self._changed.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="cache writer", daemon=True)
+            self._thread.start()
+
     def _work(self) -> None:
-        told = False  # whether `when_idle` was called since the last job
         while True:
             with self._changed:
-                woken = bool(self._jobs) or not self._open or self._changed.wait(None if told else IDLE_SECONDS)
+                self._wait()
                 if not self._jobs and not self._open:
                     return
                 nbytes, job = self._jobs[0] if self._jobs else (0, None)
-            if job is None:
-                if not woken:
-                    told = True
-                    self._do(self._when_idle)
-                continue
-            told = False
-            self._do(job)
+                if job is None:
+                    self._tidying = self._at_rest = True
+            more = self._do(self._when_idle if job is None else job)
+            tidied = job is None
             del job
             with self._changed:
-                self._jobs.popleft()  # only now, so that `flush` waits for the job at work
-                self._waiting -= nbytes
+                if tidied:
+                    self._tidying = False
+                    self._at_rest = self._at_rest and not more
+                else:
+                    self._jobs.popleft()  # only now, so that `flush` waits for the job at work
+                    self._waiting -= nbytes
                 self._changed.notify_all()
 
-    def _do(self, job: Job) -> None:
+    def _wait(self) -> None:
+        """Wait for a job, for the end, or for an idle moment with something to do in it."""
+        while self._open and not self._jobs:
+            left = None if self._at_rest else self._active + IDLE_SECONDS - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            self._changed.wait(left)
+
+    def _do(self, job: Job) -> object:
         try:
-            job()
+            return job()
         except Exception:  # noqa: BLE001 (the next job must have its turn whatever this one does)
             _log.exception("the disk cache failed at a job")
+            return None

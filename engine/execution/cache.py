@@ -96,13 +96,13 @@ class _Entry:
     value: float
     """Seconds to remake per byte kept."""
     number: int
+    # A dict as an ordered set: one result may be what a hundred thousand nodes make, and the garbage collector
+    # leaves a dict of text alone, which it does not do with a list or a set.
+    keys: dict[str, None]
     stamps: Stamps = ()
     uses: int = 1
     rank: float = 0.0
     tick: int = 0
-    # A dict as an ordered set: one result may be what a hundred thousand nodes make, and the garbage collector
-    # leaves a dict of text alone, which it does not do with a list or a set.
-    keys: dict[str, None] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,6 +150,7 @@ class ResultCache:
         self._by_key: dict[str, _Entry] = {}
         self._entries: dict[int, _Entry] = {}
         self._heap: list[tuple[float, int, int]] = []  # rank, tick of that rank, number of the entry
+        self._unsorted: list[int] = []  # numbers that the heap has not heard of: nothing had to go since they came
         self._max_size = max_size
         self._max_results = max_results
         self._only_last_run = only_last_run
@@ -206,7 +207,7 @@ class ResultCache:
         the process keeps it under the keys in ``lasting`` alone (None: all). What is ``sought``, the result of a wanted
         output, is what the same run would look up first.
         """
-        self._keep(result, [key for key in dict.fromkeys(keys) if key is not None])
+        self._keep(result, known_keys(keys))
 
     def link(self, result: Result, known: str, key: str, *, lasting: bool = True) -> None:
         """Let ``key`` lead to ``result`` too, if it is still kept under ``known``; on disk too if ``lasting``."""
@@ -232,7 +233,7 @@ class ResultCache:
 
         ``state`` is plain data and tensors; ``seconds`` is what it took to get there.
         """
-        self._keep(Result((state,), key, seconds=seconds), [_PARTIAL + key])
+        self._keep(Result((state,), key, seconds=seconds), {_PARTIAL + key: None})
 
     def partial(self, key: str) -> Any:
         """Return what `keep_partial` kept under ``key`` last, or None."""
@@ -256,10 +257,14 @@ class ResultCache:
             self._by_key.clear()
             self._entries.clear()
             self._heap.clear()
+            self._unsorted.clear()
             self._size = 0
 
     def flush(self) -> None:
         """Wait until all that was put is where it will stay."""
+
+    def settle(self) -> None:
+        """Wait until what took long to make is where it will stay."""
 
     def close(self) -> None:
         """Write what is left to write and let go of files; the cache may still be used, without its lower tiers."""
@@ -269,28 +274,28 @@ class ResultCache:
         with self._lock:
             return CacheFacts(self._size, self._max_size, len(self._entries), self._hits, self._misses, self._evictions)
 
-    def _keep(self, result: Result, wanted: list[str]) -> int:
-        """Keep ``result`` under ``wanted``; return its estimated bytes."""
+    def _keep(self, result: Result, wanted: dict[str, None]) -> int:
+        """Keep ``result`` under ``wanted``, which becomes the cache's own; return its estimated bytes."""
         size = RESULT_OVERHEAD + sum(map(size_bytes, result.values)) + (size_bytes(result.ui) if result.ui else 0)
-        written = result.written()
-        stamps = stamp_files(written) if written else ()
+        stamps = stamp_files(result.written()) if result.files or result.shown else ()
+        whole = size + KEY_OVERHEAD * len(wanted)
         with self._lock:
             for key in wanted:
                 if key in self._by_key:
                     self._forget(key)
-            whole = size + KEY_OVERHEAD * len(wanted)
             if not wanted or whole > self._max_size or self._max_results == 0:
                 return size
             if self._size + whole > self._max_size or self._max_results is not None:
                 self._shrink(whole, 1)
             self._numbers += 1
-            entry = _Entry(result, size, (result.seconds + RUN_SECONDS) / whole, self._numbers, stamps)
+            value = (result.seconds + RUN_SECONDS) / whole
+            entry = _Entry(result, whole, value, self._numbers, wanted, stamps)
             self._rank(entry)
             self._entries[entry.number] = entry
-            heapq.heappush(self._heap, (entry.rank, entry.tick, entry.number))
-            self._size += size
+            self._unsorted.append(entry.number)
+            self._size += whole
             for key in wanted:
-                self._attach(entry, key)
+                self._by_key[key] = entry
         return size
 
     def _rank(self, entry: _Entry) -> None:
@@ -320,14 +325,18 @@ class ResultCache:
             del self._by_key[key]
         del self._entries[entry.number]
         self._size -= entry.size
-        if len(self._heap) > 64 + 2 * len(self._entries):  # ranks of entries that went by another way
-            self._heap = [(one.rank, one.tick, one.number) for one in self._entries.values()]
-            heapq.heapify(self._heap)
+        if len(self._heap) + len(self._unsorted) > 64 + 2 * len(self._entries):  # entries that went by another way
+            self._unsorted = list(self._entries)
+            self._heap.clear()
 
     def _shrink(self, room: int = 0, places: int = 0) -> None:
         """Let go of the lowest ranks until ``room`` more bytes and ``places`` more results fit."""
         most = sys.maxsize if self._max_results is None else self._max_results
         while self._entries and (self._size + room > self._max_size or len(self._entries) + places > most):
+            for number in self._unsorted:
+                if (entry := self._entries.get(number)) is not None:
+                    heapq.heappush(self._heap, (entry.rank, entry.tick, number))
+            self._unsorted.clear()
             rank, tick, number = heapq.heappop(self._heap)
             entry = self._entries.get(number)
             if entry is None:
@@ -338,6 +347,13 @@ class ResultCache:
             self._floor = rank
             self._drop(entry)
             self._evictions += 1
+
+
+def known_keys(keys: Iterable[str | None]) -> dict[str, None]:
+    """Return those of ``keys`` that are not None, each once, in their order."""
+    known = dict.fromkeys(keys)
+    known.pop(None, None)
+    return known  # type: ignore[return-value]
 
 
 def size_bytes(value: Any) -> int:

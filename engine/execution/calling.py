@@ -18,13 +18,25 @@ Arguments = Mapping[str, Any]
 
 @hot_record()
 class Calls:
-    """The calls that a node's inputs ask for. ``mapped``: one for each item of a list, so that outputs are lists."""
+    """The calls that a node's inputs ask for. ``mapped``: one for each item of a list, so that outputs are lists.
+
+    ``blocked`` has what keeps each call from being made, or None.
+    """
 
     arguments: tuple[Arguments, ...]
     mapped: bool
+    blocked: tuple[Blocked | None, ...]
+
+    @property
+    def all_blocked(self) -> bool:
+        """Say whether there are calls and none of them is made."""
+        return bool(self.blocked) and None not in self.blocked
 
 
-NO_CALLS = Calls((), False)
+NO_CALLS = Calls((), False, ())
+_NOT_BLOCKED = (None,)
+_NOT_PLAIN: frozenset[type] = frozenset({Many, Blocked, list})
+"""Types of inputs that make more or less than one call of a node, or may hold something that does."""
 
 
 def calls_for(node_type: NodeType, inputs: Arguments) -> Calls:
@@ -35,20 +47,22 @@ def calls_for(node_type: NodeType, inputs: Arguments) -> Calls:
     """
     if node_type.input_is_list:
         lists = {name: list(value) if type(value) is Many else [value] for name, value in inputs.items()}
-        return Calls((lists,), False)
+        return Calls((lists,), False, (_blocked_by(lists),))
+    if _NOT_PLAIN.isdisjoint(map(type, inputs.values())):
+        return Calls((inputs,), False, _NOT_BLOCKED)
     lengths = [len(value) for value in inputs.values() if type(value) is Many]
     if not lengths:
-        return Calls((inputs,), False)
+        return Calls((inputs,), False, (_blocked_by(inputs),))
     count = max(lengths) if min(lengths) else 0
-    return Calls(tuple({name: _item(value, at) for name, value in inputs.items()} for at in range(count)), True)
+    each = tuple({name: _item(value, at) for name, value in inputs.items()} for at in range(count))
+    return Calls(each, True, tuple(map(_blocked_by, each)))
 
 
 def _item(value: Any, at: int) -> Any:
     return value[min(at, len(value) - 1)] if type(value) is Many else value
 
 
-def blocked_by(arguments: Arguments) -> Blocked | None:
-    """Return what keeps a call from being made, or None."""
+def _blocked_by(arguments: Arguments) -> Blocked | None:
     for value in arguments.values():
         if type(value) is Blocked:
             return value

@@ -10,6 +10,7 @@ digests; whatever does not fit is a miss and is removed. When the disk fails, th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import io
 import logging
@@ -135,9 +136,8 @@ class DiskCache:
         if not written and result.seconds < WORTH_SECONDS + nbytes / BYTES_PER_SECOND:
             self._not_worth += 1
             if nbytes <= SMALL_BYTES:
-                if not any(self._small.values()):
-                    self._jobs.submit(_nothing)  # so that there is a thread that is idle in the end
                 self._small[sought].append(lambda: self._store(result, keys, label, ()))
+                self._jobs.touch()
             return
         stamps = stamp_files(written)
         self._known.update((self._scope + key, None) for key in keys)  # so that `link` knows them while they wait
@@ -173,17 +173,35 @@ class DiskCache:
 
     def flush(self) -> None:
         """Wait until everything that was put is stored."""
-        self._queue_recent()
+        if self._process == os.getpid():
+            while (job := self._next_small()) is not None:
+                self._jobs.submit(job)
+            self._queue_notes()
+            self._jobs.flush()
+
+    def settle(self) -> None:
+        """Wait until what was worth its write when it was put is stored; what is small follows in an idle moment."""
         if self._process == os.getpid():
             self._jobs.flush()
 
-    def _queue_recent(self) -> None:
-        """Queue the small results that wait for a quiet moment, and what is known of uses."""
-        if self._process != os.getpid():
-            return
+    def _tidy_up(self) -> bool:
+        """Do a little in an idle moment, in the writer's thread; say whether there is more to do."""
+        job = self._next_small()
+        if job is not None:
+            job()
+            return True
+        self._queue_notes()
+        return False
+
+    def _next_small(self) -> Job | None:
+        """Take one of the small results that wait for an idle moment."""
         for waiting in self._small.values():
-            while waiting:
-                self._jobs.submit(waiting.popleft())
+            with contextlib.suppress(IndexError):
+                return waiting.popleft()
+        return None
+
+    def _queue_notes(self) -> None:
+        """Queue what is known of uses and of keys for the same result."""
         while self._recent_links:
             known, key = self._recent_links.popleft()
             self._submit(functools.partial(DiskIndex.link, known=known, key=key))
@@ -383,10 +401,9 @@ def _nothing() -> None:
     pass
 
 
-def _when_idle(reference: weakref.ref[DiskCache]) -> None:
+def _when_idle(reference: weakref.ref[DiskCache]) -> bool:
     cache = reference()
-    if cache is not None:
-        cache._queue_recent()
+    return cache is not None and cache._tidy_up()
 
 
 def _close(reference: weakref.ref[DiskCache]) -> None:

@@ -22,7 +22,6 @@ from engine.execution.calling import (
     NO_CALLS,
     any_links,
     await_all,
-    blocked_by,
     call,
     calls_for,
     in_one_form,
@@ -181,7 +180,6 @@ class _Run:
         job.origin = state.origin(node, job.inputs, absent)
         if node_type.cacheable and self._cached_by_content(node.id, job.origin):
             return
-        job.blocked = [blocked_by(arguments) for arguments in job.calls.arguments]
         made = make_calls(job, self._scope, self._state.report)
         for one in made:
             if is_awaitable(one):
@@ -245,8 +243,8 @@ class _Run:
         seconds = time.perf_counter() - job.started
         result = Result(made.values, job.origin, made.ui, made.files, seconds, shown)
         self._state.results[node.id] = result
-        if job.is_blocked:
-            self._end(node.id, self._blocked(node, job.blocked[0]))
+        if job.calls.all_blocked:
+            self._end(node.id, self._blocked(node, job.calls.blocked[0]))
             return
         if node_type.cacheable and not job.retries:
             derivation, lasting = self._state.keys[node.id], self._lasting.keys(node_type, node.id, job.origin)

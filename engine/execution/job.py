@@ -14,7 +14,7 @@ from engine.execution.failures import ran_out_of_memory
 from engine.execution.report import Report
 from engine.execution.run_state import is_key
 from engine.graph.model import Node
-from engine.graph.node_types import Blocked, NodeType
+from engine.graph.node_types import NodeType
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,7 +27,6 @@ class Job:
     origin: str
     calls: Calls
     started: float
-    blocked: list[Blocked | None] = dataclasses.field(default_factory=list)
     expansion: Expansion | None = None
     retries: tuple[str, ...] = ()
     rungs: tuple[str, ...] = ()
@@ -51,18 +50,14 @@ class Job:
             return None
         return f"{self.origin}-{place}" if self.calls.mapped else self.origin
 
-    @property
-    def is_blocked(self) -> bool:
-        """Say whether no call is made because all are blocked."""
-        return bool(self.blocked) and None not in self.blocked
-
 
 def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
     """Make the calls of a node and return what each gave, which may have to be awaited.
 
     After running out of memory the node is tried again with all room that can be made, then in its smaller ways.
     """
-    if not job.is_blocked:
+    calls = job.calls
+    if not calls.all_blocked:
         report.started(job.node.id)
     if scope.services.meter is not None:
         job.measured = scope.services.meter()
@@ -70,7 +65,7 @@ def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
     while True:
         try:
             made = []
-            for place, (arguments, blocked) in enumerate(zip(job.calls.arguments, job.blocked, strict=True)):
+            for place, (arguments, blocked) in enumerate(zip(calls.arguments, calls.blocked, strict=True)):
                 if blocked is None:
                     context = Context(job.node.id, job.node.title, scope, job.key(place), place)
                     made.append(call(node_type, context, arguments, debug))

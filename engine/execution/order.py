@@ -20,7 +20,7 @@ from engine.errors import GraphError, Problem
 from engine.graph.model import EMPTY, Graph, Link, Node
 from engine.graph.registry import Registry
 
-Sources = Callable[[str], Iterable[str]]
+Sources = Callable[[str], Sequence[str]]
 """Give the nodes that a node takes values from."""
 
 Slot = tuple[str, int]
@@ -31,14 +31,12 @@ Slot = tuple[str, int]
 class Plan:
     """What to run, in order.
 
-    ``sources`` lists the nodes that each step takes values from, ``consumers`` counts the steps that take values from a
-    node (when the last has run, the values can go), ``models`` names for each heavy step the outputs that its
-    models come from.
+    ``sources`` lists the nodes that each step takes values from, ``models`` names for each heavy step the outputs that
+    its models come from.
     """
 
     steps: tuple[str, ...]
     sources: Mapping[str, tuple[str, ...]]
-    consumers: Mapping[str, int]
     models: Mapping[str, tuple[Slot, ...]]
 
 
@@ -51,8 +49,9 @@ def ancestors(
 ) -> list[str]:
     """List ``outputs`` and all that they need, sources before their users, without ``available`` and above it.
 
-    What a node needs is given by ``sources`` (default: whatever a link leads to). Raises `GraphError` for a cycle or a
-    link that leads to no node.
+    Output by output, depth first, the first source of a node before its second. What a node needs is given by
+    ``sources`` (default: whatever a link leads to). ``available`` is asked about each node once. Raises `GraphError`
+    for a cycle or a link that leads to no node.
     """
     order: list[str] = []
     finished: dict[str, bool] = {}  # False while the node's sources are being listed
@@ -72,7 +71,7 @@ def ancestors(
                 finished[node_id] = True
                 continue
             finished[node_id] = False
-            for source in sources(node_id) if sources else _linked(nodes[node_id]):
+            for source in reversed(sources(node_id) if sources else _linked(nodes[node_id])):
                 known = finished.get(source)
                 if known is None and source in nodes:
                     stack.append(source)
@@ -158,14 +157,11 @@ class Planner:
         graph, twins, place = self._graph, self._twins, self._place
         wanted = [twins.get(output, output) for output in outputs]
         needed = ancestors(graph, wanted, available=available, sources=self.sources)
-        sources = {node_id: self.sources(node_id) for node_id in needed}
-        consumers = dict.fromkeys(needed, 0)
-        for ones in sources.values():
-            for source in ones:
-                consumers[source] = consumers.get(source, 0) + 1
+        known = self._sources
+        sources = {node_id: known[node_id] for node_id in needed}
         work = _heavy_work(graph, self._registry, needed, twins, self._carriers)
-        steps = _Scheduler(sources, work, place).schedule(wanted)
-        return Plan(tuple(steps), sources, consumers, {node_id: one.models for node_id, one in work.items()})
+        steps = _Scheduler(sources, work, place).schedule(wanted) if work else needed
+        return Plan(tuple(steps), sources, {node_id: one.models for node_id, one in work.items()})
 
     def sources(self, node_id: str) -> tuple[str, ...]:
         """Return the nodes whose values a node needs before it can run, each once, in the order of the document."""
@@ -194,13 +190,14 @@ class _Work:
 def _heavy_work(
     graph: Graph, registry: Registry, needed: Sequence[str], twins: Mapping[str, str], carriers: Container[str]
 ) -> dict[str, _Work]:
-    kinds = {graph.nodes[node_id].type for node_id in needed}
-    described = {kind: registry.types[kind] for kind in kinds}
+    nodes = graph.nodes
+    kinds = {nodes[node_id].type for node_id in needed}
+    heavy = {kind: names for kind in kinds if (names := registry.types[kind].uses_model)}
     roots: dict[Slot, Slot] = {}
     work: dict[str, _Work] = {}
-    for node_id in needed:
-        node = graph.nodes[node_id]
-        links = [node.inputs.get(name) for name in described[node.type].uses_model]
+    for node_id in needed if heavy else ():
+        node = nodes[node_id]
+        links = [node.inputs.get(name) for name in heavy.get(node.type, ())]
         recipes = [(twins.get(v.node, v.node), v.slot) for v in links if type(v) is Link]
         if recipes:
             models = [_root(graph, registry, recipe, carriers, roots, twins) for recipe in recipes]

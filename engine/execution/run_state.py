@@ -75,7 +75,7 @@ class RunState:
         self._twins: dict[str, str] = {}
         self._shape: dict[str, Node] = self.nodes  # the same with each loop drawn together into its end
         self._planner = Planner(registry, self._shape, self._twins)
-        self._sources: dict[str, list[str]] = {}
+        self._sources: dict[str, tuple[str, ...]] = {}
         self._uses: dict[str, int] = {}
         self._lazy: dict[str, list[str]] = {}  # what a node may yet ask for, kept if others compute it
         self.keep: set[str] = set()
@@ -156,14 +156,16 @@ class RunState:
     def hold(self, user: str, sources: Iterable[str]) -> None:
         """Keep the results of ``sources`` until ``user`` is finished, or lets go."""
         for source in sources:
-            self._sources[user].append(source)
+            self._sources[user] += (source,)
             self._uses[source] = self._uses.get(source, 0) + 1
 
     def let_go(self, user: str, sources: Iterable[str]) -> None:
         """Undo `hold`."""
+        held = list(self._sources[user])
         for source in sources:
-            self._sources[user].remove(source)
+            held.remove(source)
             self._release(source)
+        self._sources[user] = tuple(held)
 
     def finish(self, node_id: str, outcome: NodeOutcome) -> None:
         """Take a node off the agenda, tell what became of it, and drop what nobody needs any more."""
@@ -262,18 +264,17 @@ class RunState:
 
     def _add(self, targets: Sequence[str]) -> tuple[Plan, list[str]]:
         """Look ``targets`` and what they need up, and put the rest on the agenda."""
-        found = self._look_up(targets)
-        plan = self._planner.plan(targets, available=_Either(self.results, self.agenda))
-        uses = self._uses
-        for node_id in plan.steps:
-            sources = list(plan.sources[node_id])
-            self._sources[node_id] = sources
+        there = _There(self)
+        plan = self._planner.plan(targets, available=there)
+        self._sources.update(plan.sources)
+        uses, nodes, passed_over = self._uses, self.nodes, self._planner.passed_over
+        for node_id, sources in plan.sources.items():
             for source in sources:
                 uses[source] = uses.get(source, 0) + 1
-            if self._planner.passed_over[self.nodes[node_id].type]:
+            if passed_over[nodes[node_id].type]:
                 self._hold_lazy(node_id)
         self.agenda.add(plan.steps, plan.sources)
-        return plan, found
+        return plan, there.found
 
     def _hold_lazy(self, node_id: str) -> None:
         names = self.unasked(node_id)
@@ -282,26 +283,6 @@ class RunState:
             self._lazy[node_id] = [self.original(inputs[name].node) for name in names]
             for source in self._lazy[node_id]:
                 self._uses[source] = self._uses.get(source, 0) + 1
-
-    def _look_up(self, targets: Sequence[str]) -> list[str]:
-        """Fetch the results that are there, from the targets up; what only feeds those is left alone."""
-        met: set[str] = set()
-        found: list[str] = []
-        pending = list(targets)
-        while pending:
-            node_id = self.original(pending.pop())
-            if node_id in met or node_id in self.results or node_id in self.agenda:
-                continue
-            met.add(node_id)
-            key = self.keys[node_id]
-            hit = None if key is None else self.cache.lookup(key)
-            if hit is not None:
-                self.results[node_id] = hit.result
-                self.tiers[node_id] = hit.tier
-                found.append(node_id)
-                continue
-            pending.extend(self._planner.sources(node_id))
-        return found
 
     def _find_twins(self, order: Sequence[str]) -> None:
         """Let the first of all nodes with one key stand for the others."""
@@ -323,14 +304,29 @@ class RunState:
                 self.results.pop(source, None)
 
 
-class _Either:
-    """Contain what either of two containers does."""
+class _There:
+    """Contain what a plan need not go beyond: what is there or on the agenda, and what the cache turns out to have.
 
-    def __init__(self, one: Mapping[str, object], other: Agenda) -> None:
-        self._one, self._other = one, other
+    The cache is asked from the targets up, so what only feeds a result that it has is left alone.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self.found: list[str] = []
 
     def __contains__(self, node_id: object) -> bool:
-        return node_id in self._one or node_id in self._other  # type: ignore[operator]
+        state = self._state
+        if node_id in state.results or node_id in state.agenda:  # type: ignore[operator]
+            return True
+        key = state.keys[node_id]  # type: ignore[index]
+        hit = None if key is None else state.cache.lookup(key)
+        if hit is None:
+            return False
+        assert isinstance(node_id, str)
+        state.results[node_id] = hit.result
+        state.tiers[node_id] = hit.tier
+        self.found.append(node_id)
+        return True
 
 
 def is_key(key: str) -> bool:

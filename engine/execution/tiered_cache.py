@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import engine
-from engine.execution.cache import PARTIAL_SECONDS, CacheFacts, Hit, Result, ResultCache, Tier
+from engine.execution.cache import PARTIAL_SECONDS, CacheFacts, Hit, Result, ResultCache, Tier, known_keys
 from engine.execution.disk_cache import DiskCache
 from engine.paths import Folders
 from engine.settings import Settings
@@ -61,9 +61,9 @@ class TieredCache(ResultCache):
 
         ``label``, the type of the node that made it, is what `cache stats` counts by.
         """
-        wanted = [key for key in dict.fromkeys(keys) if key is not None]
+        wanted = known_keys(keys)
+        stored = list(wanted) if lasting is None else [key for key in lasting if key is not None]
         nbytes = self._keep(result, wanted)
-        stored = wanted if lasting is None else [key for key in lasting if key is not None]
         self.disk.put(result, stored, label, nbytes, sought)
 
     def link(self, result: Result, known: str, key: str, *, lasting: bool = True) -> None:
@@ -91,6 +91,10 @@ class TieredCache(ResultCache):
         """Wait until everything that is worth storing is stored."""
         self.disk.flush()
 
+    def settle(self) -> None:
+        """Wait until what is worth its write is stored; what is small follows in an idle moment."""
+        self.disk.settle()
+
     def close(self) -> None:
         """Store what is left to store and close the files; the memory tier goes on."""
         self.disk.close()
@@ -103,7 +107,7 @@ class TieredCache(ResultCache):
         found = self.disk.find(key)
         if found is None:
             return None
-        self._keep(found, [key])
+        self._keep(found, {key: None})
         with self._lock:
             self._misses -= 1
         return found

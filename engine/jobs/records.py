@@ -70,10 +70,10 @@ class JobReport:
     worker: Mapping[str, Any] = dataclasses.field(default_factory=lambda: EMPTY)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as plain data."""
-        record = plain(self)
-        assert isinstance(record, dict)
-        return record
+        """Return the report as plain data; all but its problems is that already."""
+        record = {name: getattr(self, name) for name in _field_names(JobReport)}
+        sequences = {"problems": plain(self.problems), "running": list(self.running)}
+        return {**record, **sequences, **{name: dict(record[name]) for name in ("outputs", "nodes", "worker")}}
 
     def as_result(self) -> RunResult:
         """Return the report in the form of a run in this process, without values; for who shows both alike."""

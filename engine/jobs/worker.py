@@ -223,7 +223,7 @@ class Worker:
     def _store_results(self) -> None:
         try:
             if "cache" in vars(self._session):
-                self._session.cache.flush()
+                self._session.cache.settle()
         except Exception:  # noqa: BLE001 (as in `_close_cache`)
             _log.exception("the kept results could not be written")
 

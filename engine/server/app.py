@@ -20,6 +20,7 @@ from engine.errors import SafelightError
 from engine.server.pack_routes import PackRoutes
 from engine.server.routes import (
     batches,
+    browsing,
     catalogue,
     editor,
     files,
@@ -49,6 +50,7 @@ TABLES: Final = (
     batches.ROUTES,
     catalogue.ROUTES,
     files.ROUTES,
+    browsing.ROUTES,
     gallery.ROUTES,
     users.ROUTES,
     versions.ROUTES,

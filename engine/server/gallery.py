@@ -25,7 +25,7 @@ from engine.errors import PathError, SafelightError
 from engine.media.metadata import read_metadata
 from engine.paths import Folders
 
-SHOWN: Final = frozenset({".png", ".webp", ".jpg", ".jpeg", ".gif"})
+SHOWN: Final = frozenset({".png", ".webp", ".jpg", ".jpeg", ".gif", ".mp4", ".webm", ".mov"})
 MAX_WORDS: Final = 4096
 MAX_LINE: Final = 300
 MAX_DEPTH: Final = 12

@@ -11,6 +11,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import functools
 import json
 import struct
 from collections.abc import Callable, Mapping
@@ -74,9 +75,8 @@ class Hub:
         """Tell a message to whoever wants to hear of ``job`` of ``owner``, or is the client ``to``; return its data as
         JSON."""
         data = json.dumps(message.data)
-        kind = json.dumps(message.type)
-        plain = f'{{"type": {kind}, "data": {data}}}'
-        numbered = plain if n is None else f'{{"type": {kind}, "data": {data}, "n": {n}}}'
+        plain = f'{{"type": {_quoted(message.type)}, "data": {data}}}'
+        numbered = plain if n is None else f'{plain[:-1]}, "n": {n}}}'
         for client in tuple(self.clients):
             if client.wants(job, to, owner):
                 text = numbered if client.numbered else plain
@@ -215,6 +215,11 @@ class Hub:
         """Say goodbye to every client."""
         closing = [_close(client.socket, WSCloseCode.GOING_AWAY, b"the server stops") for client in self.clients]
         await asyncio.gather(*closing, return_exceptions=True)
+
+
+@functools.lru_cache(maxsize=256)
+def _quoted(type: str) -> str:
+    return json.dumps(type)
 
 
 async def _close(socket: web.WebSocketResponse, code: int, message: bytes) -> None:

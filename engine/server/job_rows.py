@@ -238,6 +238,11 @@ def history_text(rows: Iterable[tuple[Any, ...]]) -> str:
     return "{" + ", ".join(entries) + "}"
 
 
+NAME: Final = (
+    "CASE WHEN json_valid(extra) AND json_type(extra, '$.workflow_name') = 'text'"
+    " THEN substr(json_extract(extra, '$.workflow_name'), 1, 200) END"
+)
+"""What a job's workflow is called by whoever queued it."""
 JOB_COLUMNS: Final = (
     "id",
     "state",
@@ -265,8 +270,8 @@ def job_row(id: str, owner: str | None = None) -> Callable[[sqlite3.Connection],
     where = "id = ? AND coalesce(?, owner) IS owner"
 
     def do(db: sqlite3.Connection) -> dict[str, Any] | None:
-        row = db.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE {where}", (id, owner)).fetchone()
-        return None if row is None else dict(zip(JOB_COLUMNS, row, strict=True))
+        row = db.execute(f"SELECT {', '.join(JOB_COLUMNS)}, {NAME} FROM jobs WHERE {where}", (id, owner)).fetchone()
+        return None if row is None else dict(zip((*JOB_COLUMNS, "name"), row, strict=True))
 
     return do
 
@@ -339,10 +344,10 @@ def list_jobs(
     def do(db: sqlite3.Connection) -> tuple[list[dict[str, Any]], int]:
         (total,) = db.execute(f"SELECT count(*) FROM jobs WHERE {chosen}", values).fetchone()
         found = db.execute(
-            f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs WHERE {chosen}"
+            f"SELECT {', '.join(JOB_COLUMNS)}, {NAME} FROM jobs WHERE {chosen}"
             f" ORDER BY {order} {direction}, seq {direction} LIMIT ? OFFSET ?",
             (*values, most, offset),
         )
-        return [dict(zip(JOB_COLUMNS, row, strict=True)) for row in found], int(total)
+        return [dict(zip((*JOB_COLUMNS, "name"), row, strict=True)) for row in found], int(total)
 
     return do

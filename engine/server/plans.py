@@ -83,7 +83,7 @@ class Planning:
             return self._kept[key]
         told = await self._ask({"do": "plan", "prompt": prompt, "card": card, "user": user})
         made = _answer(told)
-        if not isinstance(made, Refusal):
+        if not isinstance(made, Refusal) and "fault" not in made:  # a fault may have been the process's alone
             self._kept[key] = made
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -22,7 +22,8 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
 
-_Asked = tuple[Operation, concurrent.futures.Future[Any] | None, bool]
+_Asked = tuple[Operation, asyncio.Future[Any] | None, bool]
+_Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 LAYOUT: Final = 3
 MOST_AT_ONCE: Final = 512
@@ -88,10 +89,10 @@ class Store:
         return await self._ask(operation, flushed=False)
 
     async def _ask(self, operation: Callable[[sqlite3.Connection], T], *, flushed: bool) -> T:
-        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        answer: asyncio.Future[T] = self._loop.create_future()
         self._noted.append((operation, answer, flushed))
         self._hand_over()
-        return await asyncio.wrap_future(answer, loop=self._loop)
+        return await answer
 
     def note(self, operation: Operation) -> None:
         """Do ``operation``, a single statement or what may be half done, soon and after all that was asked before."""
@@ -137,7 +138,7 @@ class Store:
                 return
 
     def _do(self, asked: list[_Asked]) -> None:
-        answers: list[tuple[concurrent.futures.Future[Any], Any, BaseException | None]] = []
+        answers: list[_Answer] = []
         try:
             level = "FULL" if any(flushed for _, _, flushed in asked) else "NORMAL"
             self._connection.execute(f"PRAGMA synchronous = {level}")
@@ -153,13 +154,9 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             answers = [(answer, None, error) for _, answer, _ in asked if answer is not None]
-        for answer, result, failed in answers:
-            if not answer.set_running_or_notify_cancel():
-                continue  # whoever asked does not wait any more
-            if failed is not None:
-                answer.set_exception(failed)
-            else:
-                answer.set_result(result)
+        if answers:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_give, answers)
 
     def _note(self, operation: Operation) -> None:
         """Do what nobody waits for."""
@@ -180,6 +177,17 @@ class Store:
         finally:
             self._connection.execute("RELEASE one")
         return result, None
+
+
+def _give(answers: list[_Answer]) -> None:
+    """Give each answer to who waits for it: all of a transaction with one call from the thread to the loop."""
+    for answer, result, failed in answers:
+        if answer.done():
+            continue  # whoever asked does not wait any more
+        if failed is not None:
+            answer.set_exception(failed)
+        else:
+            answer.set_result(result)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -48,9 +48,9 @@ class WrittenFiles:
         return self._directory / f"{_key(job)}.{self._epoch}{SUFFIX}"
 
     def settle(self, job: str) -> None:
-        """Forget the list: the job has its end."""
+        """Forget the list, if one was made: the job has its end."""
         with contextlib.suppress(OSError):
-            self.file(job).unlink(missing_ok=True)
+            self.file(job).unlink()
 
     def settle_all(self) -> None:
         """Forget every list that is left: after what was begun has been undone, they are of jobs with an end."""

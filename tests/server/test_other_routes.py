@@ -64,7 +64,7 @@ def test_jobs_in_one_form_whatever_became_of_them(serve: Any) -> None:
     wait = prompt(a=("Steps", {"value": 1, "steps": 2000, "pause": 0.01}))
 
     async def journey(caller: Caller) -> None:
-        workflow = {"extra_pnginfo": {"workflow": {"id": "w1"}}}
+        workflow = {"extra_pnginfo": {"workflow": {"id": "w1"}}, "workflow_name": "apples"}
         done = await caller.queue(prompt(a=("SaveText", {"value": 1})), extra_data=workflow)
         failed = await caller.queue(prompt(f=("Fail", {"value": 1})))
         await caller.idle()
@@ -80,6 +80,7 @@ def test_jobs_in_one_form_whatever_became_of_them(serve: Any) -> None:
         assert by_id[failed]["status"] == "failed"
         assert by_id[failed]["execution_error"]["exception_message"] == "no good: 1"
         assert by_id[waiting]["status"] == "pending" and by_id[waiting]["execution_start_time"] is None
+        assert by_id[done]["name"] == "apples" and by_id[failed]["name"] is None
         assert by_id[done]["execution_end_time"] >= by_id[done]["execution_start_time"] >= by_id[done]["create_time"]
         only = await caller.get("/api/jobs", status="failed,completed", sort_order="asc", limit=1)
         assert [job["id"] for job in only["jobs"]] == [done] and only["pagination"]["has_more"] is True

@@ -164,6 +164,7 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
     outputs = list(_outputs(shown))
     return {
         "id": row["id"],
+        "name": row["name"],
         "status": row["state"],
         "priority": row["number"],
         "create_time": int(row["created"]),

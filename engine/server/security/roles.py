@@ -41,6 +41,7 @@ GET /queue
 GET /history
 GET /history/{}
 GET /view
+GET /files
 GET /gallery
 GET /gallery/thumbnail
 GET /view_metadata/{}

@@ -12,6 +12,8 @@ export interface ShownFile {
 }
 export interface Job {
   readonly id: string;
+  /** What its workflow was called when it was queued. */
+  readonly name: string | null;
   readonly status: JobState;
   readonly priority: number;
   readonly create_time: number;

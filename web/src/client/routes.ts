@@ -46,6 +46,8 @@ export interface Routes {
   "GET /extensions/{pack}/{file}": { readonly query: never; readonly body: undefined };
   /** What this server can do */
   "GET /features": { readonly query: never; readonly body: undefined };
+  /** Files of the input, output and temporary folder, to choose from */
+  "GET /files": { readonly query: "kind" | "limit" | "offset" | "q" | "subfolder" | "type"; readonly body: undefined };
   /** What a run would do, without running it */
   "POST /forecast": { readonly query: never; readonly body: { readonly prompt: Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>>; readonly _meta?: Readonly<Record<string, unknown>> }>> | { readonly nodes: readonly (unknown)[] }; readonly partial_execution_targets?: readonly (string)[] } };
   /** Let go of weights and results */

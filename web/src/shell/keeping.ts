@@ -5,7 +5,7 @@ import { keepDraft } from "../client/versions";
 import { openWindows } from "../client/identity";
 import { Store } from "../client/store";
 import { commandFromText, commandToText } from "../document/journal";
-import type { Command, HistoryStep } from "../document/types";
+import type { Command, HistoryStep, Workflow } from "../document/types";
 import { t } from "../i18n";
 import { watch } from "./checking";
 import { openBlob, textOf } from "./documents";
@@ -30,6 +30,8 @@ interface Log {
 const logs = new Map<string, Log>();
 /** When each tab's file was written as far as this window knows. */
 const versions = new Map<string, number>();
+/** What each tab's file holds as far as this window knows: what two versions that grew apart have in common. */
+const bases = new Map<string, Workflow>();
 const others = new BroadcastChannel("safelight-saved");
 let windowId = "";
 export const savedAt = new Store<number>(0);
@@ -117,6 +119,7 @@ export async function save(tab: Tab, path = tab.path.get(), over = false): Promi
   const known = specs.get();
   if (path === null || known === undefined) return false;
   const at = here(tab.document);
+  const { workflow } = tab.document;
   const own = path === tab.path.get();
   const seen = versions.get(tab.key);
   if (own && !over && seen !== undefined && ((await writtenAt(path)) ?? seen) !== seen) {
@@ -124,8 +127,9 @@ export async function save(tab: Tab, path = tab.path.get(), over = false): Promi
     return false;
   }
   try {
-    const stored = await writeWorkflow(path, textOf(tab.document.workflow, known), own);
+    const stored = await writeWorkflow(path, textOf(workflow, known), own);
     versions.set(tab.key, stored.modified);
+    bases.set(tab.key, workflow);
     others.postMessage(path);
   } catch (error) {
     if (error instanceof ServerError && error.status === 409) {
@@ -150,12 +154,14 @@ export async function openSaved(path: string): Promise<void> {
   const workflow = await openBlob(blob);
   const tab = openTab(workflow, { name, path, view: workflow.form.length > 0 ? "form" : "graph" });
   if (version !== undefined) versions.set(tab.key, version);
+  bases.set(tab.key, workflow);
   await keep(tab);
 }
 
 function changedElsewhere(tab: Tab): void {
   const name = tab.name.get();
-  const compare = (): void => compared.set({ tab, before: "file", after: "here", conflict: true });
+  const base = bases.get(tab.key);
+  const compare = (): void => compared.set({ tab, before: "file", after: "here", conflict: true, ...(base ? { base } : {}) });
   say(
     t("save.elsewhere", "{name} was changed elsewhere; it is not written over", { name }),
     "problem",
@@ -187,6 +193,7 @@ async function follow(path: string): Promise<void> {
       logs.delete(tab.key);
       const made = replaceTab(tab, fresh, facts);
       if (version !== undefined) versions.set(tab.key, version);
+      bases.set(tab.key, fresh);
       await keep(made);
     }
   }
@@ -221,6 +228,7 @@ export async function restore(window: string): Promise<number> {
       for (const command of entry.commands) tab.document.apply(commandFromText(command), t("step.restored", "Restored"));
       const version = entry.path === null ? undefined : await writtenAt(entry.path);
       if (version !== undefined) versions.set(tab.key, version);
+      if (!unsaved) bases.set(tab.key, workflow);
       await keep(tab);
       count += 1;
     } catch (error) {

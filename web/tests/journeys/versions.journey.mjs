@@ -49,7 +49,7 @@ test("a version is compared by node and value, brought back, and undone", async 
   const changes = compare.getByRole("region", { name: "What is different" });
   assert.match(await changes.innerText(), /Changed\s+2[\s\S]*Prompt[\s\S]*a red apple[\s\S]*a green apple/);
   assert.match(await changes.innerText(), /steps\s+20\s+12/);
-  await changes.getByRole("button", { name: "Prompt" }).click();
+  await changes.getByRole("button", { name: "Prompt", exact: true }).click();
   await page.waitForTimeout(500);
   await shoot(page, "versions-compare");
   assert.deepEqual(await serious(page), []);
@@ -87,3 +87,78 @@ test("a file that somebody else wrote is not written over: both are shown, and o
   assert.deepEqual(problems, []);
   await context.close();
 });
+
+test("a single change of a version is taken into what is open, one step each", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  const prompt = page.getByLabel("Prompt", { exact: true });
+  const steps = page.getByLabel("Steps", { exact: true });
+  await prompt.waitFor();
+  await saveAs(page, "plums");
+  await prompt.fill("a blue plum");
+  await steps.fill("9");
+  await page.getByLabel("Seed", { exact: true }).fill("77");
+  await prompt.click();
+  await page.keyboard.press("Control+s");
+  await page.getByText("Saved plums").waitFor();
+  await page.locator(".rail").getByRole("button", { name: "History" }).click();
+  await page.getByRole("button", { name: "Versions" }).click();
+  const versions = page.getByRole("list", { name: "Versions" }).getByRole("listitem");
+  await versions.nth(1).waitFor();
+  await versions.last().getByRole("button").first().click();
+  const compare = page.getByRole("dialog", { name: "Compare versions" });
+  await compare.getByRole("button", { name: "Take this value: KSampler, steps" }).click();
+  await compare.getByRole("button", { name: "Take this value: KSampler, steps" }).waitFor({ state: "detached" });
+  await shoot(page, "versions-take");
+  assert.deepEqual(await serious(page), []);
+  await compare.getByRole("button", { name: "Close" }).click();
+  assert.deepEqual([await steps.inputValue(), await prompt.inputValue()], ["20", "a blue plum"]);
+  await page.locator("h2").first().click();
+  await page.keyboard.press("Control+z");
+  assert.equal(await steps.inputValue(), "9");
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+for (const [name, seed, asks] of [["figs", { 0: 4321 }, false], ["limes", {}, true]]) {
+  test(`both versions of a file that was changed elsewhere are merged${asks ? ", and what both changed is asked" : " without a question"}`, async () => {
+    const { page, context, problems } = await openPage(browser, server.url);
+    const prompt = page.getByLabel("Prompt", { exact: true });
+    await prompt.waitFor();
+    await page.getByLabel("Seed", { exact: true }).fill("7");
+    await prompt.click();
+    await saveAs(page, name);
+    const path = join(server.folder, `user/default/workflows/${name}.json`);
+    const file = JSON.parse(readFileSync(path, "utf8"));
+    const sampler = file.nodes.find((node) => node.type === "KSampler");
+    Object.assign(sampler.widgets_values, { 2: 11, ...seed });
+    if (asks) file.nodes.find((node) => node.title === "Prompt").widgets_values[0] = "two limes";
+    writeFileSync(path, JSON.stringify(file));
+    await prompt.fill("a quince");
+    await prompt.click();
+    await page.keyboard.press("Control+s");
+    await page.getByText(`${name} was changed elsewhere`).first().waitFor();
+    await page.getByRole("button", { name: "Compare", exact: true }).first().click();
+    const dialog = page.getByRole("dialog", { name: "Compare versions" });
+    await dialog.getByText("a quince").first().waitFor();
+    await dialog.getByRole("button", { name: "Merge both" }).click();
+    if (asks) {
+      const question = dialog.getByRole("group", { name: "Prompt · text" }).first();
+      await question.getByText("two limes").waitFor();
+      await shoot(page, "versions-merge");
+      assert.deepEqual(await serious(page), []);
+      await question.getByRole("button", { name: "The file’s" }).click();
+      await dialog.getByRole("button", { name: "Merge both" }).click();
+    }
+    await page.getByText("Both are merged").waitFor();
+    assert.equal(await prompt.inputValue(), asks ? "two limes" : "a quince");
+    assert.equal(await page.getByLabel("Steps", { exact: true }).inputValue(), "11");
+    assert.equal(await page.getByLabel("Seed", { exact: true }).inputValue(), asks ? "7" : "4321");
+    assert.match(readFileSync(path, "utf8"), asks ? /two limes/ : /a quince/);
+    await page.locator("h2").first().click();
+    await page.keyboard.press("Control+z");
+    assert.equal(await prompt.inputValue(), "a quince");
+    assert.equal(await page.getByLabel("Steps", { exact: true }).inputValue(), "20");
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+}

@@ -41,6 +41,7 @@ export const running: Readonly<Record<string, string>> = {
   "job.completed": "Fertig",
   "job.failed": "Gescheitert",
   "job.pending": "Wartet",
+  "job.unnamed": "Auftrag {id}",
   "job.running": "Läuft",
   "picture.after": "Nächstes Bild",
   "picture.before": "Voriges Bild",

@@ -1,5 +1,6 @@
 import { cancelJob, clearWaiting, forgetDone, job as details, moveJob, pauseQueue, queue, retryJob, viewAddress, type Job } from "../../client/queue";
 import { useStore } from "../../client/store";
+import { ROOT, type NodeId } from "../../document/types";
 import { t } from "../../i18n";
 import { openBlob } from "../documents";
 import { Icon, Mark } from "../icons";
@@ -7,7 +8,7 @@ import { keep } from "../keeping";
 import { showPictures } from "../Lightbox";
 import { PanelWait } from "../Rail";
 import { sayError } from "../toasts";
-import { active, openTab, tabs } from "../workspace";
+import { openTab, specs, tabs, type Tab } from "../workspace";
 
 export default function Queue() {
   const { running, waiting, done, paused, loaded } = useStore(queue);
@@ -59,16 +60,16 @@ function Row({ job, place, last }: { readonly job: Job; readonly place?: number;
     </button>
   );
   return (
-    <article className="job" aria-label={stateText(job)}>
+    <article className="job" aria-label={`${nameOf(job)}: ${stateText(job)}`}>
       <Thumb job={job} />
       <div className="what">
-        <div>{stateText(job)}</div>
+        <div title={nameOf(job)}>{nameOf(job)}</div>
         {job.status === "failed" ? (
           <div className="small failed">{job.execution_error?.exception_message}</div>
         ) : (
-          <div className="quiet small">{timeText(job)}</div>
+          job.status !== "in_progress" && <div className="quiet small">{job.status === "cancelled" ? `${stateText(job)} · ${timeText(job)}` : timeText(job)}</div>
         )}
-        {job.status === "in_progress" && <RunningBar id={job.id} />}
+        {job.status === "in_progress" && <Going job={job} />}
       </div>
       <div className="acts">
         {place !== undefined && act(t("queue.sooner", "Sooner"), "up", () => moveJob(job.id, place - 1), place === 0)}
@@ -91,25 +92,39 @@ function Thumb({ job }: { readonly job: Job }) {
   );
 }
 
-function RunningBar({ id }: { readonly id: string }) {
-  const tab = tabs.get().find((one) => one.run.has(id)) ?? active.get();
-  return tab ? <Bar tab={tab} /> : null;
+/** How far a running job is, and at which node: known of those that were queued here. */
+function Going({ job }: { readonly job: Job }) {
+  const tab = tabs.get().find((one) => one.run.has(job.id));
+  return tab ? <Progress tab={tab} job={job} /> : <div className="quiet small">{`${stateText(job)} · ${timeText(job)}`}</div>;
 }
 
-function Bar({ tab }: { readonly tab: NonNullable<ReturnType<typeof active.get>> }) {
-  const { progress } = useStore(tab.run.summary);
+function Progress({ tab, job }: { readonly tab: Tab; readonly job: Job }) {
+  const { progress, node, promptId } = useStore(tab.run.summary);
+  if (promptId !== job.id) return <div className="quiet small">{stateText(job)}</div>;
+  const percent = Math.round(progress * 100);
   return (
-    <div className="bar">
-      <i style={{ transform: `scaleX(${progress})` }} />
-    </div>
+    <>
+      <div className="quiet small">{node === undefined ? stateText(job) : `${titleOfNode(tab, node)} · ${percent} %`}</div>
+      <div className="bar" role="progressbar" aria-label={t("run.progress", "Progress")} aria-valuemin={0} aria-valuemax={100} aria-valuenow={percent}>
+        <i style={{ transform: `scaleX(${progress})` }} />
+      </div>
+    </>
   );
 }
+
+/** The title of a node of a prompt; one inside a subgraph goes by the node that stands for it. */
+function titleOfNode(tab: Tab, id: NodeId): string {
+  const node = tab.document.node(ROOT, id.split(":")[0]!);
+  return node === undefined ? id : (node.title ?? specs.get()?.get(node.type)?.title ?? tab.document.workflow.graphs.get(node.type)?.name ?? node.type);
+}
+
+const nameOf = (job: Job): string => job.name || t("job.unnamed", "Job {id}", { id: job.id.slice(0, 8) });
 
 async function openWorkflow(job: Job): Promise<void> {
   const { workflow } = await details(job.id);
   const whole = workflow.extra_data.extra_pnginfo?.workflow ?? workflow.prompt;
   const opened = await openBlob(new Blob([JSON.stringify(whole)]));
-  await keep(openTab(opened, { name: t("queue.from", "From the queue"), view: "graph" }));
+  await keep(openTab(opened, { name: job.name || t("queue.from", "From the queue"), view: "graph" }));
 }
 
 function stateText(job: Job): string {

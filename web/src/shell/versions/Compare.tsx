@@ -1,5 +1,5 @@
 import "../../styles/versions.css";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { GraphView, type CameraHandle } from "../../canvas/GraphView";
 import { NO_RUN } from "../../canvas/runView";
 import { createSelection } from "../../canvas/selection";
@@ -11,34 +11,39 @@ import { t } from "../../i18n";
 import { Select } from "../controls/Select";
 import { Icon } from "../icons";
 import { save } from "../keeping";
-import { sayError } from "../toasts";
+import { say, sayError } from "../toasts";
+import { useRevision } from "../useDocument";
 import { specs } from "../workspace";
-import { takeVersion, workflowOf } from "./compare";
+import { Changes } from "./Changes";
+import { takeMerged, takeVersion, workflowOf } from "./compare";
 import { compared, type Compared, type Side } from "./compared";
-import { both, differences, isSame, type ChangeKind, type Differences, type NodeChange } from "./diff";
+import { Conflicts } from "./Conflicts";
+import { both, differences, type NodeChange } from "./diff";
+import { merge, ofInput, ofNode, taking, type Merge } from "./merge";
 import { whenText } from "./times";
 
 const nothing = (): void => undefined;
 const close = (): void => compared.set(undefined);
 
 /** Two versions of a workflow over each other: what came, went, changed and moved, on the graph and as a list. */
-export default function Compare({ tab, before, after, conflict }: Compared) {
+export default function Compare({ tab, before, after, conflict, base }: Compared) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [versions, setVersions] = useState<readonly Version[]>([]);
   const [sides, setSides] = useState<readonly [Workflow, Workflow]>();
   const path = useStore(tab.path);
+  const revision = useRevision(tab.document);
+  const [merging, setMerging] = useState<Merge>();
   useEffect(() => {
     dialog.current?.showModal();
     if (path !== null) versionsOf(path).then(setVersions, () => undefined);
   }, [path]);
   useEffect(() => {
     let gone = false;
-    setSides(undefined);
     Promise.all([workflowOf(tab, before), workflowOf(tab, after)]).then((both) => !gone && setSides(both), sayError);
     return () => {
       gone = true;
     };
-  }, [tab, before, after]);
+  }, [tab, before, after, revision]);
   const options = [
     { value: "here", label: t("version.here", "As it is open here") },
     { value: "file", label: t("version.file", "The file on the server") },
@@ -50,6 +55,23 @@ export default function Compare({ tab, before, after, conflict }: Compared) {
   const restore = (side: Side): void => {
     close();
     takeVersion(tab, side).catch(sayError);
+  };
+  const finish = (made: Merge, theirs: ReadonlySet<string>): void => {
+    close();
+    takeMerged(tab, made.finish(theirs), t("step.merge", "Merge both versions"), true).then(() => say(t("versions.merged", "Both are merged: {count} changes came from the file; undo returns to what was here", { count: made.fromTheirs })), sayError);
+  };
+  const mergeBoth = (): void => {
+    if (base === undefined || sides === undefined) return;
+    const made = merge(base, tab.document.workflow, sides[0]);
+    if (made.conflicts.length === 0) finish(made, new Set());
+    else setMerging(made);
+  };
+  const take = (change: NodeChange, name?: string): void => {
+    const other = sides?.[before === "here" ? 1 : 0];
+    if (other === undefined) return;
+    const id = change.id.replace(/·before$/, "");
+    const wanted = name !== undefined ? ofInput(change.graph, id, name) : ofNode(change.graph, id, change.kind === "added" || change.kind === "removed");
+    takeMerged(tab, taking(tab.document.workflow, other, wanted), t("step.take", "Take a change of {name}", { name: change.title })).catch(sayError);
   };
   const keepMine = (): void => {
     close();
@@ -65,6 +87,7 @@ export default function Compare({ tab, before, after, conflict }: Compared) {
         <span className="grow" />
         {conflict ? (
           <>
+            {base && !merging && <button className="button primary" disabled={!sides} onClick={mergeBoth}>{t("versions.merge", "Merge both")}</button>}
             <button className="button" onClick={() => restore("file")}>{t("versions.theirs", "Take the file’s")}</button>
             <button className="button" onClick={keepMine}>{t("save.over", "Save mine")}</button>
           </>
@@ -73,12 +96,21 @@ export default function Compare({ tab, before, after, conflict }: Compared) {
         )}
         <button className="button bare icon" aria-label={t("close", "Close")} onClick={close}><Icon name="close" /></button>
       </header>
-      {sides ? <Both before={sides[0]} after={sides[1]} /> : <div className="skeleton" aria-busy="true" />}
+      {sides ? <Both before={sides[0]} after={sides[1]} take={before === "here" || after === "here" ? take : undefined} from={before === "here" ? "after" : "before"} side={merging && <Conflicts made={merging} workflow={tab.document.workflow} finish={finish} cancel={() => setMerging(undefined)} />} /> : <div className="skeleton" aria-busy="true" />}
     </dialog>
   );
 }
 
-function Both({ before, after }: { readonly before: Workflow; readonly after: Workflow }) {
+interface BothProps {
+  readonly before: Workflow;
+  readonly after: Workflow;
+  readonly take: ((change: NodeChange, name?: string) => void) | undefined;
+  readonly from: "before" | "after";
+  /** Stands in the place of the list of changes. */
+  readonly side: ReactNode;
+}
+
+function Both({ before, after, take, from, side }: BothProps) {
   const known = useStore(specs) ?? new Map();
   const found = useMemo(() => differences(before, after, known), [before, after, known]);
   const document = useMemo(() => createDocument(both(before, after, found)), [before, after, found]);
@@ -93,56 +125,8 @@ function Both({ before, after }: { readonly before: Workflow; readonly after: Wo
   };
   return (
     <div className="sides">
-      <Changes found={found} workflow={document.workflow} show={show} />
+      {side ?? <Changes found={found} workflow={document.workflow} show={show} take={take} from={from} />}
       <GraphView key={here} ref={camera} document={document} graphId={here} specs={known} run={NO_RUN} selection={selection} readOnly onOpenSubgraph={setGraph} onOpenSearch={nothing} onContextMenu={nothing} onOpenImage={nothing} onFix={nothing} />
     </div>
-  );
-}
-
-const ORDER: readonly ChangeKind[] = ["changed", "added", "removed", "moved"];
-
-function Changes({ found, workflow, show }: { readonly found: Differences; readonly workflow: Workflow; readonly show: (change: NodeChange) => void }) {
-  const words: Readonly<Record<ChangeKind, string>> = {
-    changed: t("change.changed", "Changed"),
-    added: t("change.added", "Added"),
-    removed: t("change.removed", "Removed"),
-    moved: t("change.moved", "Moved or coloured"),
-  };
-  return (
-    <section className="changes" aria-label={t("versions.changes", "What is different")}>
-      {isSame(found) && <p className="empty">{t("versions.same", "The two are the same.")}</p>}
-      {ORDER.map((kind) => {
-        const all = found.nodes.filter((one) => one.kind === kind);
-        if (all.length === 0) return null;
-        return (
-          <div key={kind}>
-            <h3 className="section" data-kind={kind}>{words[kind]} <span className="count">{all.length}</span></h3>
-            {all.map((one) => (
-              <div key={`${one.graph}/${one.id}`} className="change">
-                <button className="entry" onClick={() => show(one)}>
-                  <span className="label">{one.title}</span>
-                  {one.graph !== ROOT && <span className="facts">{workflow.graphs.get(one.graph)?.name}</span>}
-                </button>
-                {one.values.length > 0 && (
-                  <dl>
-                    {one.values.map((value) => (
-                      <div key={value.name}>
-                        <dt>{value.name.replaceAll("_", " ")}</dt>
-                        <dd>
-                          <del>{value.before ?? t("versions.nothing", "nothing")}</del>
-                          <ins>{value.after ?? t("versions.nothing", "nothing")}</ins>
-                        </dd>
-                      </div>
-                    ))}
-                  </dl>
-                )}
-              </div>
-            ))}
-          </div>
-        );
-      })}
-      {found.groups && <p className="small quiet section">{t("versions.groups", "Groups are different.")}</p>}
-      {found.form && <p className="small quiet section">{t("versions.form", "The form is different.")}</p>}
-    </section>
   );
 }

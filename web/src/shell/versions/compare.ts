@@ -16,6 +16,12 @@ export async function workflowOf(tab: Tab, side: Side): Promise<Workflow> {
   return openBlob(side === "file" ? await readWorkflow(path) : await readVersion(path, side.version));
 }
 
+/** Put what was merged or taken into the open workflow, as one step. */
+export async function takeMerged(tab: Tab, wanted: Workflow, label: string, store = false): Promise<void> {
+  tab.document.apply(commandTo(tab.document.workflow, wanted), label);
+  if (store && tab.path.get() !== null) await save(tab, tab.path.get(), true);
+}
+
 /** Make the open workflow what a version was; a step as any other, so undo brings back what was there. */
 export async function takeVersion(tab: Tab, side: Side): Promise<void> {
   const wanted = await workflowOf(tab, side);

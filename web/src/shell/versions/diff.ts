@@ -134,13 +134,22 @@ function marked(node: GraphNode, kind: ChangeKind | undefined): GraphNode {
   return plain;
 }
 
+/** Whether two graphs hold the very same records, in one order: most of what was taken over is as it was. */
+function isSameGraph(one: Graph | undefined, other: Graph): boolean {
+  if (one === undefined || one === other) return one === other;
+  const { nodes, links, groups, ...facts } = one;
+  const alike = <T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean => a.size === b.size && text([...a.keys()]) === text([...b.keys()]) && [...a].every(([id, value]) => b.get(id) === value || text(b.get(id)) === text(value));
+  const { nodes: _nodes, links: _links, groups: _groups, ...others } = other;
+  return text(facts) === text(others) && alike(nodes, other.nodes) && alike(links, other.links) && alike(groups, other.groups);
+}
+
 /** The command that makes one workflow of another, so that a restored version can be undone as any other step. */
 export function commandTo(now: Workflow, wanted: Workflow): Command {
   const gone = [...now.graphs.keys()].filter((id) => id !== ROOT && !wanted.graphs.has(id));
   return {
     do: "several",
     commands: [
-      ...[...wanted.graphs.values()].map((definition) => ({ do: "putGraph", definition }) as const),
+      ...[...wanted.graphs.values()].filter((graph) => !isSameGraph(now.graphs.get(graph.id), graph)).map((definition) => ({ do: "putGraph", definition }) as const),
       ...gone.map((graph) => ({ do: "removeGraph", graph }) as const),
       { do: "setForm", form: wanted.form },
     ],
