@@ -22,8 +22,8 @@ class ServerOptions:
     of this machine; with ``require_token`` only who holds a token gets in. ``max_pending`` bounds the queue,
     ``queue_order`` leaves a client's own jobs as they came or groups them by models, ``history_size`` says what is
     remembered of jobs that ended. ``socket_bytes`` is what may wait for a WebSocket client that does not read before it
-    is let go of. ``preview_method`` "default" sends previews to clients that say what they can do and to those whose job
-    asks for them; any other but "none" sends them to all.
+    is let go of. ``preview_method`` "default" sends previews to clients that say what they can do and to those whose
+    job asks for them; any other but "none" sends them to all.
     ``webhook_hosts`` may be on private addresses and are posted to all the same.
     """
 

@@ -128,8 +128,9 @@ class WaitingJobs:
     def drop(self, ids: Iterable[str]) -> list[str]:
         """Remove jobs for good; return the ids of those that were there. Their places are given again."""
         dropped = [job for id in ids if (job := self.take(id)) is not None]
-        for job in dropped if self.grouping is not None else ():
-            self.grouping.forget(job.id)
+        if self.grouping is not None:
+            for job in dropped:
+                self.grouping.forget(job.id)
         clients = {job.fair_client for job in dropped} & self._last.keys()
         if clients:
             highest = dict.fromkeys(clients, self._begun)
