@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
+from engine.memory.heap import give_memory_back
 from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
 from engine.weights.recipe import ModelRecipe, Patch
@@ -136,6 +137,7 @@ class Residency:
         with self._lock:
             for key in [key for key, resident in self._residents.items() if not resident.users]:
                 del self._residents[key]
+        give_memory_back()
 
     @contextlib.contextmanager
     def _lend(self, key: str, make: Callable[[], Held]) -> Iterator[Held]:
