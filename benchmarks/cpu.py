@@ -7,9 +7,9 @@
 Safelight runs as it does by default (its choice of number format, layout and memory), diffusers in float32 and in
 bfloat16 (the latter only where the processor multiplies it). Each contestant is a process of its own and keeps its
 networks; they take turns, one call each, so that what else the machine does meets all of them. Printed are the median
-and the least seconds of a call, and the medians of the ratios within a round: of the clock, and of processor time, which
-counts waiting threads, too. "gemm" is the fastest of a few products of square matrices in the same number format,
-measured in every round; the fraction says how much of that speed a step reaches, all its other work included.
+and the least seconds of a call, and the medians of the ratios within a round: of the clock, and of processor time,
+which counts waiting threads, too. "gemm" is the product of two square matrices in the same number format, measured in
+every round; the fraction says how much of that speed a step reaches, all its other work included.
 """
 
 from __future__ import annotations
@@ -197,9 +197,10 @@ def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
 
     from engine.families import pipeline
     from engine.families.control import load_controlnet
+    from engine.memory.devices import probe_device
     from engine.weights.recipe import Patch, file_ref
 
-    bfloat16 = pipeline.probe_device("cpu").kind == "cpu_bf16"
+    bfloat16 = probe_device("cpu").kind == "cpu_bf16"
     models = pipeline.make_models("cpu", "bfloat16" if arguments.small and bfloat16 else "auto")
     model, _, vae = pipeline.load_checkpoint(file_ref(arguments.checkpoint))
     dtype = models.dtype_for(model)
@@ -218,7 +219,7 @@ def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
     right = torch.randn(side, side).to(dtype)
     calls: dict[str, Callable[[], Any]] = {"step": step}
     if arguments.lora:
-        patched = model.patched(Patch(file_ref(arguments.lora), 1.0))
+        patched = model.with_patch(Patch(file_ref(arguments.lora), 1.0))
         calls["step with LoRA"] = lambda: step(patched)
     if arguments.controlnet:
         calls["step with ControlNet"] = _controlled(arguments, models, step, load_controlnet)

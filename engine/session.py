@@ -161,10 +161,9 @@ class Session:
 
         from engine.execution.context import Services
 
-        models = self._make_models()
         return Services(
             folders=self.folders,
-            models=models,
+            models=(models := self._make_models()),
             settings=self.settings,
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {models.device.name} {self.settings.dtype}",
@@ -176,11 +175,13 @@ class Session:
     def _make_models(self) -> Any:
         import torch
 
+        from engine.execution.tiered_cache import cache_directory
         from engine.families.pipeline import make_models
+        from engine.memory.cpu_choices import remember_in
 
         given = self.settings
-        if given.threads is not None:
-            torch.set_num_threads(given.threads)
+        remember_in(cache_directory(given, self.folders) if given.disk_cache_bytes else None)
+        torch.set_num_threads(given.threads or torch.get_num_threads())
         return make_models(given.device, given.dtype, given.memory_bytes)
 
     def services_for(self, user: str | None, measure: bool = False) -> Services:

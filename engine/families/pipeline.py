@@ -22,7 +22,7 @@ from engine.diffusion.model_calls import DiffusionModel, Predict
 from engine.diffusion.samplers import OnStep
 from engine.diffusion.sampling import KSamplerSettings, ksample
 from engine.errors import InputError, WeightError
-from engine.families.building import build_module, measure_module
+from engine.families.building import build_module, build_resident, measure_module
 from engine.families.control import Steering, lend_controls
 from engine.families.family import Detected
 from engine.families.guidance_options import combine_of
@@ -31,7 +31,6 @@ from engine.families.prompt_embeddings import NO_EMBEDDINGS, Embeddings
 from engine.families.registry import detect_family, family_of, sampling_of
 from engine.families.taesd import is_tiny, load_tiny
 from engine.memory.devices import DtypeName, probe_device
-from engine.memory.heap import keep_freed_memory
 from engine.memory.residency import Residency
 from engine.memory.sim_device import SimDevice
 from engine.memory.streaming_residency import StreamingResidency
@@ -88,12 +87,8 @@ def make_models(device: str = "auto", dtype: DtypeName = "auto", budget_bytes: i
     if device.startswith(SIMULATED):
         simulated = SimDevice(simulated_bytes(device))
         cpu = probe_device("cpu")
-        keep_freed_memory()
         return StreamingResidency(build_module, measure_module, cpu, simulated, dtype=dtype, budget_bytes=budget_bytes)
-    found = probe_device(device)
-    if found.device.type == "cpu":
-        keep_freed_memory()
-    return Residency(build_module, measure_module, found, dtype=dtype, budget_bytes=budget_bytes)
+    return Residency(build_resident, measure_module, probe_device(device), dtype=dtype, budget_bytes=budget_bytes)
 
 
 def simulated_bytes(device: str) -> int:

