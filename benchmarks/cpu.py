@@ -237,7 +237,7 @@ def _controlled(arguments: argparse.Namespace, models: Any, step: Any, load: Any
     from engine.families.control import Steering
     from engine.weights.recipe import file_ref
 
-    recipe = load(file_ref(arguments.controlnet))
+    recipe = load(file_ref(arguments.controlnet)).model
     x, timesteps, context, _ = _inputs(arguments.small, models.dtype_for(recipe))
     with torch.inference_mode(), models.use(recipe) as network:
         hint = network.encode_hint(torch.zeros(1, 3, 8 * x.shape[-2], 8 * x.shape[-1], dtype=x.dtype))
@@ -245,7 +245,7 @@ def _controlled(arguments: argparse.Namespace, models: Any, step: Any, load: Any
     def call() -> Any:
         with models.use(recipe) as network:
             residuals = network(x, timesteps, context, hint)
-        return step(control=Steering(tuple(residuals)))
+        return step(control=Steering(list(residuals)))
 
     return call
 
