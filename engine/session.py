@@ -59,9 +59,8 @@ class Session:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or read_settings()
+        self.settings = given = settings or read_settings()
         self.packs: Packs | None = None
-        given = self.settings
         self.folders: Folders = make_folders(
             given.base_directory,
             user_folders={
@@ -161,10 +160,9 @@ class Session:
 
         from engine.execution.context import Services
 
-        models = self._make_models()
         return Services(
             folders=self.folders,
-            models=models,
+            models=(models := self._make_models()),
             settings=self.settings,
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {models.device.name} {self.settings.dtype}",
@@ -177,12 +175,14 @@ class Session:
     def _make_models(self) -> Any:
         import torch
 
+        from engine.execution.tiered_cache import cache_directory
         from engine.families.owners import make_models
         from engine.memory.budgets import budgets_of
+        from engine.memory.cpu_choices import remember_in
 
         given = self.settings
-        if given.threads is not None:
-            torch.set_num_threads(given.threads)
+        remember_in(cache_directory(given, self.folders) if given.disk_cache_bytes else None)
+        torch.set_num_threads(given.threads or torch.get_num_threads())
         return make_models(given.device, given.dtype, budgets=budgets_of(given))
 
     @functools.cached_property

@@ -17,7 +17,7 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
@@ -27,6 +27,7 @@ from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
 from engine.memory.gauges import Gauges, ModelBytes
+from engine.memory.heap import give_memory_back
 from engine.memory.ram_tier import Expected, Use, victim
 from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
@@ -71,8 +72,17 @@ class _Copy:
 
 
 def _tensor_bytes(held: object) -> dict[int, int]:
-    tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
-    return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
+    tensors: Iterable[torch.Tensor]
+    if isinstance(held, nn.Module):
+        tensors = held.state_dict(keep_vars=True).values()
+    else:
+        tensors = adapter_tensors(cast(AdapterSet, held))
+    return {_address(tensor): tensor.numel() * tensor.element_size() for tensor in tensors}
+
+
+def _address(tensor: torch.Tensor) -> int:
+    """Return what tells apart tensors that share no memory; packed ones, whose memory is hidden, are never views."""
+    return id(tensor) if tensor.is_mkldnn else tensor.data_ptr()
 
 
 def _share_of(device: DeviceInfo) -> int:
@@ -182,6 +192,7 @@ class Residency:
         with self._lock:
             for key in [key for key, resident in self._residents.items() if not resident.users]:
                 del self._residents[key]
+        give_memory_back()
 
     @contextlib.contextmanager
     def _lend(self, key: str, make: Callable[[], Held]) -> Iterator[Held]:
