@@ -71,8 +71,10 @@ export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid" 
 export function GraphView(props: GraphViewProps) {
   const { document, graphId, specs, run, selection, services = NO_SERVICES, minimap = true, showLinks = true, linkStyle = "spline", ref } = props;
   const host = useRef<HTMLDivElement>(null);
+  const plane = useRef<HTMLDivElement>(null);
   const grid = useRef<HTMLDivElement>(null);
   const bottom = useRef<HTMLCanvasElement>(null);
+  const still = useRef<HTMLCanvasElement>(null);
   const top = useRef<HTMLCanvasElement>(null);
   const world = useRef<HTMLDivElement>(null);
   const map = useRef<HTMLCanvasElement>(null);
@@ -82,8 +84,12 @@ export function GraphView(props: GraphViewProps) {
   latest.current = { ...props, readOnly: props.readOnly === true, snapToGrid: props.snapToGrid === true, hand: props.hand === true };
 
   useLayoutEffect(() => {
-    if (host.current === null || grid.current === null || bottom.current === null || top.current === null || world.current === null) return undefined;
-    const parts = { host: host.current, grid: grid.current, bottom: bottom.current, top: top.current, world: world.current, map: map.current, mapFrame: mapFrame.current };
+    if (host.current === null || plane.current === null || grid.current === null || bottom.current === null) return undefined;
+    if (still.current === null || top.current === null || world.current === null) return undefined;
+    const parts = {
+      host: host.current, plane: plane.current, grid: grid.current, bottom: bottom.current, still: still.current, top: top.current, world: world.current,
+      map: map.current, mapFrame: mapFrame.current,
+    };
     const made = new Stage(parts, document, graphId, specs, selection, run);
     const actions = (): Actions => latest.current;
     const pointer = new Pointer(made, actions);
@@ -110,16 +116,19 @@ export function GraphView(props: GraphViewProps) {
   return (
     <div ref={host} className="graph" role="application" tabIndex={0} aria-label={say("canvas.graph", "Graph")} aria-roledescription={say("canvas.role", "node graph")}
       aria-activedescendant={view === undefined ? undefined : "graph-focus"}>
-      <div ref={grid} className="graph-grid" />
-      <canvas ref={bottom} className="graph-bottom" aria-hidden="true" />
-      <div ref={world} className="graph-world">
-        {view !== undefined && (
-          <ViewContext value={view}>
-            <NearNodes key={graphId} />
-            <GroupTitle />
-            <PortalName />
-          </ViewContext>
-        )}
+      <div ref={plane} className="graph-plane">
+        <div ref={grid} className="graph-grid" />
+        <canvas ref={bottom} className="graph-bottom" aria-hidden="true" />
+        <canvas ref={still} className="graph-bottom" data-still="" aria-hidden="true" />
+        <div ref={world} className="graph-world">
+          {view !== undefined && (
+            <ViewContext value={view}>
+              <NearNodes key={graphId} />
+              <GroupTitle />
+              <PortalName />
+            </ViewContext>
+          )}
+        </div>
       </div>
       <canvas ref={top} className="graph-top" aria-hidden="true" />
       {minimap && <MinimapView canvas={map} frame={mapFrame} stage={stage} />}

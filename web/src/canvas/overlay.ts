@@ -47,6 +47,8 @@ export class Overlay {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
     this.drawn = state !== EMPTY;
+    // A canvas that was drawn on is copied with every frame of the page, for as long as it is seen.
+    context.canvas.style.visibility = this.drawn ? "visible" : "hidden";
     if (!this.drawn) return;
     const scale = camera.zoom * ratio;
     context.setTransform(scale, 0, 0, scale, -camera.x * scale, -camera.y * scale);

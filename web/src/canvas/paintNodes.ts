@@ -209,7 +209,7 @@ function paintPictures({ context, scene, thumbnails }: Picture, seen: number): v
     const i = visible[n] ?? 0;
     const bitmap = thumbnails.get(scene.ids[i] ?? "");
     const layout = scene.layouts[i];
-    if (bitmap === undefined || layout === undefined) continue;
+    if (bitmap === undefined || bitmap.width === 0 || layout === undefined) continue;
     const room = { w: layout.width - 2 * PAD, h: (scene.h[i] ?? 0) - layout.contentHeight - PAD };
     if (room.h < 20) continue;
     const scale = Math.min(room.w / bitmap.width, room.h / bitmap.height);

@@ -25,6 +25,8 @@ export const RERUN = 1024;
 export const FADED = 2048;
 /** The title runs from right to left. */
 export const LEFTWARDS = 4096;
+/** Flags of nodes that what lies under them is seen through. */
+export const TRANSLUCENT = MUTED | BYPASSED | DIMMED | FADED;
 const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
 
 /** Numbers of run states in the typed array; 0 is none. */
@@ -374,21 +376,23 @@ export class Scene {
     if (i !== undefined) this.flags[i] = on ? (this.flags[i] ?? 0) | flag : (this.flags[i] ?? 0) & ~flag;
   }
 
-  /** Takes over the run state of one node; room for its pictures is part of its geometry. */
-  setRun(id: NodeId, run: NodeRun | undefined): void {
+  /** Takes over the run state of one node; room for its pictures is part of its geometry. Says whether that or a mark changed. */
+  setRun(id: NodeId, run: NodeRun | undefined): boolean {
     const i = this.index.get(id);
-    if (i === undefined) return;
+    if (i === undefined) return false;
+    const marked = ((this.flags[i] ?? 0) & RERUN) !== 0;
     this.status[i] = run?.status === undefined ? 0 : STATUS[run.status];
     this.progress[i] = run?.progress ?? 0;
     this.mark(id, RERUN, run?.willRerun === true);
     const first = run?.images?.[0];
     const wants = run?.preview !== undefined || first !== undefined;
     const shape = !wants ? undefined : first?.width && first.height ? first.height / first.width : 1;
-    if (shape === this.pictures.get(id) || (shape === 1 && this.pictures.has(id) && first === undefined)) return;
+    if (shape === this.pictures.get(id) || (shape === 1 && this.pictures.has(id) && first === undefined)) return marked !== (run?.willRerun === true);
     if (shape === undefined) this.pictures.delete(id);
     else this.pictures.set(id, shape);
     this.shape(i, this.records[i] as GraphNode);
     this.followLinks(id);
+    return true;
   }
 }
 

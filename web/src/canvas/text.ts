@@ -23,3 +23,10 @@ export function shownTitle(title: string): string {
   const short = title.length > LONGEST_TITLE ? `${title.slice(0, LONGEST_TITLE)}…` : title;
   return short.replace(UNSEEN, " ");
 }
+
+const WIDE = /[^\u0000-\u02ff]/;
+
+/** Whether a text may need more than `room` pixels at the size of a node's text: never no when it does. */
+export function mayOverflow(text: string, room: number): boolean {
+  return text.length * (WIDE.test(text) ? 15 : 9.5) > room;
+}

@@ -250,7 +250,7 @@ describe("culling", () => {
     camera.height = 900;
     camera.set(0, 0, 1);
     // Nothing is ever registered here, so the DOM is not asked for.
-    const mounts = new Mounts(scene, camera, () => undefined);
+    const mounts = new Mounts(scene, camera, () => undefined, () => undefined, () => undefined);
     expect(mounts.update()).toBe(true);
     expect(mounts.snapshot().length).toBe(10);
     while (mounts.update());

@@ -5,7 +5,7 @@ import { useUi, useView } from "../context";
 import type { PortRef } from "../hit";
 import type { NodeLayout } from "../layout";
 import type { Palette } from "../palette";
-import { say } from "../text";
+import { mayOverflow, say } from "../text";
 
 interface PortsProps {
   readonly node: NodeId;
@@ -21,18 +21,19 @@ interface PortsProps {
 export const Ports = memo(function Ports({ node, inputs, outputs, small, layout, linked, tab }: PortsProps) {
   const sockets = inputs.some((slot) => slot.widget === undefined);
   const half = sockets && outputs.length > 0;
+  const room = half ? layout.width / 2 - 24 : layout.width - 48;
   return (
     <>
       {inputs.map((slot, index) => (
-        <Port key={`i${index}`} node={node} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!small && slot.widget === undefined} half={half} />
+        <Port key={`i${index}`} node={node} side="input" index={index} slot={slot} y={layout.inputY[index] ?? 0} linked={linked.includes(`i${index};`)} tab={tab} named={!small && slot.widget === undefined} half={half} room={room} />
       ))}
       {outputs.map((slot, index) => (
-        <Port key={`o${index}`} node={node} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!small} half={half} />
+        <Port key={`o${index}`} node={node} side="output" index={index} slot={slot} y={layout.outputY[index] ?? 0} linked={linked.includes(`o${index};`)} tab={tab} named={!small} half={half} room={room} />
       ))}
       {layout.loose.map(({ spec, y }, n) => (
         <Port
           key={`w${spec.name}`} node={node} side="input" index={-1 - n} slot={{ name: spec.name, type: spec.type, ...(spec.widget && { widget: spec.name }) }}
-          y={y} linked={false} tab={tab} named={!spec.widget} half={half}
+          y={y} linked={false} tab={tab} named={!spec.widget} half={half} room={room}
         />
       ))}
     </>
@@ -56,9 +57,11 @@ interface PortProps {
   readonly named: boolean;
   /** True when names stand on both sides and share the width. */
   readonly half: boolean;
+  /** Pixels that there are for the name. */
+  readonly room: number;
 }
 
-const Port = memo(function Port({ node, side, index, slot, y, linked, tab, named, half }: PortProps) {
+const Port = memo(function Port({ node, side, index, slot, y, linked, tab, named, half, room }: PortProps) {
   const { stage } = useView();
   const name = slot.label ?? slot.name;
   const words = { name, type: slot.type, state: linked ? say("canvas.portLinked", "linked") : say("canvas.portFree", "free") };
@@ -80,7 +83,7 @@ const Port = memo(function Port({ node, side, index, slot, y, linked, tab, named
       style={{ top: y - 12 }}
     >
       <span className="port-dot" data-linked={linked ? "" : undefined} style={dotStyle(stage.palette, slot.type, linked)} aria-hidden="true" />
-      {named && <span className="port-name" dir="auto">{name}</span>}
+      {named && <span className="port-name" dir="auto" data-long={mayOverflow(name, room) ? "" : undefined}>{name}</span>}
     </button>
   );
 });
