@@ -147,6 +147,7 @@ test("all nodes collapse and expand; a node goes and its links are led on; a gro
   await title(page, "Prompt").click();
   await title(page, "Negative prompt").click({ modifiers: ["Shift"] });
   await page.keyboard.press("Control+g");
+  await page.getByRole("textbox", { name: "Title of the group" }).press("Enter");
   const top = await node(page, "Prompt").boundingBox();
   await page.mouse.click(top.x + 40, top.y - 22, { button: "right" });
   await shoot(page, "group-menu");
