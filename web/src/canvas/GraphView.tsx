@@ -1,17 +1,20 @@
 import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore, type Ref } from "react";
-import type { Document, GraphId, NodeId, Specs } from "../document/types";
+import type { Document, GraphId, GroupId, LinkId, NodeId, Specs } from "../document/types";
 import { NO_SERVICES, type WidgetServices } from "../widgets/services";
 import type { Actions } from "./actions";
 import type { Box, Point } from "./camera";
+import { shiftPort, takePort } from "./borderPorts";
 import "./canvas.css";
 import "../widgets/widgets.css";
 import { useUi, useView, ViewContext, type View } from "./context";
 import type { LinkStyle } from "./curve";
 import { GroupTitle } from "./GroupTitle";
-import { describe, Keyboard } from "./keyboard";
+import type { PortRef } from "./hit";
+import { describe, Keyboard, toggleTrace } from "./keyboard";
 import { MinimapView } from "./MinimapView";
 import { NodeBody } from "./node/NodeBody";
 import { PartnerList } from "./PartnerList";
+import { PortalName } from "./PortalName";
 import { Pointer } from "./pointer";
 import type { RunView } from "./runView";
 import type { Selection } from "./selection";
@@ -32,8 +35,19 @@ export interface CameraHandle {
   readonly view: Box;
   /** Shows what feeds a node and what it feeds, and lets the rest step back; Esc, or no node, ends it. */
   trace(id: NodeId | undefined): void;
+  /** The same for the node that is selected or that the keyboard is at; everything again when a signal is traced already. */
+  toggleTrace(): void;
+  /** Flies to a place, as the middle of the view. */
+  goTo(at: Point, zoom: number): void;
+  /** Begins to edit the name of a link shown as a portal. */
+  namePortal(id: LinkId): void;
+  renameGroup(id: GroupId): void;
   /** Begins to edit the title of a node. */
   rename(id: NodeId): void;
+  /** A port of a subgraph's border, to be called otherwise, moved by places or taken away. */
+  renamePort(port: PortRef): void;
+  shiftPort(port: PortRef, by: number): void;
+  removePort(port: PortRef): void;
   focus(): void;
 }
 
@@ -57,8 +71,10 @@ export interface GraphViewProps extends Omit<Actions, "readOnly" | "snapToGrid" 
 export function GraphView(props: GraphViewProps) {
   const { document, graphId, specs, run, selection, services = NO_SERVICES, minimap = true, showLinks = true, linkStyle = "spline", ref } = props;
   const host = useRef<HTMLDivElement>(null);
+  const plane = useRef<HTMLDivElement>(null);
   const grid = useRef<HTMLDivElement>(null);
   const bottom = useRef<HTMLCanvasElement>(null);
+  const still = useRef<HTMLCanvasElement>(null);
   const top = useRef<HTMLCanvasElement>(null);
   const world = useRef<HTMLDivElement>(null);
   const map = useRef<HTMLCanvasElement>(null);
@@ -68,8 +84,12 @@ export function GraphView(props: GraphViewProps) {
   latest.current = { ...props, readOnly: props.readOnly === true, snapToGrid: props.snapToGrid === true, hand: props.hand === true };
 
   useLayoutEffect(() => {
-    if (host.current === null || grid.current === null || bottom.current === null || top.current === null || world.current === null) return undefined;
-    const parts = { host: host.current, grid: grid.current, bottom: bottom.current, top: top.current, world: world.current, map: map.current, mapFrame: mapFrame.current };
+    if (host.current === null || plane.current === null || grid.current === null || bottom.current === null) return undefined;
+    if (still.current === null || top.current === null || world.current === null) return undefined;
+    const parts = {
+      host: host.current, plane: plane.current, grid: grid.current, bottom: bottom.current, still: still.current, top: top.current, world: world.current,
+      map: map.current, mapFrame: mapFrame.current,
+    };
     const made = new Stage(parts, document, graphId, specs, selection, run);
     const actions = (): Actions => latest.current;
     const pointer = new Pointer(made, actions);
@@ -96,15 +116,19 @@ export function GraphView(props: GraphViewProps) {
   return (
     <div ref={host} className="graph" role="application" tabIndex={0} aria-label={say("canvas.graph", "Graph")} aria-roledescription={say("canvas.role", "node graph")}
       aria-activedescendant={view === undefined ? undefined : "graph-focus"}>
-      <div ref={grid} className="graph-grid" />
-      <canvas ref={bottom} className="graph-bottom" aria-hidden="true" />
-      <div ref={world} className="graph-world">
-        {view !== undefined && (
-          <ViewContext value={view}>
-            <NearNodes key={graphId} />
-            <GroupTitle />
-          </ViewContext>
-        )}
+      <div ref={plane} className="graph-plane">
+        <div ref={grid} className="graph-grid" />
+        <canvas ref={bottom} className="graph-bottom" aria-hidden="true" />
+        <canvas ref={still} className="graph-bottom" data-still="" aria-hidden="true" />
+        <div ref={world} className="graph-world">
+          {view !== undefined && (
+            <ViewContext value={view}>
+              <NearNodes key={graphId} />
+              <GroupTitle />
+              <PortalName />
+            </ViewContext>
+          )}
+        </div>
       </div>
       <canvas ref={top} className="graph-top" aria-hidden="true" />
       {minimap && <MinimapView canvas={map} frame={mapFrame} stage={stage} />}
@@ -167,7 +191,23 @@ function cameraHandle(get: () => Stage | undefined): CameraHandle {
       return { x: camera.x, y: camera.y, width: camera.width / camera.zoom, height: camera.height / camera.zoom };
     },
     trace: (id) => get()?.trace(id),
+    toggleTrace() {
+      const stage = get();
+      if (stage !== undefined) toggleTrace(stage);
+    },
+    goTo: (at, zoom) => get()?.camera.centreOn(at.x, at.y, zoom),
+    namePortal: (id) => get()?.ui.set({ renamingLink: id }),
+    renameGroup: (id) => get()?.ui.set({ renamingGroup: id }),
     rename: (id) => get()?.ui.set({ renaming: id }),
+    renamePort: (port) => get()?.ui.set({ renamingPort: port }),
+    shiftPort(port, by) {
+      const stage = get();
+      if (stage !== undefined) shiftPort(stage, port, by);
+    },
+    removePort(port) {
+      const stage = get();
+      if (stage !== undefined) takePort(stage, port);
+    },
     focus: () => get()?.parts.host.focus({ preventScroll: true }),
   };
 }

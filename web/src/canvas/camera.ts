@@ -7,6 +7,11 @@ export interface Box extends Point {
   readonly height: number;
 }
 
+/** A part of the graph and how large it is drawn: `x`, `y` is the graph point in its top left corner. */
+export interface View extends Box {
+  readonly zoom: number;
+}
+
 /** Under this zoom links are straight lines. */
 export const STRAIGHT_BELOW = 0.15;
 /** From this zoom on nodes are DOM elements. */

@@ -1,4 +1,5 @@
 import type { Camera } from "./camera";
+import { Mover } from "./mover";
 import type { Palette } from "./palette";
 import { SELECTED, STATUS, type Scene } from "./scene";
 
@@ -17,7 +18,10 @@ export class Minimap {
   private top = 0;
   private width = 0;
   private height = 0;
-  private readonly context: CanvasRenderingContext2D;
+  private readonly sheet: OffscreenCanvas;
+  private readonly context: OffscreenCanvasRenderingContext2D;
+  private readonly shown: ImageBitmapRenderingContext;
+  private readonly mover: Mover;
 
   constructor(
     canvas: HTMLCanvasElement,
@@ -29,9 +33,14 @@ export class Minimap {
     const ratio = Math.min(2, devicePixelRatio || 1);
     canvas.width = MAP_WIDTH * ratio;
     canvas.height = MAP_HEIGHT * ratio;
-    const context = canvas.getContext("2d");
-    if (context === null) throw new Error("this browser gives no 2D canvas");
+    // Drawn elsewhere and shown as a bitmap: a canvas that was drawn on is copied with every frame of the page.
+    this.sheet = new OffscreenCanvas(canvas.width, canvas.height);
+    const context = this.sheet.getContext("2d");
+    const shown = canvas.getContext("bitmaprenderer");
+    if (context === null || shown === null) throw new Error("this browser gives no 2D canvas");
     this.context = context;
+    this.shown = shown;
+    this.mover = new Mover(frame);
     context.scale(ratio, ratio);
   }
 
@@ -47,6 +56,7 @@ export class Minimap {
   stop(): void {
     clearTimeout(this.resting);
     cancelIdleCallback(this.scheduled);
+    this.mover.stop();
   }
 
   private draw(): void {
@@ -68,30 +78,33 @@ export class Minimap {
     const quiet = palette.get("text-quiet");
     const accent = palette.get("accent");
     const focus = palette.get("focus");
+    let filled = (context.fillStyle = quiet);
     for (let i = 0; i < scene.count; i++) {
       const state = scene.status[i] ?? 0;
       const wanted = state === STATUS.running || state === STATUS.failed ? accent : (scene.flags[i] ?? 0) & SELECTED ? focus : (scene.records[i]?.color ?? quiet);
-      context.fillStyle = wanted;
+      if (wanted !== filled) context.fillStyle = filled = wanted;
       context.fillRect(
         ((scene.x[i] ?? 0) - this.left) * s, ((scene.y[i] ?? 0) - this.top) * s,
         Math.max(1, (scene.w[i] ?? 0) * s), Math.max(1, (scene.h[i] ?? 0) * s),
       );
     }
     context.globalAlpha = 1;
+    this.shown.transferFromImageBitmap(this.sheet.transferToImageBitmap());
     this.moved();
   }
 
   /** Moves the frame to what the camera sees. */
   moved(): void {
     const { camera, scale, frame } = this;
-    const x = Math.max(-2, (camera.x - this.left) * scale);
-    const y = Math.max(-2, (camera.y - this.top) * scale);
+    // Half pixels: what the sums leave behind the comma must not lay the frame out again while panning.
+    const half = (value: number): number => Math.round(2 * value) / 2;
+    const x = half(Math.max(-2, (camera.x - this.left) * scale));
+    const y = half(Math.max(-2, (camera.y - this.top) * scale));
     const right = Math.min(MAP_WIDTH + 2, (camera.x + camera.width / camera.zoom - this.left) * scale);
     const bottom = Math.min(MAP_HEIGHT + 2, (camera.y + camera.height / camera.zoom - this.top) * scale);
-    frame.style.transform = `translate(${x}px, ${y}px)`;
-    // Half pixels: what the sums leave behind the comma must not lay the frame out again while panning.
-    const width = Math.max(6, Math.round(2 * (right - x)) / 2);
-    const height = Math.max(6, Math.round(2 * (bottom - y)) / 2);
+    this.mover.to(`translate(${x}px, ${y}px)`);
+    const width = Math.max(6, half(right - x));
+    const height = Math.max(6, half(bottom - y));
     if (width !== this.width) frame.style.width = `${(this.width = width)}px`;
     if (height !== this.height) frame.style.height = `${(this.height = height)}px`;
   }

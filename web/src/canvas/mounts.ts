@@ -1,16 +1,20 @@
 import type { NodeId } from "../document/types";
 import { NEAR_FROM, type Camera } from "./camera";
-import { MOUNTED, type Scene } from "./scene";
+import { MOUNTED, STATUS, TRANSLUCENT, type Scene } from "./scene";
 
 const MARGIN = 120;
 /** A node leaves the DOM only when it is this much further out: panning to and fro mounts nothing. */
 const KEEP = 240;
 const PER_FRAME = 10;
+/** While the view is zoomed quickly what is drawn will do. */
+const PER_FRAME_ZOOMING = 2;
+const QUICK = 0.02;
 
 /** Which nodes are in the DOM, and where. React draws the list; places and sizes are written here, past React. */
 export class Mounts {
   /** The node the keyboard is at: it stays. */
   focused: NodeId | undefined;
+  private zoom = 1;
   private list: readonly NodeId[] = [];
   private readonly wanted = new Set<NodeId>();
   private readonly elements = new Map<NodeId, HTMLElement>();
@@ -22,7 +26,10 @@ export class Mounts {
   constructor(
     private readonly scene: Scene,
     private readonly camera: Camera,
+    /** What is painted has to change now, or is missing out of view. */
     private readonly redraw: () => void,
+    private readonly stale: () => void,
+    private readonly request: () => void,
   ) {}
 
   readonly snapshot = (): readonly NodeId[] => this.list;
@@ -34,6 +41,9 @@ export class Mounts {
   element(id: NodeId): HTMLElement | undefined {
     return this.elements.get(id);
   }
+  has(id: NodeId): boolean {
+    return this.elements.has(id);
+  }
   all(): Iterable<[NodeId, HTMLElement]> {
     return this.elements;
   }
@@ -42,20 +52,28 @@ export class Mounts {
   hold(id: NodeId, on: boolean): void {
     if (on) this.pinned.add(id);
     else this.pinned.delete(id);
-    this.redraw();
+    this.request();
   }
 
   register(id: NodeId, element: HTMLElement | null): void {
     if (element === null) {
       this.elements.delete(id);
       this.scene.mark(id, MOUNTED, false);
+      if (this.scene.index.has(id)) this.stale();
     } else {
       this.elements.set(id, element);
       this.scene.mark(id, MOUNTED, true);
       this.placeOne(id);
       this.onMount?.(id, element);
+      // What is drawn lies under its node, which hides it, unless that lets it shine through.
+      if (this.translucent(id)) this.redraw();
+      else this.request();
     }
-    this.redraw();
+  }
+
+  private translucent(id: NodeId): boolean {
+    const i = this.scene.index.get(id) ?? -1;
+    return ((this.scene.flags[i] ?? 0) & TRANSLUCENT) !== 0 || this.scene.status[i] === STATUS.blocked;
   }
 
   /** Marks and places everything mounted anew, after the scene was rebuilt. */
@@ -87,7 +105,8 @@ export class Mounts {
   update(): boolean {
     const { scene, camera, wanted } = this;
     const near = camera.zoom >= NEAR_FROM;
-    let budget = PER_FRAME;
+    let budget = Math.abs(camera.zoom / this.zoom - 1) > QUICK ? PER_FRAME_ZOOMING : PER_FRAME;
+    this.zoom = camera.zoom;
     let changed = false;
     for (const id of wanted) {
       const i = scene.index.get(id);

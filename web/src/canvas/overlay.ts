@@ -15,6 +15,8 @@ export interface OverlayState {
   readonly wires?: readonly Wire[];
   readonly free?: Point;
   readonly snap?: Point;
+  /** True under a finger, which hides what it is on. */
+  readonly finger?: boolean;
   /** Why the port under the pointer cannot be linked. */
   readonly refusal?: string;
 }
@@ -45,6 +47,8 @@ export class Overlay {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
     this.drawn = state !== EMPTY;
+    // A canvas that was drawn on is copied with every frame of the page, for as long as it is seen.
+    context.canvas.style.visibility = this.drawn ? "visible" : "hidden";
     if (!this.drawn) return;
     const scale = camera.zoom * ratio;
     context.setTransform(scale, 0, 0, scale, -camera.x * scale, -camera.y * scale);
@@ -83,7 +87,7 @@ export class Overlay {
     context.strokeStyle = colour;
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(at.x, at.y, 11, 0, 7);
+    context.arc(at.x, at.y, this.state.finger === true ? Math.max(11, 34 / this.camera.zoom) : 11, 0, 7);
     context.stroke();
   }
 

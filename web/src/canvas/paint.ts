@@ -1,12 +1,12 @@
 import { addWire } from "./curve";
-import { NEAR_FROM, STRAIGHT_BELOW, type Camera } from "./camera";
+import { NEAR_FROM, STRAIGHT_BELOW, type View } from "./camera";
 import { TITLE } from "./layout";
 import { LINK_FADED, LINK_PORTAL, LINK_SELECTED, LINK_UNDRAWN } from "./linkTable";
 import { paintNodes } from "./paintNodes";
 import type { Palette } from "./palette";
 import { paintTags } from "./portals";
 import type { Scene } from "./scene";
-import { shownTitle } from "./text";
+import { rightToLeft, shownTitle } from "./text";
 import type { Thumbnails } from "./thumbnails";
 
 const FEW = 20;
@@ -15,24 +15,24 @@ const FADED = 0.15;
 /** What one picture of the bottom canvas is made from. */
 export interface Picture {
   readonly context: CanvasRenderingContext2D;
-  readonly camera: Camera;
+  readonly camera: View;
   readonly scene: Scene;
   readonly palette: Palette;
   readonly thumbnails: Thumbnails;
   readonly ratio: number;
+  /** Where on the canvas the view begins, in CSS pixels. */
+  readonly originX: number;
+  readonly originY: number;
   /** Type of the port a link is being dragged from: other links step back. */
   readonly linking: boolean;
   readonly showLinks: boolean;
 }
 
-/** Draws the bottom canvas: groups, links, and the nodes that are not in the DOM. */
+/** Draws groups, links, and the nodes that are not in the DOM, onto ground that is clean. */
 export function paint(picture: Picture): void {
-  const { context, camera, ratio } = picture;
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.globalAlpha = 1;
-  context.clearRect(0, 0, camera.width, camera.height);
+  const { context, camera, ratio, originX, originY } = picture;
   const scale = camera.zoom * ratio;
-  context.setTransform(scale, 0, 0, scale, -camera.x * scale, -camera.y * scale);
+  context.setTransform(scale, 0, 0, scale, originX * ratio - camera.x * scale, originY * ratio - camera.y * scale);
   paintGroups(picture);
   if (picture.showLinks) paintLinks(picture);
   paintNodes(picture);
@@ -59,7 +59,9 @@ function paintGroups({ context, camera, scene, palette }: Picture): void {
     context.textBaseline = "top";
     context.fillStyle = palette.get("text");
     context.globalAlpha = 0.8;
-    context.fillText(shownTitle(group.title), group.x + 10, group.y + 8, Math.max(10, group.width - 20));
+    const leftwards = rightToLeft(group.title);
+    context.direction = leftwards ? "rtl" : "ltr";
+    context.fillText(shownTitle(group.title), leftwards ? group.x + group.width - 10 : group.x + 10, group.y + 8, Math.max(10, group.width - 20));
     context.globalAlpha = 1;
     if (camera.zoom >= NEAR_FROM && selected) paintGrip(context, group.x + group.width, group.y + group.height, palette.get("focus"));
   }
@@ -76,7 +78,7 @@ function paintGrip(context: CanvasRenderingContext2D, x: number, y: number, colo
   context.stroke();
 }
 
-export function seen(camera: Camera, left: number, top: number, right: number, bottom: number): boolean {
+export function seen(camera: View, left: number, top: number, right: number, bottom: number): boolean {
   return (
     right >= camera.x && left <= camera.x + camera.width / camera.zoom && bottom >= camera.y && top <= camera.y + camera.height / camera.zoom
   );
@@ -141,7 +143,7 @@ function trace(context: CanvasRenderingContext2D, scene: Scene, i: number, strai
   else addWire(context, links.style, x, y, x2, y2);
 }
 
-function paintChosenLinks(context: CanvasRenderingContext2D, camera: Camera, scene: Scene, palette: Palette, straight: boolean): void {
+function paintChosenLinks(context: CanvasRenderingContext2D, camera: View, scene: Scene, palette: Palette, straight: boolean): void {
   const { links } = scene;
   for (const id of scene.hoveredLinks) {
     const i = links.index.get(id);
@@ -183,7 +185,7 @@ function paintHiddenLinks(context: CanvasRenderingContext2D, scene: Scene, palet
 }
 
 /** The dots in the middle of links, and the bends: handles of their menus. */
-function paintMarkers(context: CanvasRenderingContext2D, camera: Camera, scene: Scene, palette: Palette): void {
+function paintMarkers(context: CanvasRenderingContext2D, camera: View, scene: Scene, palette: Palette): void {
   const { links } = scene;
   context.lineWidth = 1.5;
   for (let i = 0; i < links.count; i++) {
@@ -211,7 +213,7 @@ function paintMarkers(context: CanvasRenderingContext2D, camera: Camera, scene: 
   }
 }
 
-function paintPortal(context: CanvasRenderingContext2D, camera: Camera, scene: Scene, palette: Palette, i: number): void {
+function paintPortal(context: CanvasRenderingContext2D, camera: View, scene: Scene, palette: Palette, i: number): void {
   const { links } = scene;
   if (!seen(camera, (links.minX[i] ?? 0) - 20, (links.minY[i] ?? 0) - 20, (links.maxX[i] ?? 0) + 20, (links.maxY[i] ?? 0) + 20)) return;
   const type = links.types[links.type[i] ?? 0] ?? "*";

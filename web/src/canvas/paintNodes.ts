@@ -3,7 +3,7 @@ import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
 import { inkOn } from "./palette";
 import {
-  BYPASSED, DIMMED, FADED, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
+  BYPASSED, DIMMED, FADED, LEFTWARDS, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
 } from "./scene";
 import { OUTLINES, shapeOf } from "./sockets";
 
@@ -147,6 +147,8 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
   context.textBaseline = "middle";
   const text = palette.get("text");
   let inked = (context.fillStyle = text);
+  let turned = false;
+  context.direction = "ltr";
   for (let n = 0; n < seen; n++) {
     const i = visible[n] ?? 0;
     const own = scene.records[i]?.color;
@@ -154,9 +156,16 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
     if (ink !== inked) context.fillStyle = inked = ink;
     const title = scene.titles[i] ?? "";
     const fits = Math.floor(((w[i] ?? 0) - 20) / widest);
+    const leftwards = ((flags[i] ?? 0) & LEFTWARDS) !== 0;
+    if (leftwards !== turned) {
+      turned = leftwards;
+      context.direction = leftwards ? "rtl" : "ltr";
+    }
     context.globalAlpha = alphaOf(flags[i] ?? 0);
-    context.fillText(title.length > fits ? `${title.slice(0, fits - 1)}…` : title, (x[i] ?? 0) + 12, (y[i] ?? 0) + TITLE / 2 + 1);
+    const at = (x[i] ?? 0) + (leftwards ? (w[i] ?? 0) - 12 : 12);
+    context.fillText(title.length > fits ? `${title.slice(0, fits - 1)}…` : title, at, (y[i] ?? 0) + TITLE / 2 + 1);
   }
+  context.direction = "ltr";
   context.globalAlpha = 1;
 }
 
@@ -200,7 +209,7 @@ function paintPictures({ context, scene, thumbnails }: Picture, seen: number): v
     const i = visible[n] ?? 0;
     const bitmap = thumbnails.get(scene.ids[i] ?? "");
     const layout = scene.layouts[i];
-    if (bitmap === undefined || layout === undefined) continue;
+    if (bitmap === undefined || bitmap.width === 0 || layout === undefined) continue;
     const room = { w: layout.width - 2 * PAD, h: (scene.h[i] ?? 0) - layout.contentHeight - PAD };
     if (room.h < 20) continue;
     const scale = Math.min(room.w / bitmap.width, room.h / bitmap.height);

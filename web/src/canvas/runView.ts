@@ -33,6 +33,8 @@ export interface NodeRun {
   readonly tier?: string;
   /** Live picture of a running sampler. */
   readonly preview?: Blob | string;
+  /** The preview decoded. It may be closed once there is another: whoever shows it draws it at once. */
+  readonly frame?: ImageBitmap;
   readonly images?: readonly ResultImage[];
   readonly texts?: readonly string[];
   readonly problems?: readonly NodeProblem[];

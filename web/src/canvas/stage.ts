@@ -1,12 +1,12 @@
 import type { Change, Document, GraphId, NodeId, Specs } from "../document/types";
 import { Camera, NEAR_FROM } from "./camera";
-import { Grid } from "./grid";
 import { Minimap } from "./minimap";
 import { LINK_FADED } from "./linkTable";
 import { Mounts } from "./mounts";
 import { paint } from "./paint";
 import { Overlay } from "./overlay";
 import { Palette } from "./palette";
+import { Surface } from "./surface";
 import type { RunView } from "./runView";
 import { above, below } from "./rules";
 import { FADED, Scene, STATUS } from "./scene";
@@ -18,8 +18,10 @@ import { createUi } from "./ui";
 
 export interface StageParts {
   readonly host: HTMLElement;
+  readonly plane: HTMLElement;
   readonly grid: HTMLElement;
   readonly bottom: HTMLCanvasElement;
+  readonly still: HTMLCanvasElement;
   readonly top: HTMLCanvasElement;
   readonly world: HTMLElement;
   readonly map: HTMLCanvasElement | null;
@@ -45,14 +47,14 @@ export class Stage {
   /** True while a link is dragged: other links step back. */
   linking = false;
   showLinks = true;
-  private readonly grid: Grid;
+  private readonly surface: Surface;
   private readonly minimap: Minimap | undefined;
-  private readonly context: CanvasRenderingContext2D;
   private readonly ends: (() => void)[] = [];
   private frame = 0;
   private settle: ReturnType<typeof setTimeout> | undefined;
   private ratio = 1;
   private cameraMoved = true;
+  private changedPicture = true;
   private placed = false;
   /** What part of a graph was shown when not all of it was read. */
   private fitted: { readonly x: number; readonly zoom: number } | undefined;
@@ -65,18 +67,19 @@ export class Stage {
     readonly selection: Selection,
     readonly run: RunView,
   ) {
-    const context = parts.bottom.getContext("2d");
     const above = parts.top.getContext("2d");
-    if (context === null || above === null) throw new Error("this browser gives no 2D canvas");
-    this.context = context;
-    this.grid = new Grid(parts.grid);
+    if (above === null) throw new Error("this browser gives no 2D canvas");
     this.camera = new Camera(() => this.moved());
     this.palette = new Palette(parts.host);
     this.specs = new SpecSource(document, specs);
     this.scene = new Scene(document, graphId, this.specs);
     this.overlay = new Overlay(above, this.camera, this.palette);
-    this.mounts = new Mounts(this.scene, this.camera, () => this.redraw());
+    this.mounts = new Mounts(this.scene, this.camera, () => this.redraw(), () => this.surface.stale(), () => this.request());
     this.thumbnails = new Thumbnails(() => this.redraw());
+    this.surface = new Surface(parts, this.camera, (context, view, originX, originY) => paint({
+      context, camera: view, scene: this.scene, palette: this.palette, thumbnails: this.thumbnails, ratio: this.ratio, originX, originY,
+      linking: this.linking, showLinks: this.showLinks,
+    }), () => this.request());
     if (parts.map !== null && parts.mapFrame !== null) {
       this.minimap = new Minimap(parts.map, parts.mapFrame, () => this.scene, this.camera, this.palette);
     }
@@ -133,6 +136,9 @@ export class Stage {
   }
 
   private ran(ids: Iterable<NodeId>): void {
+    const near = this.camera.zoom >= NEAR_FROM;
+    let changed = false;
+    let told = false;
     for (const id of ids) {
       const state = this.run.node(id);
       const i = this.scene.index.get(id);
@@ -140,27 +146,30 @@ export class Stage {
         const message = state.problems?.[0]?.message ?? "";
         this.ui.announce(say("canvas.nodeFailed", "{title} failed. {message}", { title: this.scene.titles[i] ?? "", message }));
       }
-      this.scene.setRun(id, state);
+      const status = this.scene.status[i ?? -1];
+      const outline = this.scene.setRun(id, state);
+      told ||= status !== this.scene.status[i ?? -1];
+      // The live picture and the progress of a node in the DOM are not on the canvas.
+      changed ||= outline || told || !near || !this.mounts.has(id);
       const first = state?.images?.[0];
-      this.thumbnails.set(id, (state?.status === "running" ? state.preview : undefined) ?? first?.small ?? first?.url ?? state?.preview);
-      this.mounts.placeOne(id);
+      this.thumbnails.set(id, (state?.status === "running" ? (state.frame ?? state.preview) : undefined) ?? first?.small ?? first?.url ?? state?.preview);
+      if (outline) this.mounts.placeOne(id);
     }
-    this.redraw();
-    this.minimap?.changed();
+    if (changed) this.redraw();
+    if (told) this.minimap?.changed();
   }
 
   resize(): void {
-    const { host, bottom, top } = this.parts;
+    const { host, top } = this.parts;
     const width = host.clientWidth;
     const height = host.clientHeight;
     if (width === 0 || height === 0) return;
     this.ratio = Math.min(3, devicePixelRatio || 1);
-    for (const canvas of [bottom, top]) {
-      canvas.width = Math.round(width * this.ratio);
-      canvas.height = Math.round(height * this.ratio);
-    }
+    top.width = Math.round(width * this.ratio);
+    top.height = Math.round(height * this.ratio);
     this.camera.width = width;
     this.camera.height = height;
+    this.surface.resize(this.ratio);
     if (!this.placed) {
       this.placed = true;
       const last = views.get(this.document)?.get(this.graphId);
@@ -188,7 +197,7 @@ export class Stage {
     clearTimeout(this.settle);
     // A layer of its own while moving; afterwards the text is drawn again, sharp, at its new size.
     this.settle = setTimeout(() => this.parts.world.classList.remove("moving"), SETTLE_MS);
-    this.redraw();
+    this.request();
     this.ui.cameraMoved();
   }
 
@@ -215,8 +224,14 @@ export class Stage {
     this.redraw();
   }
 
-  /** Asks for one drawing in the next frame, however often it is asked. */
+  /** Asks for one painting in the next frame, however often it is asked. */
   redraw(): void {
+    this.changedPicture = true;
+    this.request();
+  }
+
+  /** Asks for one frame, in which what was painted may stay as it is. */
+  private request(): void {
     if (this.frame === 0) this.frame = requestAnimationFrame(() => this.draw());
   }
 
@@ -225,18 +240,15 @@ export class Stage {
     const { camera, parts } = this;
     if (this.cameraMoved) {
       this.cameraMoved = false;
-      parts.world.style.transform = `scale(${camera.zoom}) translate(${-camera.x}px, ${-camera.y}px)`;
       // Seen or not, the layer keeps its focus: `visibility` would take it from a field that is being edited.
       parts.world.classList.toggle("far", camera.zoom < NEAR_FROM);
-      this.grid.moved(camera);
       this.minimap?.moved();
     }
     this.grow();
-    if (this.mounts.update()) this.redraw();
-    paint({
-      context: this.context, camera, scene: this.scene, palette: this.palette, thumbnails: this.thumbnails, ratio: this.ratio,
-      linking: this.linking, showLinks: this.showLinks,
-    });
+    if (this.mounts.update()) this.request();
+    const changed = this.changedPicture;
+    this.changedPicture = false;
+    this.surface.draw(changed);
     if (!this.overlay.idle) this.overlay.draw(this.ratio);
   }
 
@@ -268,6 +280,7 @@ export class Stage {
     clearTimeout(this.settle);
     this.camera.stop();
     this.minimap?.stop();
+    this.surface.stop();
     this.thumbnails.clear();
     for (const end of this.ends) end();
   }

@@ -5,7 +5,7 @@ const MOST = 400;
 
 /** Small bitmaps of pictures for nodes drawn on the canvas: a 4K picture is never drawn into a 200-pixel box. */
 export class Thumbnails {
-  private readonly bitmaps = new Map<NodeId, { source: string | Blob; bitmap: ImageBitmap | undefined }>();
+  private readonly bitmaps = new Map<NodeId, { source: string | Blob | ImageBitmap; bitmap: ImageBitmap | undefined }>();
   /** One picture is decoded after the other, so that opening a graph of many does not hold everything up. */
   private queue: Promise<void> = Promise.resolve();
 
@@ -16,15 +16,15 @@ export class Thumbnails {
   }
 
   /** Says which picture a node shows; until it is there, the one before stays. */
-  set(id: NodeId, source: string | Blob | undefined): void {
+  set(id: NodeId, source: string | Blob | ImageBitmap | undefined): void {
     const old = this.bitmaps.get(id);
     if (old?.source === source) return;
-    if (source === undefined) {
-      old?.bitmap?.close();
-      this.bitmaps.delete(id);
-      return;
-    }
+    if (source === undefined || source instanceof ImageBitmap) close(old);
+    if (source === undefined) return void this.bitmaps.delete(id);
     if (old === undefined && this.bitmaps.size >= MOST) return;
+    // A bitmap of a live picture belongs to the run, which closes it.
+    if (source instanceof ImageBitmap) return void this.bitmaps.set(id, { source, bitmap: source });
+    if (old?.source instanceof ImageBitmap) old.bitmap = undefined;
     this.bitmaps.set(id, { source, bitmap: old?.bitmap });
     this.queue = this.queue.then(() => this.load(id, source));
   }
@@ -35,20 +35,24 @@ export class Thumbnails {
       const bitmap = await small(source);
       const entry = this.bitmaps.get(id);
       if (entry?.source !== source) return bitmap.close();
-      entry.bitmap?.close();
+      close(entry);
       entry.bitmap = bitmap;
       this.ready();
     } catch {
       // A picture that is gone leaves its place empty; the node itself says so when it is near.
-      this.bitmaps.get(id)?.bitmap?.close();
+      close(this.bitmaps.get(id));
       this.bitmaps.delete(id);
     }
   }
 
   clear(): void {
-    for (const entry of this.bitmaps.values()) entry.bitmap?.close();
+    for (const entry of this.bitmaps.values()) close(entry);
     this.bitmaps.clear();
   }
+}
+
+function close(entry: { readonly source: string | Blob | ImageBitmap; readonly bitmap: ImageBitmap | undefined } | undefined): void {
+  if (!(entry?.source instanceof ImageBitmap)) entry?.bitmap?.close();
 }
 
 async function small(source: string | Blob): Promise<ImageBitmap> {

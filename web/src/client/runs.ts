@@ -152,7 +152,8 @@ export class RunState {
 
   see(preview: Preview): void {
     if (!this.#jobs.has(preview.promptId)) return;
-    this.#change(ids(preview.nodeId), (run) => ({ ...run, preview: preview.picture }));
+    const { picture, frame } = preview;
+    this.#change(ids(preview.nodeId), ({ frame: _f, ...run }) => ({ ...run, preview: picture, ...(frame === undefined ? {} : { frame }) }));
   }
 
   node(id: NodeId): NodeRun | undefined {
@@ -258,6 +259,11 @@ export class RunState {
   #change(nodes: Iterable<NodeId>, make: (run: NodeRun, id: NodeId) => NodeRun): void {
     const changed = [...nodes];
     if (changed.length === 0) return;
+    const frames = new Set<ImageBitmap>();
+    for (const id of changed) {
+      const frame = this.#nodes.get(id)?.frame;
+      if (frame !== undefined) frames.add(frame);
+    }
     for (const id of changed) {
       const { problems: _before, ...run } = make(this.#nodes.get(id) ?? {}, id);
       const problems = [...(this.#told.get(id) ?? []), ...(this.#seen.get(id) ?? [])];
@@ -265,6 +271,13 @@ export class RunState {
       this.#nodeListeners.get(id)?.forEach((listener) => listener());
     }
     for (const listener of this.#listeners) listener(changed);
+    if (frames.size > 0) this.#closed(frames);
+  }
+
+  /** Closes live pictures that no node shows any more, once everybody has looked at what came after them. */
+  #closed(frames: Set<ImageBitmap>): void {
+    for (const { frame } of this.#nodes.values()) if (frame !== undefined) frames.delete(frame);
+    for (const frame of frames) frame.close();
   }
 }
 
@@ -276,6 +289,6 @@ function ids(node: NodeId): readonly NodeId[] {
 
 /** What stays of a node's run when another begins: its pictures and texts until there are new ones. */
 function without(run: NodeRun): NodeRun & { status?: NodeStatus } {
-  const { status: _s, progress: _p, preview: _v, problems: _r, seconds: _t, ...kept } = run;
+  const { status: _s, progress: _p, preview: _v, frame: _f, problems: _r, seconds: _t, ...kept } = run;
   return kept;
 }

@@ -1,4 +1,5 @@
 import { ask } from "./http";
+import { Previews } from "./previews";
 import { Store } from "./store";
 
 export interface Told {
@@ -11,6 +12,8 @@ export interface Preview {
   readonly displayId: string;
   readonly promptId: string;
   readonly picture: Blob;
+  /** The picture decoded; whoever takes it closes it. */
+  readonly frame?: ImageBitmap;
 }
 export type Connection = "connecting" | "open" | "lost";
 
@@ -42,7 +45,7 @@ export class LiveSocket {
   readonly connection = new Store<Connection>("connecting");
   clientId = "";
   readonly #hear: (told: Told) => void;
-  readonly #see: (preview: Preview) => void;
+  readonly #previews: Previews;
   #socket: WebSocket | undefined;
   #last: number | undefined;
   #wait = FIRST_WAIT_MS;
@@ -50,7 +53,7 @@ export class LiveSocket {
 
   constructor(hear: (told: Told) => void, see: (preview: Preview) => void) {
     this.#hear = hear;
-    this.#see = see;
+    this.#previews = new Previews(see);
   }
 
   /** Begin as the client `id`: with what it has not heard yet. */
@@ -92,7 +95,7 @@ export class LiveSocket {
   #take(data: string | ArrayBuffer): void {
     if (typeof data !== "string") {
       const preview = readPreview(data);
-      if (preview) this.#see(preview);
+      if (preview) this.#previews.take(preview);
       return;
     }
     const told = JSON.parse(data) as Told;

@@ -6,6 +6,7 @@ import type { Json } from "./types";
 
 /** Text up to this long is parsed at once, which takes a few milliseconds. */
 const AT_ONCE = 1 << 18;
+const LONGEST_ESCAPE = 6;
 const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /[^\s,\]}]*/y;
 /** The scanner looks at the clock's yield this often. */
@@ -34,10 +35,36 @@ function skip(text: string, at: number): number {
 
 function* valueAt(text: string, at: number): Steps<{ value: Json; end: number }> {
   const end = yield* valueEnd(text, at);
+  if (end - at > AT_ONCE && text[at] === '"') return { value: yield* longString(text, at, end), end };
   if (end - at <= AT_ONCE || (text[at] !== "{" && text[at] !== "[")) {
     return { value: JSON.parse(text.slice(at, end)) as Json, end };
   }
   return { value: text[at] === "[" ? yield* listAt(text, at) : yield* objectAt(text, at), end };
+}
+
+/** A text that is a megabyte or a hundred, in pieces that end in no escape. */
+function* longString(text: string, start: number, end: number): Steps<string> {
+  if (text[end - 1] !== '"') throw new Irregular();
+  const pieces: string[] = [];
+  for (let at = start + 1; at < end - 1; ) {
+    const stop = Math.min(afterEscape(text, at, at + AT_ONCE), end - 1);
+    pieces.push(JSON.parse(`"${text.slice(at, stop)}"`) as string);
+    at = stop;
+    yield at / text.length;
+  }
+  return pieces.join("");
+}
+
+/** The first place from `wanted` on that lies in no escape; the string goes from `start`, where none is open. */
+function afterEscape(text: string, start: number, wanted: number): number {
+  const back = text.slice(wanted - LONGEST_ESCAPE, wanted).lastIndexOf("\\");
+  if (back < 0) return wanted;
+  const slash = wanted - LONGEST_ESCAPE + back;
+  let first = slash;
+  while (first > start && text[first - 1] === "\\") first -= 1;
+  // An even number of them are escapes of each other.
+  if ((slash - first) % 2 === 1) return wanted;
+  return Math.max(wanted, slash + (text[slash + 1] === "u" ? LONGEST_ESCAPE : 2));
 }
 
 function* listAt(text: string, open: number): Steps<Json> {

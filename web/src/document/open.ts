@@ -1,5 +1,5 @@
 /** Opening and saving: text to workflow and back, in the form that it came in. */
-import { exactNumbers, exactText, restored, withExact } from "./exact";
+import { exactNumbers, exactSteps, exactText, restored, withExact } from "./exact";
 import { isObject, member } from "./json";
 import { changedOutside, jsonErrorAt } from "./jsonText";
 import { parseSteps } from "./jsonSteps";
@@ -89,8 +89,8 @@ export function* openTextSteps(text: string, specs: Specs): Steps<Workflow> {
     data = parseJson(clean);
   }
   yield 0.4;
-  const workflow = yield* share(readWorkflowSteps(data, specs), 0.4, 1);
-  return withExact(workflow, exactNumbers(text));
+  const workflow = yield* share(readWorkflowSteps(data, specs), 0.4, 0.95);
+  return withExact(workflow, yield* share(exactSteps(clean), 0.95, 1));
 }
 
 export function parseJson(text: string): Json {

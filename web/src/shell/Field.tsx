@@ -33,7 +33,7 @@ export function Field({ document, graph, shown, prominent }: Props) {
   return (
     <div className="fieldrow" data-kind={kind}>
       {named && <label htmlFor={id}>{label}</label>}
-      {kind === "text" && <textarea id={id} className={`field ${prominent ? "tall" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
+      {kind === "text" && <textarea id={id} dir="auto" className={`field ${prominent ? "tall" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
       {kind === "line" && <input id={id} className="field" value={String(value ?? "")} onChange={(event) => set(event.target.value)} />}
       {kind === "number" && <NumberField id={id} label={label} input={input} value={Number(value)} set={set} />}
       {kind === "seed" && <SeedField id={id} document={document} graph={graph} shown={shown} value={Number(value)} set={set} />}

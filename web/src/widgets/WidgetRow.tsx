@@ -18,11 +18,13 @@ interface RowProps {
   readonly tab: number;
   readonly linked: boolean;
   readonly readOnly: boolean;
+  /** True where there may be no room for the whole name. */
+  readonly long: boolean;
 }
 
 /** One widget in its place in a node: its name, its value, and how a change reaches the document. */
 export const WidgetRowView = memo(
-  function WidgetRowView({ row, node, tab, linked, readOnly }: RowProps) {
+  function WidgetRowView({ row, node, tab, linked, readOnly, long }: RowProps) {
     const { stage, services } = useView();
     const { spec, kind, label, control } = row;
     const { document, graphId: graph } = stage;
@@ -41,7 +43,7 @@ export const WidgetRowView = memo(
     const named = kind !== "multiline" && kind !== "image";
     return (
       <div className="widget" data-input={spec.name} data-kind={kind} data-linked={linked ? "" : undefined} style={{ top: row.y, height: row.height }}>
-        {named && <span className="widget-name" title={spec.tooltip ?? label}>{label}</span>}
+        {named && <span className="widget-name" data-long={long ? "" : undefined} title={spec.tooltip ?? label}>{label}</span>}
         {linked ? (
           <span className="widget-linked">{named ? "" : label} {say("widget.linked", "from link")}</span>
         ) : (
@@ -53,7 +55,7 @@ export const WidgetRowView = memo(
     );
   },
   (a, b) =>
-    a.row.y === b.row.y && a.row.height === b.row.height && a.row.spec === b.row.spec && a.tab === b.tab && a.linked === b.linked && a.readOnly === b.readOnly &&
+    a.row.y === b.row.y && a.row.height === b.row.height && a.row.spec === b.row.spec && a.tab === b.tab && a.linked === b.linked && a.readOnly === b.readOnly && a.long === b.long &&
     a.node.id === b.node.id && a.node.values[a.row.spec.name] === b.node.values[a.row.spec.name] &&
     a.row.label === b.row.label && a.node.values[a.row.control ?? ""] === b.node.values[b.row.control ?? ""],
 );

@@ -78,8 +78,9 @@ same("the edited node alone stays mounted", await page.locator(".node").count(),
 // Pixels: a node drawn from afar is lighter than the ground.
 const probe = await page.evaluate(() => {
   const canvas = document.querySelector(".graph-bottom");
+  const box = canvas.getBoundingClientRect();
   const at = window.page.camera.current.toScreen({ x: 150, y: 60 });
-  return [...canvas.getContext("2d").getImageData(Math.round(at.x), Math.round(at.y), 1, 1).data];
+  return [...canvas.getContext("2d").getImageData(Math.round(at.x - box.x), Math.round(at.y - box.y), 1, 1).data];
 });
 same("a far node is painted on the canvas", probe[3] > 200, true);
 

@@ -61,9 +61,10 @@ same("all of them", await page.evaluate(() => window.page.document.graph("").nod
 await shot("hostile-50000");
 const probe = await page.evaluate(() => {
   const canvas = document.querySelector(".graph-bottom");
+  const box = canvas.getBoundingClientRect();
   const last = [...window.page.document.graph("").nodes.values()].at(-1);
   const at = window.page.camera.current.toScreen({ x: last.x + 100, y: last.y + 60 });
-  return [...canvas.getContext("2d").getImageData(Math.round(at.x), Math.round(at.y), 1, 1).data][3];
+  return [...canvas.getContext("2d").getImageData(Math.round(at.x - box.x), Math.round(at.y - box.y), 1, 1).data][3];
 });
 same("the last of them is drawn", probe > 60, true);
 

@@ -38,7 +38,9 @@ const title = async (id) => {
 const ink = async (x, y) => {
   const at = await screen(x, y);
   return page.evaluate(({ x: px, y: py }) => {
-    const data = document.querySelector(".graph-bottom").getContext("2d").getImageData(Math.round(px) - 2, Math.round(py) - 2, 5, 5).data;
+    const canvas = document.querySelector(".graph-bottom");
+    const box = canvas.getBoundingClientRect();
+    const data = canvas.getContext("2d").getImageData(Math.round(px - box.x) - 2, Math.round(py - box.y) - 2, 5, 5).data;
     let most = 0;
     for (let n = 3; n < data.length; n += 4) most = Math.max(most, data[n]);
     return most;

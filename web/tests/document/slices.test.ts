@@ -22,6 +22,17 @@ it("JSON in pieces is the same JSON", () => {
   );
 });
 
+it("a long text in pieces is the same text, whatever is escaped in it", () => {
+  for (const unit of ['"', "\\", "\u0001", "a\u0001", "ab\\", "\\\\\"", "\ud83d\ude00", "abcdefg\n"]) {
+    const long = `${"x".repeat(unit.length)}${unit.repeat(700_000 / unit.length)}`;
+    for (const text of [JSON.stringify([long]), JSON.stringify([long]).replace(/[^\u0000-\u007f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)])
+      expect((parse(text) as string[])[0] === long).toBe(true);
+  }
+  expect(() => parse(`["${"x".repeat(700_000)}\u0001"]`)).toThrow(SyntaxError);
+  expect(() => parse(`["${"x".repeat(700_000)}\\q"]`)).toThrow(SyntaxError);
+  expect(() => parse(`["${"x".repeat(700_000)}`)).toThrow(SyntaxError);
+});
+
 it("JSON with an error in it is refused, wherever the error is", () => {
   const text = JSON.stringify(padded([1, { a: "b" }]));
   for (const bad of [`${text}x`, text.slice(0, -1), text.replace(',"list"', '"list"'), text.replace(',{"a"', ',}"a"'), `${text.slice(0, -1)},}`])

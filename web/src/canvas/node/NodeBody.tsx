@@ -3,6 +3,7 @@ import { INPUTS, OUTPUTS, type NodeId } from "../../document/types";
 import { WidgetRowView } from "../../widgets/WidgetRow";
 import { useGeneration, useLinked, useNode, useRun, useSelected, useUi, useView } from "../context";
 import { isSmall } from "../layout";
+import { mayOverflow } from "../text";
 import { Ports } from "./Ports";
 import { Pictures } from "./Pictures";
 import { Below } from "./Below";
@@ -44,7 +45,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}
     >
       <TitleBar node={node} title={title} run={run} unknown={unknown} />
-      <Ports inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
+      <Ports node={id} inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
       {node.collapsed !== true && (
         <>
           {layout.widgets.map((row) => (
@@ -55,6 +56,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
               tab={tab}
               linked={row.slot >= 0 && linked.includes(`i${row.slot};`)}
               readOnly={unknown || actions().readOnly}
+              long={mayOverflow(row.label, 0.48 * (layout.width - 24))}
             />
           ))}
           {(run?.images !== undefined || run?.preview !== undefined) && <Pictures id={id} run={run} tab={tab} top={layout.contentHeight} />}

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { NodeId } from "../../document/types";
 import { useView } from "../context";
 import type { NodeRun } from "../runView";
@@ -19,14 +19,38 @@ function usePreview(preview: Blob | string | undefined): string | undefined {
   return url;
 }
 
+/** A picture that comes decoded, drawn at once: it may be closed when the next one is there. */
+function Frame({ frame }: { readonly frame: ImageBitmap }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    const element = canvas.current;
+    // One that was closed has no size; the next is on its way.
+    if (element === null || frame.width === 0) return;
+    if (element.width !== frame.width) element.width = frame.width;
+    if (element.height !== frame.height) element.height = frame.height;
+    const context = element.getContext("2d");
+    context?.clearRect(0, 0, frame.width, frame.height);
+    context?.drawImage(frame, 0, 0);
+  }, [frame]);
+  return <canvas ref={canvas} role="img" aria-label={say("canvas.preview", "Preview")} />;
+}
+
 /** Live preview and results of a node: one at a time, with arrows when there are more. */
 export function Pictures({ id, run, tab, top }: { readonly id: NodeId; readonly run: NodeRun; readonly tab: number; readonly top: number }) {
   const { actions } = useView();
   const [chosen, setChosen] = useState(0);
-  const preview = usePreview(run.status === "running" || run.images === undefined ? run.preview : undefined);
+  const live = run.status === "running" || run.images === undefined;
+  const preview = usePreview(live && run.frame === undefined ? run.preview : undefined);
   const images = run.images ?? [];
   const index = Math.min(chosen, Math.max(0, images.length - 1));
   const image = images[index];
+  if (live && run.frame !== undefined) {
+    return (
+      <div className="node-pictures" style={{ top }}>
+        <Frame frame={run.frame} />
+      </div>
+    );
+  }
   if (preview !== undefined) {
     return (
       <div className="node-pictures" style={{ top }}>

@@ -23,6 +23,7 @@ export const keeping: Readonly<Record<string, string>> = {
   "open.file": "Datei öffnen…",
   "open.missing": "Hier nicht installiert: {names}. Alles andere geht, und beim Speichern geht nichts verloren.",
   "open.uploaded": "{name} enthält keinen Workflow; das Bild liegt jetzt bei den Eingaben",
+  "opening.reading": "{name} wird geöffnet",
   save: "Speichern",
   "save.as": "Speichern unter…",
   "save.done": "{name} ist gespeichert",

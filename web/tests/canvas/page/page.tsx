@@ -4,6 +4,8 @@ import { createRoot } from "react-dom/client";
 import { flushSync } from "react-dom";
 import { GraphView, type CameraHandle } from "../../../src/canvas/GraphView";
 import type { LinkStyle } from "../../../src/canvas/curve";
+import { Previews } from "../../../src/client/previews";
+import { RunState } from "../../../src/client/runs";
 import type { NodeRun, RunView } from "../../../src/canvas/runView";
 import { createSelection } from "../../../src/canvas/selection";
 import { readEditor } from "../../../src/document/read/editor";
@@ -58,7 +60,19 @@ const page = {
     page.show(workflow, specs);
     return text.length > 1e6 ? "" : saveText(workflow, specs);
   },
-  show(workflow: Workflow, specs: Specs, readOnly = false): void {
+  /** Opens as while a job runs, and gives what takes its live pictures: decoded in a worker, or as they are. */
+  openRunning(text: string, info: JsonObject, nodes: readonly NodeId[]): { decoded(id: NodeId, picture: Blob): void; plain(id: NodeId, picture: Blob): void; run: RunState } {
+    const specs = readSpecs(info);
+    const run = new RunState();
+    run.queued("job", nodes, {});
+    run.hear({ type: "execution_start", data: { prompt_id: "job" } });
+    for (const node of nodes) run.hear({ type: "executing", data: { prompt_id: "job", node } });
+    page.show(readEditor(JSON.parse(text) as JsonObject, specs), specs, false, run.view(""));
+    const see = new Previews((preview) => run.see(preview));
+    const as = (nodeId: NodeId, picture: Blob) => ({ nodeId, displayId: nodeId, promptId: "job", picture });
+    return { decoded: (id, picture) => see.take(as(id, picture)), plain: (id, picture) => run.see(as(id, picture)), run };
+  },
+  show(workflow: Workflow, specs: Specs, readOnly = false, run?: RunView): void {
     const opened = createDocument(workflow);
     page.document = opened;
     page.selection = createSelection();
@@ -68,7 +82,7 @@ const page = {
       root.render(
         <StrictMode>
           <GraphView
-            key={Math.random()} ref={page.camera} document={opened} graphId={page.graphId} specs={specs} run={page.runs} selection={page.selection} readOnly={readOnly} linkStyle={page.linkStyle}
+            key={Math.random()} ref={page.camera} document={opened} graphId={page.graphId} specs={specs} run={run ?? page.runs} selection={page.selection} readOnly={readOnly} linkStyle={page.linkStyle}
             onOpenSearch={note("search")} onOpenSubgraph={note("subgraph")} onContextMenu={note("menu")} onOpenImage={note("image")} onFix={note("fix")}
             services={{
               complete: (word) => Promise.resolve(word.startsWith("embedding:") ? [{ insert: "embedding:best", label: "best", detail: "embedding" }] : []),
