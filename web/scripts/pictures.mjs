@@ -1,7 +1,7 @@
 /** Take the pictures of the README: `node scripts/pictures.mjs FOLDER`, with the editor built. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { dropFile, openPage, startBrowser, startServer } from "../tests/journeys/server.mjs";
+import { dropFile, openPage, ROOT, startBrowser, startServer } from "../tests/journeys/server.mjs";
 
 const folder = process.argv[2] ?? "../docs/pictures";
 const PROMPTS = ["a red apple", "a green heart", "a yellow star", "a lemon", "a rocket", "a cat", "a tree", "a snowman", "a cup of coffee", "a mushroom", "a fish", "a red car", "the sun", "a banana", "a penguin", "a pumpkin", "a carrot", "a moon", "a fox", "a strawberry", "a sailing boat"];
@@ -90,8 +90,19 @@ try {
   await theme(page, "Light");
   await shoot(page, "graph-light");
   await theme(page, "Dark");
-  await dropFile(page, "large.json", JSON.stringify(large()), "application/json");
+  await dropFile(page, "image_to_image.json", readFileSync(join(ROOT, "workflows/image_to_image.json")), "application/json");
   await page.locator(".tab").nth(1).waitFor();
+  await page.getByRole("button", { name: "Form", exact: true }).click();
+  await page.getByRole("button", { name: "Choose…" }).click();
+  const files = page.getByRole("dialog", { name: "Choose a file" });
+  await files.getByRole("button", { name: "Results" }).click();
+  await files.locator(".filetile img").nth(PROMPTS.length - 1).waitFor();
+  await page.mouse.move(20, 700);
+  await page.waitForTimeout(600);
+  await shoot(page, "files");
+  await files.getByRole("button", { name: "Close" }).click();
+  await dropFile(page, "large.json", JSON.stringify(large()), "application/json");
+  await page.locator(".tab").nth(2).waitFor();
   await page.waitForTimeout(1500);
   await shoot(page, "large");
 } finally {
