@@ -307,7 +307,7 @@ def _with_any_weights(module: Any, dtype: Any) -> Any:
     drawn = (torch.rand(1 << 20, generator=torch.Generator().manual_seed(2)) - 0.5) * 0.04
     with torch.no_grad():
         tensors = {
-            name: drawn.repeat(one.numel() // len(drawn) + 1)[: one.numel()].reshape(one.shape).to(dtype)
+            name: drawn.to(dtype).repeat(one.numel() // len(drawn) + 1)[: one.numel()].clone().reshape(one.shape)
             for name, one in module.state_dict().items()
         }
     module.load_state_dict(tensors, strict=True, assign=True)
