@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled, DocumentError, GraphError, InputError, Problem, SafelightError
-from engine.graph.assign import set_value
+from engine.graph.assign import find_node, set_value
 from engine.graph.documents import graph_from_metadata, load_document, parse_text
 from engine.graph.interfaces import Interfaces
-from engine.graph.model import Graph, Node
+from engine.graph.model import Graph
 from engine.graph.registry import Registry, load_package
 from engine.graph.signature import Signature, bound, signature_of
 from engine.graph.validate import coerce_inputs, validate
-from engine.graph.values import did_you_mean, listed
 from engine.paths import Folders, make_folders
 from engine.paths.private import PrivateFolders, user_salt
 from engine.settings import Settings, read_settings
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from engine.execution.events import Listener
     from engine.execution.outcome import RunResult
     from engine.graph.node_types import SavedFile
+    from engine.memory.measured import MeasuredStore
 
 BUILT_IN_NODES = "nodes"
 FAMILY_FOLDERS = frozenset({"checkpoints", "diffusion_models", "text_encoders", "vae"})
@@ -59,9 +59,8 @@ class Session:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or read_settings()
+        self.settings = given = settings or read_settings()
         self.packs: Packs | None = None
-        given = self.settings
         self.folders: Folders = make_folders(
             given.base_directory,
             user_folders={
@@ -161,14 +160,14 @@ class Session:
 
         from engine.execution.context import Services
 
-        models = self._make_models()
         return Services(
             folders=self.folders,
-            models=models,
+            models=(models := self._make_models()),
             settings=self.settings,
             file_identity=self.folders.identity,
             salt=f"torch {importlib.metadata.version('torch')} {models.device.name} {self.settings.dtype}",
             make_room=models.drop_unused,
+            rungs=models.take_rungs,
             partials=self.cache,
             debug=self.settings.debug,
         )
@@ -176,12 +175,22 @@ class Session:
     def _make_models(self) -> Any:
         import torch
 
-        from engine.families.pipeline import make_models
+        from engine.execution.tiered_cache import cache_directory
+        from engine.families.owners import make_models
+        from engine.memory.budgets import budgets_of
+        from engine.memory.cpu_choices import remember_in
 
         given = self.settings
-        if given.threads is not None:
-            torch.set_num_threads(given.threads)
-        return make_models(given.device, given.dtype, given.memory_bytes)
+        remember_in(cache_directory(given, self.folders) if given.disk_cache_bytes else None)
+        torch.set_num_threads(given.threads or torch.get_num_threads())
+        return make_models(given.device, given.dtype, budgets=budgets_of(given))
+
+    @functools.cached_property
+    def measured(self) -> MeasuredStore:
+        """What work was measured to take in earlier runs."""
+        from engine.memory.measured import MeasuredStore, profile_directory
+
+        return MeasuredStore(profile_directory(self.settings, self.folders.directories("user")[0]))
 
     def services_for(self, user: str | None, measure: bool = False) -> Services:
         """Return `services` for the runs of one user, who has files and kept results of its own."""
@@ -206,6 +215,12 @@ class Session:
             except SafelightError as error:
                 facts["problem"] = error.problem.message
         return facts
+
+    def _for_runs(self) -> Registry:
+        """Return the node types, those of packs with a measure of what they take: nobody else could tell a plan."""
+        from engine.families.unknown_nodes import measuring_unknown
+
+        return self.registry if self.packs is None else measuring_unknown(self.registry, self.measured)
 
     def run(
         self,
@@ -232,7 +247,7 @@ class Session:
         ready = coerce_inputs(graph, self.registry)
         made = execute(
             ready,
-            self.registry,
+            self._for_runs(),
             cache=self.cache,
             outputs=outputs,
             services=self.services_for(user, measure),
@@ -349,20 +364,6 @@ class Result:
 def open_workflow(source: Path | str | Mapping[str, Any], settings: Settings | None = None) -> Workflow:
     """Read a workflow and give it a session of its own. ``source``: JSON file, picture, or parsed document."""
     return Session(settings).open(source)
-
-
-def find_node(graph: Graph, name: str) -> Node:
-    """Return the node called ``name``, an id or a title. Raises `InputError` when there is none, or several."""
-    if name in graph.nodes:
-        return graph.nodes[name]
-    found = [node for node in graph.nodes.values() if node.title == name or (not node.title and node.type == name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        ids = listed([node.id for node in found])
-        raise InputError(f"{len(found)} nodes are called {name!r}", hint=f"name one by its id: {ids}")
-    names = [*graph.nodes, *(node.title or node.type for node in graph.nodes.values())]
-    raise InputError(f"no node is called {name!r}", expected="an id or a title", hint=did_you_mean(name, names))
 
 
 def read_document(path: Path) -> bytes:

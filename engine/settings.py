@@ -34,7 +34,9 @@ class Settings:
     be elsewhere. ``device`` is one of `DEVICES`, or ``cuda:1`` and the like; ``sim:8GiB`` is the CPU with no more than
     that to hold. ``dtype`` is what weights are computed in.
     ``threads`` is the number of CPU threads for tensors (None: the library's choice). ``cache_bytes`` bounds the
-    results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has).
+    results kept in memory, ``memory_bytes`` the weights on the computing device (None: what the device has),
+    ``vram_budget_bytes`` all that is taken of a card, ``ram_budget_bytes`` the weights in the machine's memory;
+    ``reserve_vram_bytes`` of a card are left to others.
     ``disk_cache_bytes`` bounds the results kept in ``cache_directory`` (None: ``cache`` in the user's directory); 0
     keeps none. A bare `Settings` leaves nothing on disk; `read_settings`, which people's own choices go through, allows
     `DISK_CACHE_BYTES`. ``cache_mode``: "tiered" keeps results in memory and on disk, "classic" those of the last run in
@@ -62,6 +64,9 @@ class Settings:
     cache_mode: CacheMode = "tiered"
     cache_lru: int = 0
     memory_bytes: int | None = None
+    vram_budget_bytes: int | None = None
+    ram_budget_bytes: int | None = None
+    reserve_vram_bytes: int = 0
     metadata: MetadataLevel = "full"
     trust_packs: bool = False
     disable_all_custom_nodes: bool = False
@@ -82,7 +87,8 @@ class Settings:
             expected = ", ".join(CACHE_MODES)
             raise InputError("the cache mode is not known", expected=expected, got=repr(self.cache_mode))
         floors = {"threads": 1, "max_ram_bytes": 1}
-        for name in (*floors, "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes", "cancel_grace_s"):
+        for name in (*floors, "cache_bytes", "disk_cache_bytes", "cache_lru", "memory_bytes", "cancel_grace_s",
+                     "vram_budget_bytes", "ram_budget_bytes", "reserve_vram_bytes"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < floors.get(name, 0):
                 raise InputError(f"{name} is too small", expected="a positive number", got=str(value))

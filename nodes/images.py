@@ -151,7 +151,7 @@ def _save(
     from engine.media.metadata import recipe_for
     from engine.paths import next_output_names, write_new_file
 
-    recipe = recipe_for(context.prompt, context.workflow, context.settings.metadata)
+    recipe = recipe_for(context.prompt, context.workflow, context.settings.metadata, context.in_parts)
     texts = {**more, **recipe} if context.settings.metadata != "none" else recipe
     height, width = images.shape[1:3]
     prefix = insert_values(prefix, context.prompt)

@@ -38,7 +38,8 @@ def save_latent(
     tensors = {TENSOR: samples.samples.contiguous(), VERSION_MARK: torch.empty(0)}
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "latent.safetensors"
-        save_safetensors(whole, tensors, recipe_for(context.prompt, context.workflow, context.settings.metadata))
+        recipe = recipe_for(context.prompt, context.workflow, context.settings.metadata, context.in_parts)
+        save_safetensors(whole, tensors, recipe)
         name, sha256 = write_new_file(name, lambda file: file.write(whole.read_bytes()))
     shown = {"filename": name.filename, "subfolder": name.subfolder, "type": "output"}
     saved = SavedFile(str(name.path), "output", name.subfolder, sha256)

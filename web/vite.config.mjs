@@ -23,7 +23,7 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "react", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
-            { name: "shell", test: /src[\\/](client|i18n[\\/]index|document|shell[\\/](?!panels|GraphScreen|finders|memory[\\/]EstimateSheet|versions[\\/](?!compared)))/ },
+            { name: "shell", test: /src[\\/](client|i18n[\\/]index|document|shell[\\/](?!panels|GraphScreen|finders|memory[\\/](EstimateSheet|Gauges|readings)|versions[\\/](?!compared)))/ },
           ],
         },
       },

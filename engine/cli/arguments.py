@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from engine.settings import DTYPES, METADATA_LEVELS
+from engine.errors import InputError
+from engine.settings import DTYPES, METADATA_LEVELS, parse_bytes
 
 DESCRIPTION = """\
 Safelight runs node graphs of diffusion models: pictures from workflows, in the formats that people already have.
@@ -91,7 +93,45 @@ def _add_run(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
     run.add_argument("--metadata", choices=METADATA_LEVELS, help="what saved pictures carry (default: full)")
+    add_budget_options(run)
     add_cache_options(run)
+
+
+def add_budget_options(parser: argparse.ArgumentParser, *, serving: bool = False) -> None:
+    """Add the options that bound memory, for every command that computes or plans; each is a number of bytes."""
+    group = parser.add_argument_group("memory (a card; where there is none, weights in RAM)")
+    group.add_argument(
+        "--vram-budget", dest="vram_budget_bytes", metavar="BYTES", help="what is taken of the card in all, like 6GiB"
+    )
+    group.add_argument(
+        "--ram-budget", dest="ram_budget_bytes", metavar="BYTES", help="what weights may take of the machine's memory"
+    )
+    group.add_argument(
+        "--reserve-vram", dest="reserve_vram_bytes", type=gigabytes, metavar="GB",
+        help="what is left of the card to others; a number alone counts GiB",
+    )  # fmt: skip
+    group.add_argument("--memory-bytes", metavar="BYTES", help="what weights may take of the device, like 6GiB")
+    for flag, given in MEMORY_MODES.items():
+        group.add_argument(
+            flag, dest="memory_bytes", action="store_const", const=given, help=f"the same as --memory-bytes {given}"
+        )
+    if not serving:
+        for flag in BOUNDLESS_MODES:
+            group.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+
+
+MEMORY_MODES: Final = {"--lowvram": "2GiB", "--novram": "512MiB"}
+"""Flags that people know, as budgets of weights. What stays where is planned anyway; no way of computing changes."""
+BOUNDLESS_MODES: Final = ("--normalvram", "--highvram", "--gpu-only")
+"""Flags that ask for what is done without a budget."""
+
+
+def gigabytes(text: str) -> int:
+    """Read a number of GiB, or of bytes with a unit."""
+    try:
+        return parse_bytes(text if re.search(r"[a-zA-Z]", text) else f"{text}GiB", "--reserve-vram")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(error.problem.message) from error
 
 
 def add_cache_options(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +203,9 @@ def settings_from(arguments: argparse.Namespace) -> dict[str, Any]:
         "max_ram_bytes",
         "user_directory",
         "memory_bytes",
+        "vram_budget_bytes",
+        "ram_budget_bytes",
+        "reserve_vram_bytes",
         "cache_mode",
         "cache_lru",
         "cache_directory",

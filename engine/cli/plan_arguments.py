@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from engine.cli.arguments import add_budget_options
 from engine.memory.cards import CARDS
 from engine.settings import DTYPES
 
@@ -45,3 +46,4 @@ def add_plan(commands: Any, shared: argparse.ArgumentParser) -> None:
     plan.add_argument(
         "--input", action="append", default=[], metavar="NAME=VALUE", help="give a value to a Workflow Input"
     )
+    add_budget_options(plan)

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from engine.cli.report import human_bytes, human_seconds, title_of
 from engine.graph.model import Graph
+from engine.jobs.plans import DISK_SPEED
 
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
+    from engine.memory.ram_tier import RamPlan
 
 BAR = 16
 FULL, PART, EMPTY = "█", "▓", "·"
@@ -42,6 +44,7 @@ def print_plan(made: MemoryPlan, graph: Graph) -> None:
     console.print(table)
     console.print(f"{FULL} weights  {PART} activations  of what can be used", style="dim", highlight=False)
     _print_sum(console, made, graph)
+    _print_ram(console, made.ram)
 
 
 def _row(node: NodeMemory, made: MemoryPlan, graph: Graph) -> tuple[Text | str, ...]:
@@ -88,6 +91,19 @@ def _print_sum(console: Console, made: MemoryPlan, graph: Graph) -> None:
         f"fits: {human_bytes(outcome.loaded_bytes)} moved, {human_seconds(computing)} computing, "
         f"{human_seconds(outcome.stall_seconds)} waiting for weights ({share:.1f} %). "
         f"The smallest card that could: {_gib(made.smallest_bytes)}.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print_ram(console: Console, ram: RamPlan | None) -> None:
+    if ram is None or not ram.read_bytes:
+        return
+    over = "" if not ram.over else "; the budget of RAM cannot hold what one node needs"
+    console.print(
+        f"RAM: {_gib(ram.peak_bytes)} of weights at most, {human_bytes(ram.read_bytes)} read from the disk "
+        f"({human_seconds(ram.read_bytes / DISK_SPEED)} at {DISK_SPEED / 1e9:g} GB/s){over}.",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -25,6 +25,7 @@ from engine.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from engine.cli.progress import Display
+    from engine.jobs.following import Learner
 
 _log = logging.getLogger("safelight.run")
 
@@ -37,13 +38,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         session = Session(settings)
         workflow = read_workflow(session, arguments)
-        if settings.device.startswith("sim:"):
-            from engine.cli.plan_command import follow_plan
-
-            follow_plan(session, workflow.graph)
+        learner = _planned(session, workflow) if settings.device != "cpu" else None
         # What a node prints must not mix with what this command prints for programs.
         with _heard(workflow, arguments) as (listener, cancel), contextlib.redirect_stdout(sys.stderr):
-            result = session.run(workflow.graph, listener=listener, cancel=cancel, measure=_measured(arguments))
+            heard = listener if learner is None else broadcast(listener, learner)
+            result = session.run(workflow.graph, listener=heard, cancel=cancel, measure=_measured(arguments))
+        if learner is not None:
+            learner.keep()
         _close_cache(session)
         peak = peak_memory_bytes()
     if arguments.json:
@@ -51,6 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(result)
     return exit_code(result)
+
+
+def _planned(session: Session, workflow: Workflow) -> Learner | None:
+    """Let a device that is streamed to keep to a plan of the workflow; returns who learns from the run."""
+    from engine.jobs.following import Learner, follow_plan
+
+    made = follow_plan(session, workflow.graph)
+    return None if made is None else Learner(session, made)
 
 
 def _compute_isolated(arguments: argparse.Namespace, settings: Settings) -> tuple[Result, int | None]:
@@ -139,6 +148,7 @@ def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
                 "moved_bytes": outcome.usage.moved_bytes if outcome.usage else None,
                 "tier": outcome.tier,
                 "retries": list(outcome.retries),
+                "rungs": list(outcome.rungs),
                 "notes": list(outcome.ui.get("text", ())),
             }
             for id, outcome in made.nodes.items()

@@ -13,18 +13,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine.cli.arguments import add_cache_options
+from engine.cli.arguments import BOUNDLESS_MODES, add_budget_options, add_cache_options
 from engine.errors import InputError
-from engine.server.options import DEFAULT_PORT, PREVIEW_METHODS, ServerOptions
+from engine.server.options import DEFAULT_PORT, PREVIEW_METHODS, QUEUE_ORDERS, ServerOptions
 from engine.settings import DTYPES, METADATA_LEVELS
 
 EVERYWHERE: Final = "0.0.0.0,::"
 
 REPLACED: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "--lowvram": "weights move to the card as they are needed anyway; --memory-bytes 4GiB bounds what they take",
-        "--novram": "--memory-bytes 1GiB leaves the card nearly empty",
-        "--reserve-vram": "--memory-bytes says how much weights may take, instead of how much is left",
         "--cuda-device": "--device cuda:N chooses a card",
         "--default-device": "--device cuda:N chooses a card",
         "--directml": "--device auto finds what torch can use",
@@ -53,9 +50,7 @@ WITHOUT_EFFECT: Final = (
     "--dont-print-server",
     "--disable-api-nodes",
     "--disable-partner-nodes",
-    "--normalvram",
-    "--highvram",
-    "--gpu-only",
+    *BOUNDLESS_MODES,
     "--disable-smart-memory",
     "--disable-xformers",
     "--use-pytorch-cross-attention",
@@ -85,7 +80,6 @@ def add_serve(commands: Any, shared: argparse.ArgumentParser) -> None:
     serve.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
     serve.add_argument("--dtype", choices=DTYPES, help="number format of the weights (default: auto)")
     serve.add_argument("--threads", type=int, metavar="N", help="CPU threads for tensors")
-    serve.add_argument("--memory-bytes", metavar="BYTES", help="what weights may take of the device, like 6GiB")
     serve.add_argument("--max-ram", dest="max_ram_bytes", metavar="BYTES", help="what the worker may hold, like 8GiB")
     serve.add_argument("--preview-method", choices=PREVIEW_METHODS, default="default", help="pictures while sampling")
     serve.add_argument("--preview-size", type=int, default=512, metavar="PIXELS", help="their longer side")
@@ -93,6 +87,7 @@ def add_serve(commands: Any, shared: argparse.ArgumentParser) -> None:
     serve.add_argument("--disable-metadata", dest="metadata", action="store_const", const="none")
     serve.add_argument("--deterministic", action="store_true", help="accepted: runs always are")
     serve.add_argument("--debug", action="store_true", default=None, help="check that no node changes what it is given")
+    add_budget_options(serve, serving=True)
     add_cache_options(serve)
     for flag in WITHOUT_EFFECT:
         serve.add_argument(flag, action="append_const", dest="ignored", const=flag, help=argparse.SUPPRESS)
@@ -123,6 +118,10 @@ def _add_network(serve: argparse.ArgumentParser) -> None:
     group.add_argument("--multi-user", action="store_true", help="keep settings and files by user")
     group.add_argument("--quick-test-for-ci", dest="quick_test", action="store_true", help="start, read nodes, stop")
     group.add_argument("--max-pending", type=int, default=10_000, metavar="N", help="jobs that may wait")
+    group.add_argument(
+        "--queue-order", choices=QUEUE_ORDERS, default="submitted",
+        help="models: of a client's own jobs first those with the models of the last one (default: as submitted)",
+    )  # fmt: skip
 
 
 def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerOptions:
@@ -149,6 +148,7 @@ def serve_options(arguments: argparse.Namespace, argv: Sequence[str]) -> ServerO
         quick_test=arguments.quick_test,
         verbose=arguments.log_level,
         max_pending=arguments.max_pending,
+        queue_order=arguments.queue_order,
         argv=tuple(argv),
     )
 

@@ -14,7 +14,9 @@ def save_pictures(context: Any, images: Any, folder: str, prefix: str, compress_
 
     Raises `PathError` for a prefix that leads outside, `OutputError` when a file cannot be written.
     """
-    texts = recipe_for(context.prompt, context.workflow, getattr(context.settings, "metadata", "full"))
+    texts = recipe_for(
+        context.prompt, context.workflow, getattr(context.settings, "metadata", "full"), context.in_parts
+    )
     height, width = images.shape[1:3]
     names = next_output_names(context.folders, folder, prefix, len(images), suffix=".png", size=(width, height))
     saved = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _log = logging.getLogger("safelight.cache")
 
@@ -113,3 +114,15 @@ class JobQueue:
         except Exception:  # noqa: BLE001 (the next job must have its turn whatever this one does)
             _log.exception("the disk cache failed at a job")
             return None
+
+
+def next_of(waiting: Iterable[deque[Job]]) -> Job | None:
+    """Take the next job off the first queue that has one; several threads may do so."""
+    for jobs in waiting:
+        with contextlib.suppress(IndexError):
+            return jobs.popleft()
+    return None
+
+
+def nothing() -> None:
+    """Do nothing."""

@@ -45,11 +45,12 @@ def no_files(folder: str, name: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
-    """What a run is given for its nodes and its keys; the executor itself only uses the last six fields.
+    """What a run is given for its nodes and its keys; the executor itself only uses the last seven fields.
 
     ``file_identity(folder, name)`` tells which bytes a file name stands for; ``salt`` is whatever else all results
     depend on (device kind, number format, library versions). ``make_room`` lets go of all memory
-    that can be made again, before a node that ran out of it is tried again. ``meter`` measures each node, ``partials``
+    that can be made again, before a node that ran out of it is tried again; ``rungs`` tells what was done about memory
+    since it was last asked, without a result being changed. ``meter`` measures each node, ``partials``
     keeps what stopped nodes had. ``debug`` makes every node's inputs be checked for changes.
     """
 
@@ -60,6 +61,7 @@ class Services:
     file_identity: FileIdentity = no_files
     salt: str = ""
     make_room: Callable[[], None] | None = None
+    rungs: Callable[[], tuple[str, ...]] | None = None
     meter: Meter | None = None
     partials: Partials | None = None
     debug: bool = False
@@ -79,7 +81,8 @@ class RunScope:
 
     ``nodes`` are those of the graph and, while the run goes on, those that nodes made; ``lineage`` tells of the latter.
     ``kept`` are the keys under which nodes that are not done keep a state. ``secrets`` are texts that no document
-    shows to a node.
+    shows to a node. ``in_parts`` says of nodes for which memory was too small how they were done instead, which may
+    show in results.
     """
 
     graph: Graph
@@ -90,6 +93,7 @@ class RunScope:
     lineage: dict[str, Lineage] = dataclasses.field(default_factory=dict)
     kept: set[str] = dataclasses.field(default_factory=set)
     secrets: frozenset[str] = frozenset()
+    in_parts: dict[str, str] = dataclasses.field(default_factory=dict)
     _prompt: dict[str, Any] | None = None
 
     def prompt(self) -> Mapping[str, Any]:
@@ -130,6 +134,11 @@ class Context:
         """The editor's document that the graph came from, or None."""
         workflow: Mapping[str, Any] | None = without_values(self.scope.graph.workflow, self.scope.secrets)
         return workflow
+
+    @property
+    def in_parts(self) -> Mapping[str, str]:
+        """How nodes of this run were done for which memory was too small (``in tiles of 512``), by their id."""
+        return {self.scope.display_id(node_id) or node_id: how for node_id, how in self.scope.in_parts.items()}
 
     @property
     def graph_view(self) -> RunScope:

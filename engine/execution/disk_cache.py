@@ -10,7 +10,6 @@ digests; whatever does not fit is a miss and is removed. When the disk fails, th
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import io
 import logging
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.execution.array_codecs import ArrayWriter
-from engine.execution.background import Job, JobQueue
+from engine.execution.background import Job, JobQueue, next_of, nothing
 from engine.execution.cache import DiskFacts, Result, size_bytes
 from engine.execution.disk_blobs import BlobFolder, discard, mark_as_cache
 from engine.execution.disk_index import ROW_OVERHEAD, DiskIndex, Listed, NewRow, StoredRow, is_damage
@@ -174,7 +173,7 @@ class DiskCache:
     def flush(self) -> None:
         """Wait until everything that was put is stored."""
         if self._process == os.getpid():
-            while (job := self._next_small()) is not None:
+            while (job := next_of(self._small.values())) is not None:
                 self._jobs.submit(job)
             self._queue_notes()
             self._jobs.flush()
@@ -186,19 +185,9 @@ class DiskCache:
 
     def _tidy_up(self) -> bool:
         """Do a little in an idle moment, in the writer's thread; say whether there is more to do."""
-        job = self._next_small()
-        if job is not None:
-            job()
-            return True
-        self._queue_notes()
-        return False
-
-    def _next_small(self) -> Job | None:
-        """Take one of the small results that wait for an idle moment."""
-        for waiting in self._small.values():
-            with contextlib.suppress(IndexError):
-                return waiting.popleft()
-        return None
+        job = next_of(self._small.values())
+        (job or self._queue_notes)()
+        return job is not None
 
     def _queue_notes(self) -> None:
         """Queue what is known of uses and of keys for the same result."""
@@ -348,7 +337,7 @@ class DiskCache:
             if arrays.nbytes + len(record) + ROW_OVERHEAD > self._budget:
                 self._not_worth += 1
                 return
-            digest, data, place = None, None, _nothing
+            digest, data, place = None, None, nothing
             nbytes = arrays.nbytes
             if nbytes > INLINE_BYTES:
                 digest, temporary, nbytes = self._blobs.write(nbytes, arrays.write)
@@ -395,10 +384,6 @@ class DiskCache:
             _log.warning("%s; it is turned off", self.problem)
         elif self.problem is None:
             _log.warning("the disk cache in %s %s: %s", self.directory, what, error)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _when_idle(reference: weakref.ref[DiskCache]) -> bool:

@@ -250,7 +250,9 @@ class _Run:
             derivation, lasting = self._state.keys[node.id], self._lasting.keys(node_type, node.id, job.origin)
             sought = node.id in self._state.keep
             self._cache.put(result, derivation, job.origin, label=node_type.id, lasting=lasting, sought=sought)
-        outcome = NodeOutcome(State.DONE, seconds, made.ui, made.files, retries=job.retries, usage=job.usage())
+        outcome = NodeOutcome(
+            State.DONE, seconds, made.ui, made.files, retries=job.retries, rungs=job.rungs, usage=job.usage()
+        )
         self._end(node.id, outcome)
 
     def _blocked(self, node: Node, blocked: Blocked | None) -> NodeOutcome:

@@ -29,6 +29,7 @@ class Job:
     started: float
     expansion: Expansion | None = None
     retries: tuple[str, ...] = ()
+    rungs: tuple[str, ...] = ()
     measured: Callable[[], tuple[int | None, int]] | None = None
 
     def usage(self) -> Usage | None:
@@ -70,6 +71,7 @@ def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
                     made.append(call(node_type, context, arguments, debug))
                 else:
                     made.append(blocked_result(node_type, blocked))
+            job.rungs = scope.services.rungs() if scope.services.rungs is not None else ()
             return made
         except Exception as error:
             ways = _smaller_ways(job.node_type, scope)[len(job.retries) :] if ran_out_of_memory(error) else []
@@ -80,6 +82,8 @@ def make_calls(job: Job, scope: RunScope, report: Report) -> list[Any]:
         if scope.services.make_room is not None:
             scope.services.make_room()
         job.retries = (*job.retries, how)
+        if node_type is not job.node_type:
+            scope.in_parts[job.node.id] = how
         report.retried(job.node.id, how)
 
 

@@ -31,8 +31,9 @@ class NodeOutcome:
     """What became of one node.
 
     ``seconds`` is 0 unless it ran; ``because`` is the failed node that it waited for. A node inside a loop has one
-    outcome for all rounds. ``retries`` say how it was tried again after it ran out of memory; ``usage`` is there when
-    the run was measured. ``tier`` is the tier of the cache that had a result, None for that of an identical node.
+    outcome for all rounds. ``retries`` say how it was tried again after it ran out of memory; ``rungs`` what else was
+    done about memory, which changes no result; ``usage`` is there when the run was measured. ``tier`` is the tier of
+    the cache that had a result, None for that of an identical node.
     """
 
     state: State
@@ -42,6 +43,7 @@ class NodeOutcome:
     error: SafelightError | None = None
     because: str | None = None
     retries: tuple[str, ...] = ()
+    rungs: tuple[str, ...] = ()
     usage: Usage | None = None
     tier: str | None = None
 

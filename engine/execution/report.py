@@ -110,12 +110,14 @@ class _Rounds:
         self._ui: list[Mapping[str, Any]] = []
         self._files: list[SavedFile] = []
         self._retries: list[str] = []
+        self._rungs: list[str] = []
 
     def add(self, outcome: NodeOutcome) -> None:
         self._ran = self._ran or outcome.state is State.DONE
         self._seconds += outcome.seconds
         self._files += outcome.files
         self._retries += outcome.retries
+        self._rungs += outcome.rungs
         if outcome.ui:
             self._ui.append(outcome.ui)
 
@@ -129,4 +131,5 @@ class _Rounds:
             ui=joined_ui(self._ui),
             files=tuple(self._files),
             retries=tuple(self._retries),
+            rungs=tuple(self._rungs),
         )

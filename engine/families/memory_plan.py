@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final
+from typing import Any, Final, Literal
 
+from engine.families.building import empty_module, measure_module
+from engine.families.corrections import corrected, work_facts
 from engine.families.profiles import NetworkCall, profile_call
-from engine.families.rehearsal import NotedCall, Rehearsal
+from engine.families.rehearsal import NotedCall, Rehearsal, UnknownWork
 from engine.memory.accesses import accesses_of, blocks_of
 from engine.memory.blocks import SMALLEST_BLOCK, Block
+from engine.memory.budgets import NO_BUDGETS, Budgets
 from engine.memory.cards import Card
+from engine.memory.measured import MeasuredStore
 from engine.memory.phases import Access, Link, Phase
 from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity, whole_plan
 from engine.memory.profile import Profile, ProfileStore
-from engine.memory.streamed import StreamPlan, stream_plan
+from engine.memory.ram_tier import RamPlan, plan_ram
+from engine.memory.stream_plan import StreamPlan, stream_plan
+from engine.memory.streaming_residency import blocks_of_module
+from engine.weights.recipe import ModelRecipe
 
-__all__ = ["MemoryPlan", "NodeMemory", "plan_memory"]
+__all__ = ["Basis", "MemoryPlan", "NodeMemory", "plan_memory"]
+
+Basis = Literal["predicted", "measured", "unknown"]
+"""How it is known what a node takes."""
 
 LONGEST_PATTERN: Final = 8
 COPY_LATENCY_S: Final = 20e-6
 TILES: Final = (1024, 512, 256)
 """Sides in pixels that a VAE's work is cut into where a picture does not fit whole."""
+NOTHING: Final = Block("", 0, 0)
+"""Stands where a node works without a weight that anybody knows of: what stays meanwhile is decided there, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,8 @@ class NodeMemory:
     `activation_bytes` are set aside beside weights; `weight_bytes` are all that it uses, `resident_bytes` the most of
     them on the card at a time; `peak_bytes` is the most of both together, `needed_bytes` the least it could do with;
     `moved_bytes` are brought to the card. What only a plan can tell is None where nothing fits, and `peak_bytes` is
-    then what is needed. `ways` say what would make a node fit that does not.
+    then what is needed. `ways` say what would make a node fit that does not. `basis` says how it is known what
+    it takes: predicted, measured in its last run (nodes of packs), or not at all (such a node before its first run).
     """
 
     node_id: str
@@ -48,17 +61,27 @@ class NodeMemory:
     stall_seconds: float | None
     fits: bool
     ways: tuple[str, ...] = ()
+    basis: Basis = "predicted"
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """A plan for a whole run. `smallest_bytes` is the smallest memory of a card that could do it."""
+    """A plan for a whole run. `smallest_bytes` is the smallest memory of a card that could do it.
+
+    `capacities` are what weights and activations may take together in each phase; `optional` are the phases of nodes
+    that may do something else. `ram` is what the machine's own memory and its disk do, `work` under
+    which facts it is kept what nodes are measured to take.
+    """
 
     card: Card
     nodes: tuple[NodeMemory, ...]
     smallest_bytes: int
     plan: ResidencyPlan | None
     blocks: Mapping[str, tuple[Block, ...]]
+    capacities: tuple[int, ...] = ()
+    optional: frozenset[int] = frozenset()
+    ram: RamPlan | None = None
+    work: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def fits(self) -> bool:
@@ -69,28 +92,103 @@ class MemoryPlan:
         """Return what streaming keeps to; None where nothing fits."""
         if self.plan is None:
             return None
-        whole = whole_plan(self.plan, self.card.usable_bytes, Link(self.card.link_speed, COPY_LATENCY_S))
-        return stream_plan(whole, self.blocks)
+        whole = whole_plan(self.plan, self.capacities, Link(self.card.link_speed, COPY_LATENCY_S))
+        return stream_plan(whole, self.blocks, self.optional)
 
 
-def plan_memory(rehearsal: Rehearsal, card: Card, store: ProfileStore, block_bytes: int = SMALLEST_BLOCK) -> MemoryPlan:
+def plan_memory(
+    rehearsal: Rehearsal,
+    card: Card,
+    store: ProfileStore,
+    block_bytes: int = SMALLEST_BLOCK,
+    budgets: Budgets = NO_BUDGETS,
+    measured: MeasuredStore | None = None,
+) -> MemoryPlan:
     """Plan the calls that were rehearsed, with blocks of at least `block_bytes`.
+
+    What `measured` knows of the same work on a device of this name is believed more than what is predicted. Of
+    `budgets` those of weights count, on the card and in RAM; `card` is what the others leave of it.
 
     Profiles that `store` lacks are made, a second or two for each.
     """
-    phases: list[Phase] = []
-    owners: list[Sequence[NotedCall]] = []
     maker = _Phases(rehearsal, card, store, block_bytes)
-    for _, noted in groupby(rehearsal.calls, lambda one: one.node_id):
-        for calls, repeats in _patterns(list(noted)):
-            phases.append(maker.phase(calls, repeats))
-            owners.append(calls)
-    link = Link(card.link_speed, COPY_LATENCY_S)
-    made = make_plan(phases, card.usable_bytes, link)
-    plan = None if isinstance(made, Misfit) else made
+    drafts = list(_drafts(rehearsal.calls))
+    made = {draft: maker.phase(draft) for draft in drafts if draft.calls}
+    phases = [made[draft] if draft.calls else maker.unknown_phase(draft) for draft in drafts]
+    works = _works(drafts, card, maker)
+    phases, known = corrected(phases, works, card, measured or MeasuredStore(None))
+    capacities = tuple(
+        phase.largest_block if draft.basis == "unknown" else _within(card.usable_bytes, phase, budgets.weight_bytes)
+        for draft, phase in zip(drafts, phases, strict=True)
+    )
+    found = make_plan(phases, capacities, Link(card.link_speed, COPY_LATENCY_S))
+    plan = None if isinstance(found, Misfit) else found
     smallest = smallest_capacity(phases) + card.context_bytes
-    nodes = [maker.node(one) for one in _by_node(phases, owners, plan)]
-    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model)
+    learnt = {draft.node_id for draft, is_known in zip(drafts, known, strict=True) if is_known}
+    nodes = [maker.node(one, one.node_id in learnt) for one in _by_node(phases, drafts, plan)]
+    optional = frozenset(number for number, draft in enumerate(drafts) if not draft.calls)
+    ram = _ram(drafts, rehearsal, budgets.ram_bytes)
+    work = {draft.node_id: facts for draft, facts in zip(drafts, works, strict=True) if facts}
+    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram, work)
+
+
+def _works(drafts: Sequence[_Draft], card: Card, maker: _Phases) -> list[dict[str, Any]]:
+    """Return for each phase the facts of all the work of its node; empty ones where that is not known."""
+    calls: dict[str, list[tuple[str, NetworkCall, int]]] = {}
+    for draft in drafts:
+        made = [(one.recipe.weights_key, one.call, draft.repeats) for one in draft.calls]
+        calls.setdefault(draft.node_id, []).extend(made)
+    facts = {node: work_facts(card, maker.dtype, made) for node, made in calls.items() if made}
+    return [facts.get(draft.node_id, {}) for draft in drafts]
+
+
+def _ram(drafts: Sequence[_Draft], rehearsal: Rehearsal, limit: int | None) -> RamPlan:
+    """Plan which networks stay in RAM."""
+    uses: list[tuple[str, ...]] = []
+    recipes: dict[str, ModelRecipe] = {}
+    for draft in drafts:
+        used = {one.weights_key: one for one in (*(call.recipe for call in draft.calls), *draft.recipes)}
+        recipes |= used
+        if used and (not uses or uses[-1] != tuple(used)):
+            uses.append(tuple(used))
+    sizes = {
+        key: measure_module(recipe, rehearsal.device, rehearsal.dtype_for(recipe)) for key, recipe in recipes.items()
+    }
+    return plan_ram(uses, sizes, limit)
+
+
+def _within(usable: int, phase: Phase, weight_bytes: int | None) -> int:
+    return usable if weight_bytes is None else min(usable, phase.activation_bytes + weight_bytes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draft:
+    """What becomes a phase: calls that are made so many times, or work of which only the models are known.
+
+    `held` are bytes that a node was measured to hold, beside what is predicted for its calls.
+    """
+
+    node_id: str
+    calls: Sequence[NotedCall]
+    repeats: int
+    held: int
+    recipes: tuple[ModelRecipe, ...]
+    basis: Basis
+
+
+def _drafts(noted: Sequence[NotedCall | UnknownWork]) -> Iterator[_Draft]:
+    """Yield drafts in order. Of a node that calls its models through the engine the calls are believed."""
+    for node_id, some in groupby(noted, lambda one: one.node_id):
+        work = list(some)
+        calls = [one for one in work if isinstance(one, NotedCall)]
+        unknown = [one for one in work if isinstance(one, UnknownWork)]
+        held = max((one.peak_bytes or 0 for one in unknown), default=0)
+        for group, repeats in _patterns(calls):
+            yield _Draft(node_id, group, repeats, held, (), "predicted")
+        if not calls:
+            for one in unknown:
+                basis: Basis = "unknown" if one.peak_bytes is None else "measured"
+                yield _Draft(node_id, (), 1, held, one.recipes, basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +196,18 @@ class _NodePhases:
     node_id: str
     numbers: tuple[int, ...]
     phases: tuple[Phase, ...]
-    calls: tuple[Sequence[NotedCall], ...]
+    drafts: tuple[_Draft, ...]
     plan: ResidencyPlan | None
 
 
-def _by_node(
-    phases: Sequence[Phase], owners: Sequence[Sequence[NotedCall]], plan: ResidencyPlan | None
-) -> Iterator[_NodePhases]:
+def _by_node(phases: Sequence[Phase], drafts: Sequence[_Draft], plan: ResidencyPlan | None) -> Iterator[_NodePhases]:
     """Yield the phases of each node, in the order of their first work."""
     found: dict[str, list[int]] = {}
-    for number, calls in enumerate(owners):
-        found.setdefault(calls[0].node_id, []).append(number)
+    for number, draft in enumerate(drafts):
+        found.setdefault(draft.node_id, []).append(number)
     for node_id, numbers in found.items():
         own = tuple(phases[number] for number in numbers)
-        yield _NodePhases(node_id, tuple(numbers), own, tuple(owners[number] for number in numbers), plan)
+        yield _NodePhases(node_id, tuple(numbers), own, tuple(drafts[number] for number in numbers), plan)
 
 
 class _Phases:
@@ -124,11 +220,25 @@ class _Phases:
         self._blocks: dict[str, tuple[Block, ...]] = {}
         self._accesses: dict[tuple[str, NetworkCall], tuple[Access, ...]] = {}
 
-    def phase(self, calls: Sequence[NotedCall], repeats: int) -> Phase:
-        """Return the phase that runs `calls` so many times."""
-        accesses = tuple(access for one in calls for access in self.accesses(one))
-        most = max(self.profile(one).expandable_bytes for one in calls)
-        return Phase(calls[0].node_id, accesses, self._card.set_aside(most), repeats)
+    def phase(self, draft: _Draft) -> Phase:
+        """Return the phase that makes the calls of a draft."""
+        accesses = tuple(access for one in draft.calls for access in self.accesses(one))
+        most = max(self.profile(one).expandable_bytes for one in draft.calls)
+        return Phase(draft.node_id, accesses, self._card.set_aside(max(most, draft.held)), draft.repeats)
+
+    def unknown_phase(self, draft: _Draft) -> Phase:
+        """Return the phase of a node that may use all of its models; every known phase must have been made."""
+        blocks = [block for recipe in draft.recipes for block in self._blocks_of(recipe)] or [NOTHING]
+        held = self._card.set_aside(draft.held) if draft.basis == "measured" else 0
+        return Phase(draft.node_id, tuple(Access(block, 0.0) for block in blocks), held)
+
+    def _blocks_of(self, recipe: ModelRecipe) -> tuple[Block, ...]:
+        """Return the blocks of a network: those of its calls, or all where nobody calls it."""
+        key = recipe.weights_key
+        if key not in self.by_model:
+            network = empty_module(recipe, self._rehearsal.device, self._rehearsal.dtype_for(recipe))
+            self.by_model[key] = blocks_of_module(key, network, self._block_bytes)
+        return self.by_model[key]
 
     def profile(self, one: NotedCall) -> Profile:
         """Return what a call takes."""
@@ -150,18 +260,26 @@ class _Phases:
             self._accesses[key, one.call] = accesses_of(blocks, profile, self._card)
         return self._accesses[key, one.call]
 
-    def node(self, given: _NodePhases) -> NodeMemory:
+    @property
+    def dtype(self) -> str:
+        """Return the number format that was asked for."""
+        return self._rehearsal.wanted_dtype
+
+    def node(self, given: _NodePhases, is_measured: bool) -> NodeMemory:
         """Sum up what the phases of a node take."""
-        calls = [one for group in given.calls for one in group]
+        calls = [one for draft in given.drafts for one in draft.calls]
+        recipes = dict.fromkeys(recipe for draft in given.drafts for recipe in draft.recipes)
         usable = self._card.usable_bytes
         needed = max(phase.activation_bytes + phase.largest_block for phase in given.phases)
         weights = {access.block for phase in given.phases for access in phase.accesses}
         outcomes = [given.plan.outcome.phases[number] for number in given.numbers] if given.plan else None
-        counted = zip(given.calls, given.phases, strict=True)
+        bases = [draft.basis for draft in given.drafts]
         return NodeMemory(
             node_id=given.node_id,
-            models=tuple(dict.fromkeys(f"{one.recipe.file.name} ({one.recipe.part})" for one in calls)),
-            calls=sum(len(group) * phase.repeats for group, phase in counted),
+            models=tuple(
+                dict.fromkeys(f"{one.file.name} ({one.part})" for one in (*(call.recipe for call in calls), *recipes))
+            ),
+            calls=sum(len(draft.calls) * draft.repeats for draft in given.drafts),
             activation_bytes=max(phase.activation_bytes for phase in given.phases),
             weight_bytes=sum(block.nbytes for block in weights),
             needed_bytes=needed,
@@ -180,11 +298,18 @@ class _Phases:
             stall_seconds=sum(one.stall_seconds for one in outcomes) if outcomes else None,
             fits=needed <= usable,
             ways=() if needed <= usable else tuple(self._ways(calls, needed)),
+            basis="unknown"
+            if "unknown" in bases
+            else "measured"
+            if is_measured or "measured" in bases
+            else "predicted",
         )
 
     def _ways(self, calls: Sequence[NotedCall], needed: int) -> Iterator[str]:
         """Yield what would help a node that does not fit."""
         yield f"a card with {(needed + self._card.context_bytes) / 2**30:.1f} GiB"
+        if not calls:
+            return
         worst = max(calls, key=lambda one: self.profile(one).expandable_bytes)
         if worst.call.kind in ("decode", "encode"):
             yield from self._tiles(worst)

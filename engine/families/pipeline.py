@@ -22,20 +22,16 @@ from engine.diffusion.model_calls import DiffusionModel, Predict
 from engine.diffusion.samplers import OnStep
 from engine.diffusion.sampling import KSamplerSettings, ksample
 from engine.errors import InputError, WeightError
-from engine.families.building import build_module, measure_module
 from engine.families.control import Steering, lend_controls
 from engine.families.family import Detected
 from engine.families.guidance_options import combine_of
+from engine.families.owners import make_models
 from engine.families.picture_coding import check_channels, coder_of, crop_to_factor, decode_one, encode_one
 from engine.families.prompt_embeddings import NO_EMBEDDINGS, Embeddings
 from engine.families.registry import detect_family, family_of, sampling_of
 from engine.families.taesd import is_tiny, load_tiny
-from engine.memory.devices import DtypeName, probe_device
 from engine.memory.residency import Residency
-from engine.memory.sim_device import SimDevice
-from engine.memory.streaming_residency import StreamingResidency
 from engine.networks.unet import UNet
-from engine.settings import parse_bytes
 from engine.weights.files import open_weights
 from engine.weights.recipe import FileRef, ModelRecipe, Part
 
@@ -64,9 +60,6 @@ LAST_LAYER: Final = "last_layer"
 DIFFERENTIAL: Final = "differential"
 """The option of a diffusion recipe that turns differential diffusion on; its value is the strength."""
 
-SIMULATED: Final = "sim:"
-"""How the names of devices begin that compute on the CPU and hold no more than they say."""
-
 PART_TITLES: Final[dict[Part, str]] = {"diffusion": "a diffusion model", "text": "a text encoder", "vae": "a VAE"}
 
 
@@ -77,26 +70,6 @@ class Guidance:
     positive: Conditioning
     negative: Conditioning
     cfg: float
-
-
-def make_models(device: str = "auto", dtype: DtypeName = "auto", budget_bytes: int | None = None) -> Residency:
-    """Return the owner of weights for a device; ``sim:8GiB`` simulates one of that size on the CPU.
-
-    Raises `InputError` where the device is not there.
-    """
-    if device.startswith(SIMULATED):
-        simulated = SimDevice(simulated_bytes(device))
-        cpu = probe_device("cpu")
-        return StreamingResidency(build_module, measure_module, cpu, simulated, dtype=dtype, budget_bytes=budget_bytes)
-    return Residency(build_module, measure_module, probe_device(device), dtype=dtype, budget_bytes=budget_bytes)
-
-
-def simulated_bytes(device: str) -> int:
-    """Return the size of a simulated device from its name, like ``sim:8GiB``. Raises `InputError`."""
-    size = parse_bytes(device.removeprefix(SIMULATED), "the size of the simulated device")
-    if not size:
-        raise InputError("a simulated device needs some memory", expected="like sim:8GiB", got=device)
-    return size
 
 
 def detect_file(file: FileRef) -> Detected:

@@ -31,7 +31,7 @@ from engine.networks.tiny_autoencoder import TinyAutoencoder
 from engine.networks.unet import UNet
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["NotedCall", "Rehearsal"]
+__all__ = ["NotedCall", "Rehearsal", "UnknownWork"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,15 @@ class NotedCall:
     node_id: str
     recipe: ModelRecipe
     call: NetworkCall
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownWork:
+    """Say that a node of a pack was given models; `peak_bytes` is what it held beside them in its last run, if any."""
+
+    node_id: str
+    recipes: tuple[ModelRecipe, ...]
+    peak_bytes: int | None
 
 
 Note = Callable[[NetworkCall], None]
@@ -56,17 +65,17 @@ class Rehearsal:
     def __init__(self, card: Card, dtype: DtypeName, store: ProfileStore) -> None:
         self.device = DeviceInfo("cpu", card.kind, card.total_bytes)
         self.fake: Literal["cuda", "cpu"] = "cpu" if card.kind.startswith("cpu") else "cuda"
-        self.calls: list[NotedCall] = []
+        self.calls: list[NotedCall | UnknownWork] = []
         self.node_id = ""
         self.moved_bytes = self.resident_bytes = 0
         self.budget_bytes = card.usable_bytes
-        self._dtype = dtype
+        self.wanted_dtype = dtype
         self._store = store
         self._made: dict[str, nn.Module] = {}
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
-        return choose_dtype(self.device, recipe.part, self._dtype, recipe.nbytes)
+        return choose_dtype(self.device, recipe.part, self.wanted_dtype, recipe.nbytes)
 
     @contextlib.contextmanager
     def use(self, recipe: ModelRecipe) -> Iterator[nn.Module]:

@@ -117,3 +117,17 @@ def _no_node(graph: Graph, name: str, titles: Mapping[str, list[Node]]) -> Input
         got=repr(name),
         hint=did_you_mean(name, names) or f"the nodes are: {listed(names)}",
     )
+
+
+def find_node(graph: Graph, name: str) -> Node:
+    """Return the node called ``name``, an id or a title. Raises `InputError` when there is none, or several."""
+    if name in graph.nodes:
+        return graph.nodes[name]
+    found = [node for node in graph.nodes.values() if node.title == name or (not node.title and node.type == name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = listed([node.id for node in found])
+        raise InputError(f"{len(found)} nodes are called {name!r}", hint=f"name one by its id: {ids}")
+    names = [*graph.nodes, *(node.title or node.type for node in graph.nodes.values())]
+    raise InputError(f"no node is called {name!r}", expected="an id or a title", hint=did_you_mean(name, names))

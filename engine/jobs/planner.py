@@ -26,6 +26,7 @@ from engine.graph.api_prompt import graph_from_api
 from engine.jobs.plans import chosen_card, plan_graph, plan_record, profile_store
 from engine.jobs.process_tree import refuse_huge_allocations
 from engine.jobs.records import plain, settings_from
+from engine.memory.budgets import budgets_of
 from engine.memory.cards import CARDS, Card
 
 POLITENESS: Final = 10
@@ -92,6 +93,8 @@ class Planner:
             if foreign:
                 return {"foreign": foreign}
             card = card_of(message["card"])
+            if message["card"].get("found") is not None:  # the card that runs would compute on
+                card = budgets_of(self._session.settings).card(card)
             return {
                 "plan": plan_record(
                     plan_graph(self._session, graph, card, user=message["user"], cancel=token, store=self._store), graph

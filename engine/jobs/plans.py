@@ -6,8 +6,7 @@ The command line and the server answer with the same plan, because both make it 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Cancelled, GraphError, InputError, SafelightError
 from engine.execution.cancel import CancelToken
@@ -17,6 +16,7 @@ from engine.execution.rehearse import rehearse
 from engine.graph.model import Graph
 from engine.graph.validate import coerce_inputs
 from engine.memory.blocks import SMALLEST_BLOCK
+from engine.memory.budgets import budgets_of
 from engine.memory.cards import Card, card_named
 from engine.session import Session
 from engine.settings import Settings, parse_bytes
@@ -24,9 +24,11 @@ from engine.settings import Settings, parse_bytes
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
     from engine.memory.profile import ProfileStore
+    from engine.memory.ram_tier import RamPlan
 
 DEFAULT_CARD = "rtx4060"
-PROFILES = "profiles"
+DISK_SPEED: Final = 3e9
+"""Bytes a second that a disk is taken to read."""
 
 
 def chosen_card(name: str | None, vram: str | None, link: str | None) -> Card:
@@ -57,19 +59,21 @@ def plan_graph(
     cancel: CancelToken | None = None,
     store: ProfileStore | None = None,
 ) -> MemoryPlan:
-    """Rehearse a graph with the files of `user` and plan what it asks for.
+    """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budgets of weights.
 
     Raises `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong
     input.
     """
     from engine.families.memory_plan import plan_memory
     from engine.families.rehearsal import Rehearsal
+    from engine.families.unknown_nodes import noting_unknown
 
     problems = session.problems(graph, None, user)
     if problems:
         raise GraphError(problems)
     store = store or profile_store(session, session.settings)
     rehearsal = Rehearsal(card, session.settings.dtype, store)
+    registry = noting_unknown(session.registry, rehearsal, session.measured)
 
     def listen(event: Event) -> None:
         if isinstance(event, NodeStarted):
@@ -83,12 +87,13 @@ def plan_graph(
         file_identity=folders.identity,
         salt="rehearsal",
     )
-    made = rehearse(coerce_inputs(graph, session.registry), session.registry, services, listen, cancel)
+    made = rehearse(coerce_inputs(graph, session.registry), registry, services, listen, cancel)
     for error in made.errors:
         raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     if made.cancelled or (cancel is not None and cancel.cancelled):
         raise Cancelled()
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK)
+    budgets = budgets_of(session.settings)
+    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
 
 
 def _no_rehearsal(error: SafelightError) -> InputError:
@@ -105,12 +110,10 @@ def _no_rehearsal(error: SafelightError) -> InputError:
 
 def profile_store(session: Session, settings: Settings) -> ProfileStore:
     """Return where profiles are kept: beside the stored results, or nowhere where none are to be stored."""
+    from engine.memory.measured import profile_directory
     from engine.memory.profile import ProfileStore
 
-    if not settings.disk_cache_bytes:
-        return ProfileStore(None)
-    kept = settings.cache_directory or session.folders.directories("user")[0] / "cache"
-    return ProfileStore(Path(kept) / PROFILES)
+    return ProfileStore(profile_directory(settings, session.folders.directories("user")[0]))
 
 
 def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
@@ -119,7 +122,7 @@ def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
     return {
         "ok": made.fits,
         "fits": made.fits,
-        "measured": False,
+        "measured": bool(made.nodes) and all(node.basis == "measured" for node in made.nodes),
         "card": {
             "name": card.name,
             "vram_bytes": card.total_bytes,
@@ -135,7 +138,19 @@ def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
         "stall_seconds": round(outcome.stall_seconds, 4) if outcome else None,
         "policy": made.plan.policy if made.plan else None,
         "room_bytes": made.plan.room if made.plan else None,
+        "ram": None if made.ram is None else _ram_record(made.ram),
         "nodes": [_node_record(node, graph) for node in made.nodes],
+    }
+
+
+def _ram_record(ram: RamPlan) -> dict[str, Any]:
+    return {
+        "peak_bytes": ram.peak_bytes,
+        "read_bytes": ram.read_bytes,
+        "read_seconds": round(ram.read_bytes / DISK_SPEED, 3),
+        "disk_bytes_per_second": DISK_SPEED,
+        "within_budget": not ram.over,
+        "policy": ram.policy,
     }
 
 
@@ -147,6 +162,7 @@ def _node_record(node: NodeMemory, graph: Graph) -> dict[str, Any]:
         "models": list(node.models),
         "calls": node.calls,
         "fits": node.fits,
+        "basis": node.basis,
         "peak_bytes": node.peak_bytes,
         "activation_bytes": node.activation_bytes,
         "weight_bytes": node.weight_bytes,

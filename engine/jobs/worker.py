@@ -33,6 +33,7 @@ from engine.execution.context import CURRENT
 from engine.graph.documents import load_document, parse_text
 from engine.jobs.capture import Capture
 from engine.jobs.frames import Frame, FrameSender, read_frames
+from engine.jobs.gauging import Gauging
 from engine.jobs.job import ENDED
 from engine.jobs.pack_messages import listen_to_packs
 from engine.jobs.previews import PreviewMaker, PreviewOptions
@@ -137,6 +138,7 @@ class Worker:
             os.register_at_fork(after_in_child=self._become_a_copy)
         module, _, attribute = setup["session"].partition(":")
         self._make_session = getattr(importlib.import_module(module), attribute)
+        self._gauging = Gauging(self._emit_memory)
         self._settings = self._bounded(settings_from(setup["settings"]))
         self._session = self._make_session(self._settings)
         self._salt: str | None = None
@@ -208,6 +210,7 @@ class Worker:
         report = self._compute(job, text, running)
         if os.getpid() != self._owner:
             os._exit(FORKED)
+        self._gauging.look(self._session, at_end=True)
         if running.token.cancelled:
             self._end_children(running.began)
         self._capture.end_lines()
@@ -289,6 +292,7 @@ class Worker:
             droppable=name == "node_progress",
             soon=name in SOON,
         )
+        self._gauging.look(self._session)
         if getattr(event, "preview", None) is not None and running.previews.due() and self._sender.idle:
             made = running.previews.make(event.preview)
             if made is not None:
@@ -307,6 +311,11 @@ class Worker:
         if left_out:
             line["left_out"] = left_out
         self._sender.send({"is": "event", "job": job, "event": line}, droppable=True)
+
+    def _emit_memory(self, event: Mapping[str, Any]) -> None:
+        running = self._running
+        if running is not None and os.getpid() == self._owner:
+            self._sender.send({"is": "event", "job": running.id, "event": dict(event)}, droppable=True)
 
     def _emit_for_pack(self, event: Mapping[str, Any], picture: Any) -> None:
         """Send what a pack tells clients; a picture only when one is due."""

@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from engine.errors import MediaError
@@ -50,9 +51,16 @@ def read_metadata(path: Path) -> dict[str, str]:
     )
 
 
-def recipe_for(prompt: object, workflow: object | None, level: str) -> dict[str, str]:
-    """Return the texts to store at a metadata level: none, the API ``prompt`` (recipe), or also ``workflow`` (full)."""
-    given = {"prompt": prompt if level != "none" else None, "workflow": workflow if level == "full" else None}
+def recipe_for(
+    prompt: object, workflow: object | None, level: str, in_parts: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Return the texts to store at a metadata level: none, the API ``prompt`` (recipe), or also ``workflow`` (full).
+
+    ``in_parts`` says of nodes how they were done because memory was too small, which may show in the picture.
+    """
+    given = {"prompt": prompt, "memory": dict(in_parts) or None, "workflow": workflow if level == "full" else None}
+    if level == "none":
+        return {}
     return {key: json.dumps(value, allow_nan=False) for key, value in given.items() if value is not None}
 
 

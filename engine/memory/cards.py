@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
 from engine.errors import InputError
 
-__all__ = ["CARDS", "Card", "card_named"]
+__all__ = ["CARDS", "CONTEXT_BYTES", "Card", "card_like", "card_named"]
 
 GIB: Final = 1 << 30
+CONTEXT_BYTES: Final = GIB * 55 // 100
+"""What a driver keeps of a card for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Card:
     flops: float
     memory_speed: float
     link_speed: float
-    context_bytes: int = GIB * 55 // 100
+    context_bytes: int = CONTEXT_BYTES
     kind: Literal["cuda", "cuda_old", "cpu", "cpu_bf16"] = "cuda"
     margin_share: float = 0.05
     margin_bytes: int = 100 << 20
@@ -45,6 +47,10 @@ class Card:
     def set_aside(self, nbytes: int) -> int:
         """Return what to keep free for activations that were predicted to take `nbytes`."""
         return int(nbytes * (1 + self.margin_share)) + self.margin_bytes
+
+    def predicted(self, set_aside: int) -> int:
+        """Return what was predicted where this is set aside."""
+        return max(0, int((set_aside - self.margin_bytes) / (1 + self.margin_share)))
 
     def seconds(self, flops: int, nbytes: int) -> float:
         """Return how long an operation takes: its arithmetic or its memory traffic, whichever takes longer."""
@@ -84,6 +90,10 @@ CARDS: Final[Mapping[str, Card]] = MappingProxyType(
 """Cards by name, in lower case without spaces."""
 
 
+UNKNOWN: Final = "rtx4060"
+"""Cards of other names are taken to be no slower than this."""
+
+
 def card_named(name: str) -> Card:
     """Return a card, however its name is written ("RTX 4060", "rtx-4060"). Raises `InputError` for one unknown."""
     found = CARDS.get(re.sub(r"[^a-z0-9]", "", name.lower().replace("nvidia", "").replace("geforce", "")))
@@ -95,3 +105,10 @@ def card_named(name: str) -> Card:
             hint="choose the one nearest to it and give its memory with --vram and its link with --link",
         )
     return found
+
+
+def card_like(name: str, total_bytes: int) -> Card:
+    """Return the card that a driver calls `name`, by what is known of its class, else of one that is much like it."""
+    short = re.sub(r"[^a-z0-9]", "", name.lower())
+    known = next((one for one in sorted(CARDS, key=len, reverse=True) if one in short), UNKNOWN)
+    return replace(CARDS[known], name=name, total_bytes=total_bytes)

@@ -1,7 +1,8 @@
 """The one owner of weights: modules are built when a node computes with them, and dropped when others need room.
 
 Weights are never changed once they are loaded, so dropping a module is all there is to evicting it; it can be built
-from its file again. Modules in use are pinned. The rule for whom to drop is least recently used.
+from its file again. Modules in use are pinned. What gives way is what is needed last, where somebody said what will be
+needed (`Residency.expect`), else what was used longest ago.
 
 A recipe with patches gets a module of its own that shares every tensor the patches leave alone with the module of the
 unpatched recipe. That one and the adapters stay as long as there is room, so another strength, or another LoRA on the
@@ -16,7 +17,7 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
@@ -25,6 +26,9 @@ import torch
 from torch import nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
+from engine.memory.gauges import Gauges, ModelBytes
+from engine.memory.heap import give_memory_back
+from engine.memory.ram_tier import Expected, Use, victim
 from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
 from engine.weights.recipe import ModelRecipe, Patch
@@ -68,8 +72,17 @@ class _Copy:
 
 
 def _tensor_bytes(held: object) -> dict[int, int]:
-    tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
-    return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
+    tensors: Iterable[torch.Tensor]
+    if isinstance(held, nn.Module):
+        tensors = held.state_dict(keep_vars=True).values()
+    else:
+        tensors = adapter_tensors(cast(AdapterSet, held))
+    return {_address(tensor): tensor.numel() * tensor.element_size() for tensor in tensors}
+
+
+def _address(tensor: torch.Tensor) -> int:
+    """Return what tells apart tensors that share no memory; packed ones, whose memory is hidden, are never views."""
+    return id(tensor) if tensor.is_mkldnn else tensor.data_ptr()
 
 
 def _share_of(device: DeviceInfo) -> int:
@@ -93,20 +106,34 @@ class Residency:
         *,
         dtype: DtypeName = "auto",
         budget_bytes: int | None = None,
+        home: DeviceInfo | None = None,
     ) -> None:
         self.device = device
-        self.budget_bytes = _share_of(device) if budget_bytes is None else budget_bytes
+        self.home = home or device
+        """Where modules are built and lie, which need not be where they compute."""
+        self.budget_bytes = _share_of(self.home) if budget_bytes is None else budget_bytes
         self._build = build
         self._measure = measure
         self._reserved = 0  # bytes of what is being built
         self.moved_bytes = 0
         """Bytes of all weights that were brought to the device so far."""
+        self._expected: Expected | None = None
+        self._names: dict[str, str] = {}  # what people call the networks that were lent
         self._dtype = dtype
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
         self._copies: weakref.WeakKeyDictionary[nn.Module, _Copy] = weakref.WeakKeyDictionary()
         # least recently used first; what is held under a key is what `_lend` was told to make for it
         self._residents: OrderedDict[str, _Resident[object]] = OrderedDict()
+
+    def expect(self, uses: Sequence[Use]) -> None:
+        """Say which networks will be needed, by `ModelRecipe.weights_key`, in which order and company.
+
+        What is needed last gives way from now on, for as long as it comes like that; otherwise what was used longest
+        ago.
+        """
+        with self._lock:
+            self._expected = Expected(uses) if uses else None
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
@@ -129,17 +156,50 @@ class Residency:
 
     def lend(self, recipe: ModelRecipe) -> contextlib.AbstractContextManager[nn.Module]:
         """Lend the module of `recipe` as it lies in memory, to read its weights; `use` is for computing with it."""
+        self._names[recipe.weights_key] = f"{recipe.file.name} ({recipe.part})"
         return self._lend(recipe.weights_key, lambda: self._make(recipe))
+
+    def gauges(self) -> Gauges:
+        """Return what is held now."""
+        with self._lock:
+            held = {key: sum(resident.tensor_bytes.values()) for key, resident in self._residents.items()}
+            total = self._held_bytes()
+        here = self.home.device.type == "cpu"
+        models = self._by_name(held)
+        return Gauges(
+            device=self.device.name,
+            device_bytes=0 if here else total,
+            device_limit=0 if here else self.budget_bytes,
+            ram_bytes=total if here else 0,
+            ram_limit=self.budget_bytes if here else 0,
+            models={name: ModelBytes(0, nbytes) if here else ModelBytes(nbytes, 0) for name, nbytes in models.items()},
+        )
+
+    def _by_name(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Sum bytes up by what people call their networks; a patched one has its base's name."""
+        found: dict[str, int] = {}
+        for key, nbytes in held.items():
+            name = self._names.get(key, "adapters")
+            found[name] = found.get(name, 0) + nbytes
+        return found
+
+    def take_rungs(self) -> tuple[str, ...]:
+        """Return what was done where memory fell short since this was last asked; whole modules are simply dropped."""
+        return ()
 
     def drop_unused(self) -> None:
         """Let go of every module that nobody is using."""
         with self._lock:
             for key in [key for key, resident in self._residents.items() if not resident.users]:
                 del self._residents[key]
+        give_memory_back()
 
     @contextlib.contextmanager
     def _lend(self, key: str, make: Callable[[], Held]) -> Iterator[Held]:
         """Lend what `make` makes, which is held under `key`."""
+        with self._lock:
+            if self._expected is not None and not self._expected.reach(key) and key not in self._residents:
+                self._expected = None
         resident = self._acquire(key) or self._load(key, make)
         try:
             yield cast(Held, resident.held)
@@ -175,12 +235,12 @@ class Residency:
     def _make(self, recipe: ModelRecipe) -> nn.Module:
         """Make a module, from the unpatched one where both fit together and else from the file."""
         dtype = self.dtype_for(recipe)
-        nbytes = self._measure(recipe, self.device, dtype)
-        log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.device.name)
+        nbytes = self._measure(recipe, self.home, dtype)
+        log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.home.name)
         if recipe.patches and 2 * nbytes <= self.budget_bytes:
             return self._patch(recipe)
         with self._reserve(nbytes):
-            return self._build(recipe, self.device, dtype)
+            return self._build(recipe, self.home, dtype)
 
     def _patch(self, recipe: ModelRecipe) -> nn.Module:
         """Make a module that shares with the unpatched one what the patches leave alone."""
@@ -191,7 +251,7 @@ class Residency:
 
             def adapters(patch: Patch) -> AdapterSet:
                 key = f"{patch.file.identity} for {recipe.unpatched.weights_key}"
-                read = partial(read_adapters, patch.file, recipe.part, shapes, self.device.device)
+                read = partial(read_adapters, patch.file, recipe.part, shapes, self.home.device)
                 return borrowed.enter_context(self._lend(key, read))
 
             changes = merge_sets((adapters(patch), patch.strength) for patch in recipe.patches)
@@ -229,9 +289,10 @@ class Residency:
                 self._reserved -= nbytes
 
     def _make_room(self) -> None:
-        """Drop the least recently used idle modules until the rest fits the budget. The lock must be held."""
+        """Drop idle modules until the rest fits the budget. The lock must be held."""
         while self._reserved + self._held_bytes() > self.budget_bytes:
-            idle = next((key for key, resident in self._residents.items() if not resident.users), None)
+            next_use = None if self._expected is None else self._expected.next_use
+            idle = victim((key for key, resident in self._residents.items() if not resident.users), next_use)
             if idle is None:
                 return
             del self._residents[idle]

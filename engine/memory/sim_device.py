@@ -11,7 +11,7 @@ import contextlib
 import random
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
@@ -36,6 +36,10 @@ class _Resident:
 class SimDevice:
     """Hold blocks and count activations. `failing` are numbers of allocations (from 0) that fail whatever is free."""
 
+    counts_activations: ClassVar[bool] = True
+    staging_bytes: ClassVar[int] = 0
+    link_speed: ClassVar[float | None] = None
+
     total_bytes: int
     transfers: Transfers = "random"
     seed: int = 0
@@ -56,6 +60,14 @@ class SimDevice:
     def free(self) -> int:
         """Return the bytes that nothing holds."""
         return self.ledger.free
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the bytes of the blocks that are there."""
+        return sum(block.nbytes for block in self._here)
+
+    def empty_cache(self) -> None:
+        """Do nothing: nothing is held in reserve."""
 
     def begin_load(self, block: Block, sources: Mapping[str, Tensor]) -> None:
         """Take room for a block, whose tensors lie in `sources`, and begin to copy it. Raises `DeviceFull`."""

@@ -18,67 +18,32 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from engine.errors import SafelightError
 from engine.memory.blocks import Block
+from engine.memory.handles import Handle
 from engine.memory.ledger import DeviceFull
-from engine.memory.planning import ResidencyPlan
-from engine.memory.sim_device import SimDevice
+from engine.memory.stream_plan import Follower, StreamPlan
+from engine.memory.streaming import Rung
+from engine.memory.weight_devices import WeightDevice
 
-__all__ = ["StreamPlan", "StreamedWeights", "stream_plan"]
+__all__ = ["StreamedWeights"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPlan:
-    """The order in which blocks will be asked for, whether each stays (``kept``), and loads as (access, after).
-
-    `blocks` are those of each model, by its key.
-    """
-
-    order: Sequence[Block]
-    kept: Sequence[int]
-    loads: Sequence[tuple[int, int]]
-    blocks: Mapping[str, Sequence[Block]]
-
-    @property
-    def loaded_bytes(self) -> int:
-        """Return the bytes that it loads."""
-        return sum(self.order[access].nbytes for access, _ in self.loads)
-
-
-def stream_plan(plan: ResidencyPlan, blocks: Mapping[str, Sequence[Block]]) -> StreamPlan:
-    """Return a whole plan as it is followed: nobody can see where a block's use ends and its next one begins."""
-    timeline, loads = plan.timeline, {load.access: load.after for load in plan.loads}
-    order: list[Block] = []
-    kept = bytearray()
-    place: list[int] = []  # access of the plan -> access as seen
-    begun: list[tuple[int, int]] = []
-    for at, number in enumerate(timeline.order):
-        block = timeline.blocks[number]
-        if order and order[-1] == block:
-            kept[-1] = plan.kept[at]
-        else:
-            order.append(block)
-            kept.append(plan.kept[at])
-            if at in loads:
-                after = loads[at]
-                begun.append((len(order) - 1, place[after] if after < at else len(order) - 1))
-        place.append(len(order) - 1)
-    return StreamPlan(tuple(order), bytes(kept), tuple(begun), blocks)
+NAMES: Final = ("device", "simulated device")
 
 
 @dataclass(slots=True)
 class _Model:
     """A network whose weights can be asked for: the block of each, and while it is in use, where they lie."""
 
-    owner: Mapping[str, Block]
+    owner: dict[str, Block]
     sources: Mapping[str, Tensor] = field(default_factory=dict)
     users: int = 0
     blocks: list[Block] = field(default_factory=list)
@@ -88,21 +53,28 @@ class _Model:
 class StreamedWeights:
     """Stream the weights of networks through a device. One thread at a time computes."""
 
-    def __init__(self, device: SimDevice) -> None:
+    def __init__(self, device: WeightDevice) -> None:
         self.device = device
         self.replans = 0
         """How often something else happened than was planned."""
+        self.rungs: list[Rung] = []
+        """What was done, since somebody last emptied the list, where memory fell short."""
         self._models: OrderedDict[str, _Model] = OrderedDict()  # least recently used first
         self._home: dict[str, str] = {}  # what blocks call their model -> the model
         self._weights: dict[int, tuple[str, str]] = {}  # address -> model, tensor
         self._current: Block | None = None
         self._pinned: frozenset[Block] = frozenset()  # what one operation takes together
         self._deferred: list[Block] = []
+        self._ahead: set[Block] = set()  # loaded and not used yet
         self.most_made = 0
         """The most bytes that operations of one use have made and held at a time."""
+        self.lately_made = 0
+        """The same since somebody set this to 0; always 0 for devices that count by themselves."""
+        self.most_weights: int | None = None
+        """What weights may take of the device; None bounds them with all else alone."""
         self.planned_bytes = 0
         """What the plan that is followed loads in all; 0 without one."""
-        self._plan: _Follower | None = None
+        self._plan: Follower | None = None
         self._mode = _Watching(self)
         self._turn = threading.RLock()
         self._depth = 0
@@ -119,7 +91,7 @@ class StreamedWeights:
         self._models.clear()
         for model, blocks in plan.blocks.items():
             self.add(model, blocks)
-        self._plan = _Follower(plan)
+        self._plan = Follower(plan)
         self.planned_bytes = plan.loaded_bytes
         log.info("keeping to a plan of %d uses of blocks, %d bytes to load", len(plan.order), plan.loaded_bytes)
 
@@ -131,7 +103,12 @@ class StreamedWeights:
             known.users += 1
             known.sources = sources
             self._models.move_to_end(model)
-            addresses = {sources[name].data_ptr(): (model, name) for name in known.owner if sources[name].numel()}
+            addresses: dict[int, tuple[str, str]] = {}
+            if self.device.counts_activations:
+                named = (name for name in known.owner if sources[name].numel())
+                addresses = {sources[name].data_ptr(): (model, name) for name in named}
+            else:  # the network has handles, and what lies in RAM cannot be computed with
+                self._own_rest(model, sources)
             hidden = {address: self._weights[address] for address in addresses if address in self._weights}
             self._weights |= addresses
             self._depth += 1
@@ -146,12 +123,26 @@ class StreamedWeights:
                 known.users -= 1
                 if not self._depth:
                     self._pinned = frozenset()
-                    if self._plan is None:  # in a plan the next use may begin with the same block
+                    if self._plan is None or self._plan.pauses():  # else the next use may begin with the same block
                         self._finish()
                     self.most_made = max(self.most_made, self._mode.peak)
+                    self.lately_made = max(self.lately_made, self._mode.peak)
                     self._mode.let_go()
                 if not known.users:
                     known.sources = {}
+
+    def _own_rest(self, model: str, sources: Mapping[str, Tensor]) -> None:
+        """Make a block of each weight that no block names."""
+        owner, rest = self._models[model].owner, f"{model}:rest"
+        for number, (name, tensor) in enumerate(sources.items()):
+            if name not in owner:
+                owner[name] = Block(rest, number, tensor.numel() * tensor.element_size(), (name,))
+                self._home[rest] = model
+
+    def bytes_by_model(self) -> dict[str, int]:
+        """Return the bytes of the blocks of each model that are on the device."""
+        held = {name: sum(block.nbytes for block in model.blocks) for name, model in self._models.items()}
+        return {name: nbytes for name, nbytes in held.items() if nbytes}
 
     def drop_all(self) -> None:
         """Let go of every block."""
@@ -174,7 +165,12 @@ class StreamedWeights:
         }
 
     def make_room(self, nbytes: int) -> None:
-        """Drop blocks until `nbytes` are free. Raises `DeviceFull` where nothing is left to drop."""
+        """Drop blocks until `nbytes` are free, those loaded ahead first. Raises `DeviceFull` where none is left."""
+        if self.device.free < nbytes:
+            self._drop_ahead()
+        if self.device.free < nbytes and not self.device.counts_activations:
+            self._climbed("empty cache")
+            self.device.empty_cache()
         while self.device.free < nbytes:
             block = next(self._droppable(), None)
             if block is None:
@@ -183,7 +179,40 @@ class StreamedWeights:
                 self._leave_plan()
             self._drop(block)
 
+    def give_way(self) -> Iterator[None]:
+        """Do ever more for an operation that found the device full; it is to be tried again after each."""
+        if self._drop_ahead():
+            yield
+        self._climbed("empty cache")
+        self.device.empty_cache()
+        yield
+        blocks = list(self._droppable())
+        if blocks:
+            if self._plan is not None:
+                self._leave_plan()
+            self._climbed("drop all")
+            for block in blocks:
+                self._drop(block)
+            self.device.empty_cache()
+            yield
+
+    def _drop_ahead(self) -> bool:
+        """Drop blocks that were loaded before their time; they are loaded again when it comes."""
+        ahead = [block for block in self._ahead if block in self.device and not self._is_needed(block)]
+        self._ahead.clear()
+        for block in ahead:
+            self._drop(block)
+        if ahead:
+            self._climbed("drop loads ahead")
+        return bool(ahead)
+
+    def _climbed(self, rung: Rung) -> None:
+        self.rungs.append(rung)
+        log.info("memory fell short: %s", rung)
+
     def _found(self, tensor: Tensor) -> tuple[str, str] | None:
+        if isinstance(tensor, Handle):
+            return tensor.of_model, tensor.of_name
         return self._weights.get(tensor.data_ptr()) if tensor.layout == torch.strided else None
 
     def _reach(self, block: Block) -> None:
@@ -195,18 +224,31 @@ class StreamedWeights:
             self._deferred.remove(late)
             if late in self.device:
                 self._drop(late)
-        if self._plan is not None and not self._plan.advance(block):
-            self._leave_plan()
+        if self._plan is not None:
+            is_planned = self._plan.advance(block)
+            for passed in self._plan.passed:
+                if passed in self.device and passed not in self._pinned:
+                    self._drop(passed)
+            if not is_planned:
+                self._leave_plan()
         if block not in self.device:
             self._load(block)
-        self.device.wait(block)
+        self._ahead.discard(block)
+        try:
+            self.device.wait(block)
+        except SafelightError:
+            self._forget(block)
+            raise
         self._current = block
         for ahead in self._plan.due() if self._plan is not None else ():
             model = self._models.get(self._home.get(ahead.model, ""))
             if ahead not in self.device and ahead.nbytes <= self.device.free and model is not None and model.sources:
                 self._load(ahead)
+                self._ahead.add(ahead)
 
     def _load(self, block: Block) -> None:
+        while self._excess(block.nbytes) > 0 and (given := next(self._droppable(), None)) is not None:
+            self._drop(given)
         self.make_room(block.nbytes)
         model = self._models[self._home[block.model]]
         self.device.begin_load(block, model.sources)
@@ -217,7 +259,11 @@ class StreamedWeights:
         block, self._current = self._current, None
         if block is None or block not in self.device:
             return
-        stays = self._plan.stays() if self._plan is not None else self.device.free >= self._room_for(block)
+        if self._plan is not None:
+            stays = self._plan.stays()
+        else:
+            room = self._room_for(block)
+            stays = self.device.free >= room and self._excess(self._largest(block)) <= 0
         if not stays and block in self._pinned and self._depth:
             self._deferred.append(block)
         elif not stays:
@@ -225,8 +271,15 @@ class StreamedWeights:
 
     def _room_for(self, block: Block) -> int:
         """Return what must be free for a block to stay: the next one, and what the network may yet make."""
-        largest = max((one.nbytes for one in self._models[self._home[block.model]].owner.values()), default=0)
-        return largest + max(0, self._mode.peak - self._mode.now)
+        return self._largest(block) + max(0, self._mode.peak - self._mode.now)
+
+    def _largest(self, block: Block) -> int:
+        """Return the bytes of the largest block of the network that `block` belongs to."""
+        return max((one.nbytes for one in self._models[self._home[block.model]].owner.values()), default=0)
+
+    def _excess(self, more: int) -> int:
+        """Return by how much weights would be over their own bound with `more` bytes of them."""
+        return 0 if self.most_weights is None else self.device.held_bytes + more - self.most_weights
 
     def _droppable(self) -> Iterator[Block]:
         """Yield blocks that may go: of networks not in use, then of those in use, the last kept first."""
@@ -240,39 +293,17 @@ class StreamedWeights:
 
     def _drop(self, block: Block) -> None:
         self.device.drop(block)
+        self._forget(block)
+
+    def _forget(self, block: Block) -> None:
         self._models[self._home[block.model]].blocks.remove(block)
+        self._ahead.discard(block)
 
     def _leave_plan(self) -> None:
         self._plan = None
         self.replans += 1
+        self._climbed("plan anew")
         log.info("something else happened than was planned; from now on what was used last stays")
-
-
-class _Follower:
-    """Goes along a plan, access by access."""
-
-    def __init__(self, plan: StreamPlan) -> None:
-        self._plan = plan
-        self._at = -1
-        self._next = 0
-
-    def advance(self, block: Block) -> bool:
-        """Go on to the next access; False where it is of another block than planned."""
-        self._at += 1
-        return self._at < len(self._plan.order) and self._plan.order[self._at] == block
-
-    def stays(self) -> bool:
-        """Say whether the block of this access is kept."""
-        return bool(self._plan.kept[self._at])
-
-    def due(self) -> Iterator[Block]:
-        """Yield the blocks whose loads may begin now."""
-        loads = self._plan.loads
-        while self._next < len(loads) and (loads[self._next][1] <= self._at or loads[self._next][0] <= self._at):
-            access = loads[self._next][0]
-            self._next += 1
-            if access > self._at:
-                yield self._plan.order[access]
 
 
 class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
@@ -294,14 +325,26 @@ class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch do
             given = self._streamed.given(tensors)
             if given:
                 args, kwargs = tree_map_only(Tensor, lambda one: given.get(id(one), one), (args, kwargs))
-            made = func(*args, **kwargs)
+            made = self._called(func, args, kwargs)
+            if not self._streamed.device.counts_activations:
+                return made
             before = {tensor.untyped_storage().data_ptr() for tensor in (*tensors, *given.values())}
             for leaf in tree_leaves(made):
                 if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in before:
                     self._follow(leaf.untyped_storage())
         except DeviceFull as full:
-            raise torch.OutOfMemoryError(f"simulated device: {full}") from full
+            raise torch.OutOfMemoryError(f"{NAMES[self._streamed.device.counts_activations]}: {full}") from full
         return made
+
+    def _called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call an operation, again after each thing that is done about a device that is full."""
+        ways = self._streamed.give_way()
+        while True:
+            try:
+                return func(*args, **kwargs)
+            except torch.OutOfMemoryError:
+                if next(ways, self) is self:
+                    raise
 
     def let_go(self) -> None:
         """Count nothing of what was made any more: it has left the device."""

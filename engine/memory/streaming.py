@@ -22,7 +22,7 @@ __all__ = ["BlockDevice", "Carried", "Rung", "carry_out"]
 MOST_TRIES: Final = 3
 """How often a plan is made anew without having got any further."""
 
-Rung = Literal["drop loads ahead", "empty cache", "plan anew"]
+Rung = Literal["drop loads ahead", "empty cache", "drop all", "plan anew"]
 
 
 class BlockDevice(Protocol):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.networks import one_pass
+
 __all__ = ["Attention", "FeedForward", "SpatialTransformer", "TransformerBlock", "TransformerSize"]
 
 NARROW_HEAD = 32
@@ -61,7 +63,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             mixed = functional.scaled_dot_product_attention(query.float(), key.float(), value.float())
         return mixed.to(query.dtype)
-    return functional.scaled_dot_product_attention(query, key, value)
+    padded = one_pass.attend_to_few(query, key, value) if one_pass.is_for(query) else None
+    return padded if padded is not None else functional.scaled_dot_product_attention(query, key, value)
 
 
 class GatedProjection(nn.Module):
@@ -73,6 +76,8 @@ class GatedProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., C] to [..., hidden]."""
+        if one_pass.is_for(x, self.proj):
+            return one_pass.gated_projection(x, self.proj)
         value, gate = self.proj(x).chunk(2, dim=-1)
         result: Tensor = value * functional.gelu(gate)
         return result

@@ -22,6 +22,7 @@ from engine.server import job_rows as rows
 from engine.server.between import tell_between
 from engine.server.catalogue import Catalogue
 from engine.server.console import Console
+from engine.server.grouping import Grouping
 from engine.server.hub import Hub
 from engine.server.intake import Asked, queued
 from engine.server.job_rows import JobEnd, QueuedJob
@@ -72,8 +73,9 @@ class Desk:
         history_size: int,
         previews: PreviewMethod = "default",
         apart: bool = False,
+        group_models: bool = False,
     ) -> None:
-        """With ``apart`` each owner of jobs has files and kept results of its own."""
+        """With ``apart`` each owner of jobs has files and kept results of its own; see `grouping` for the last."""
         self.catalogue = catalogue
         self.store = store
         self.hub = hub
@@ -84,6 +86,7 @@ class Desk:
         self._history_size = history_size
         self._previews = previews
         self._apart = apart
+        self._group_models = group_models
         self._waiting = WaitingJobs()
         self._accepting = 0
         self._running: _Running | None = None
@@ -98,6 +101,8 @@ class Desk:
         self.paused = False
         self.closing = False
         self.finished: dict[str, int] = {}
+        self.memory: dict[str, Any] = {}
+        """What the worker last said of what it holds, see `engine.memory.gauges`."""
         self.webhooks_due: Callable[[], None] = lambda: None
         """Called when the end of a job is to be told to a webhook."""
 
@@ -200,6 +205,8 @@ class Desk:
         """Begin with the next job, if none runs."""
         if self._running is not None or self.paused or self.closing:
             return
+        if self._group_models and self._waiting.grouping is None:
+            self._waiting.grouping = Grouping(self.catalogue.session.registry)
         job = self._waiting.next()
         if job is None:
             return
@@ -230,6 +237,10 @@ class Desk:
             return
         if self._ending is not None:
             self._held.append((event, data))
+            return
+        if event["event"] == "memory":
+            self.memory = {name: value for name, value in event.items() if name not in ("event", "job")}
+            self.hub.tell_watchers("memory", self.memory)
             return
         if tell_between(self.hub, self.console, running.job, running.story, running.previews, event, data):
             return

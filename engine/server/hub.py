@@ -92,6 +92,13 @@ class Hub:
                 text = texts[client.viewer] = json.dumps({"type": type, "data": facts(client.viewer)})
             self._give(client, text, type)
 
+    def tell_watchers(self, type: str, data: Mapping[str, Any]) -> None:
+        """Tell clients that know messages of our own and may see everything; what came before is then of no use."""
+        text = json.dumps({"type": type, "data": data})
+        for client in tuple(self.clients):
+            if client.numbered and client.viewer is None:
+                self._give(client, text, type)
+
     def tell_of_packs(self, type: str, data: Mapping[str, Any], to: str | None) -> None:
         """Tell what a pack says to the client ``to``; without one to all who see everything."""
         text = json.dumps({"type": type, "data": data})

@@ -149,7 +149,7 @@ async def running(
         desk = Desk(
             catalogue, store, hub, supervisor, console, written,
             max_pending=options.max_pending, history_size=options.history_size, previews=options.preview_method,
-            apart=options.multi_user,
+            apart=options.multi_user, group_models=options.queue_order == "models",
         )  # fmt: skip
         user_files = UserFiles(folders.directories("user")[0], multi_user=options.multi_user)
         versions = Versions(folders.directories("user")[0] / OWN_FOLDER)

@@ -3,6 +3,7 @@
 A job that asks for no place gets one by start-time fair queueing (Goyal, Vin, Cheng 1996): the number after that
 client's last one, or after that of the job which began last, whichever is higher. So jobs of several clients share
 numbers and run in turn, a client's own keep their order, and sorting the queue by number gives the order of running.
+With ``--queue-order models`` a client's own jobs change places among themselves (`grouping.py`).
 Numbers that somebody chose (``number``, ``front``, a move) are used as they are.
 """
 
@@ -15,6 +16,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from engine.server.grouping import Grouping
 from engine.server.job_rows import QueuedJob
 
 MOST_CLIENTS: Final = 10_000
@@ -46,6 +48,8 @@ class WaitingJobs:
         """The last number and the turn of each client that waits or waited lately."""
         self._turn = 0
         self._front = 0
+        self.grouping: Grouping | None = None
+        """Chooses among the jobs of a client; None leaves them as they came."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -102,11 +106,31 @@ class WaitingJobs:
         id = self._order[0][1]
         if id in self._shared:
             self._begun = max(self._begun, self._jobs[id].number)
-        return self.take(id)
+            if self.grouping is not None:
+                id = self._grouped(id, self.grouping)
+        job = self.take(id)
+        if job is not None and self.grouping is not None:
+            self.grouping.begin(job)
+        return job
+
+    def _grouped(self, first: str, grouping: Grouping) -> str:
+        """Let the client of the job whose turn it is have another one of its own first; the rest move up one place."""
+        client = self._jobs[first].fair_client
+        own = [job for _, id in self._order if id in self._shared and (job := self._jobs[id]).fair_client == client]
+        chosen = grouping.choose(own)
+        passed = own[: own.index(chosen) + 1]
+        for job in passed:
+            self.take(job.id)
+        for job, place in zip((chosen, *passed[:-1]), passed, strict=True):
+            self.put(dataclasses.replace(job, number=place.number, turn=place.turn), shared=True)
+        return chosen.id
 
     def drop(self, ids: Iterable[str]) -> list[str]:
         """Remove jobs for good; return the ids of those that were there. Their places are given again."""
         dropped = [job for id in ids if (job := self.take(id)) is not None]
+        if self.grouping is not None:
+            for job in dropped:
+                self.grouping.forget(job.id)
         clients = {job.fair_client for job in dropped} & self._last.keys()
         if clients:
             highest = dict.fromkeys(clients, self._begun)

@@ -9,7 +9,9 @@ safetensors file is a view into the map, so its bytes arrive when they are first
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
+import os
 import pickle
 import re
 import warnings
@@ -114,8 +116,9 @@ class MappedFile:
                 size = path.stat().st_size
                 if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
                     raise _wrong_kind(path, "a safetensors file", "a zip archive, as pickled checkpoints are")
-                file.seek(0)
-                self._header: Header = parse_header(file, size, path.name)
+                facts = os.fstat(file.fileno())
+                identity = facts.st_dev, facts.st_ino, size, facts.st_mtime_ns, facts.st_ctime_ns
+                self._header = _header_of(path, identity)
                 self._map: mmap.mmap | None = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
         except OSError as error:
             raise _unreadable(path, error) from error
@@ -174,6 +177,16 @@ class MappedFile:
         for start, end in _page_runs((self._header.entries[name] for name in names), len(source)):
             with contextlib.suppress(OSError):  # a hint that the file system does not take
                 source.madvise(advice, start, end - start)
+
+
+@functools.lru_cache(maxsize=8)
+def _header_of(path: Path, identity: tuple[int, ...]) -> Header:
+    """Read the header of a file. Building the parts of a checkpoint opens it again and again, so it is kept.
+
+    `identity` is what tells this file from one that takes its place. What is kept is frozen. Raises `WeightError`.
+    """
+    with path.open("rb") as file:
+        return parse_header(file, identity[2], path.name)
 
 
 def _page_runs(entries: Iterable[Any], size: int) -> list[tuple[int, int]]:

@@ -65,9 +65,14 @@ class Target:
     def convert(self, tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         """Return `tensor` as wanted, in `shape`; the same memory where nothing changes."""
         dtype = self.dtype_of(tensor.dtype, len(shape))
-        moved = tensor.to(device=self.device, dtype=dtype).reshape(shape)
-        is_convolution = self.channels_last and moved.ndim == 4
-        return moved.contiguous(memory_format=torch.channels_last) if is_convolution else moved
+        if not self.channels_last or len(shape) != 4:
+            return tensor.to(device=self.device, dtype=dtype).reshape(shape)
+        shaped = tensor.reshape(shape)
+        if shaped.device == self.device and shaped.dtype == dtype:
+            return shaped.contiguous(memory_format=torch.channels_last)
+        # one pass over the memory, not one for the format and one for the layout
+        made = torch.empty(shape, dtype=dtype, device=self.device, memory_format=torch.channels_last)
+        return made.copy_(shaped)
 
 
 def fill(
@@ -89,6 +94,8 @@ def fill(
     _check_present(wanted, sources, file.path.name)
     filled: dict[str, torch.Tensor] = {}
     groups = list(_groups(file, {name: sources[name] for name in wanted}))
+    for group in groups[:1]:
+        file.prefetch(sources[name].name for name in group)
     for index, group in enumerate(groups):
         if index + 1 < len(groups):
             file.prefetch(sources[name].name for name in groups[index + 1])

@@ -13,9 +13,9 @@ import torch
 from tiny_checkpoint import text_to_image
 from tiny_families import lone_unet, write_tiny_family
 
-from engine.cli.plan_command import follow_plan
 from engine.errors import InputError
 from engine.graph.assign import set_value
+from engine.jobs.following import follow_plan
 from engine.memory.ledger import DeviceFull
 from engine.memory.sim_device import SimDevice, Transfers
 from engine.memory.streamed import StreamedWeights

@@ -315,7 +315,7 @@ def run_main(*flags: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--lowvram"], "--memory-bytes"),
+        (["--directml"], "--device auto"),
         (["--portt", "1"], "did you mean --port"),
         (["--front-end-version", "latest"], "no editor is downloaded"),
         (["--enable-cors-header"], "a wildcard would let every page"),

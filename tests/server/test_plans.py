@@ -123,3 +123,27 @@ def test_the_card_that_is_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     card = card_of({"found": ["NVIDIA GeForce RTX 4060 Ti", 16380 << 20]})
     assert (card.total_bytes, card.memory_speed) == (16380 << 20, 260e9)
+
+
+def test_what_weights_take_is_told_while_a_job_runs_and_afterwards(serve: Any, base: Path) -> None:
+    async def journey(caller: Any) -> None:
+        assert await caller.get("/memory") == {}
+        async with caller.session.ws_connect(f"{caller.url}/ws?watch=*&since=0") as socket:
+            queued = await caller.post("/prompt", {"prompt": text_to_image(Sampler__steps=2)})
+            told = []
+            while True:
+                message = await socket.receive_json()
+                told.append(message)
+                data = message["data"]
+                if message["type"] == "executing" and data.get("node") is None and "prompt_id" in data:
+                    assert data["prompt_id"] == queued["prompt_id"]
+                    break
+        held = [message["data"] for message in told if message["type"] == "memory"]
+        assert held and all("n" not in message for message in told if message["type"] == "memory")
+        last = await caller.get("/memory")
+        assert last == held[-1] and last["ram_bytes"] > 1 << 20
+        assert sum(model["ram_bytes"] for model in last["models"]) >= last["ram_bytes"]
+        _, _, metrics = await caller.raw("GET", "/metrics")
+        assert f'safelight_weights_bytes{{tier="ram"}} {last["ram_bytes"]}' in metrics.decode()
+
+    serve(journey, parts=REAL)

@@ -54,6 +54,22 @@ def test_round_trip(tmp_path: Path) -> None:
             assert torch.equal(read.float(), tensor.float())
 
 
+def test_a_file_that_takes_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
+    """Headers are kept, for the file that they were read from."""
+    path = tmp_path / "x.safetensors"
+    for name in ("one", "two", "six"):
+        save_safetensors(path, {name: torch.zeros(3)})
+        for _ in range(2):
+            with open_weights(path) as file:
+                assert list(file.shapes) == [name]
+    with path.open("r+b") as raw:  # changed where it lies, to the same size
+        raw.seek(path.read_bytes().index(b"six"))
+        raw.write(b"ten")
+    os.utime(path, ns=(0, 0))
+    with open_weights(path) as file:
+        assert list(file.shapes) == ["ten"]
+
+
 def test_reads_and_is_read_by_the_reference_library(tmp_path: Path) -> None:
     library = pytest.importorskip("safetensors.torch")
     ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"

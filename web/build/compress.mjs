@@ -15,8 +15,8 @@ export function compress() {
     configResolved(config) {
       folder = resolve(config.root, config.build.outDir);
     },
-    // Assets come from this server alone, so nothing is asked for across origins.
-    transformIndexHtml: { order: "post", handler: (page) => page.replaceAll(" crossorigin", "") },
+    // Assets come from this server alone, so nothing is asked for across origins. (Preloads say how they are fetched.)
+    transformIndexHtml: { order: "post", handler: (page) => page.replace(/ crossorigin(?=[ >])/g, "") },
     closeBundle() {
       for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
         if (!COMPRESSED.test(name)) continue;

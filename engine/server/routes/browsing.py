@@ -42,8 +42,8 @@ ROUTES: Final = (
         "GET", "/files", get_files, "Files of the input, output and temporary folder, to choose from",
         query={
             "type": "input (default), output or temp", "subfolder": "the folder below it",
-            "q": "words that paths below have", "kind": "image, video, audio or other", "offset": "how many to leave out",
-            "limit": "how many at most (200, up to 1000)",
+            "q": "words that paths below have", "kind": "image, video, audio or other",
+            "offset": "how many to leave out", "limit": "how many at most (200, up to 1000)",
         },
         answers={403: "the folder leads outside", 404: "no such folder"},
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,22 @@ async def get_health(request: web.Request) -> web.StreamResponse:
     return answer_json(facts, 200 if well else 503)
 
 
+async def get_memory(request: web.Request) -> web.StreamResponse:
+    """Return what the worker last said of the weights that it holds; an empty object before the first job with any."""
+    return answer_json(state_of(request).desk.memory)
+
+
+def _memory_metrics(memory: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield name, text and values of the gauges of memory."""
+    if not memory:
+        return
+    tiers = {name: memory[f"{name}_bytes"] for name in ("device", "ram", "staging")}
+    yield "weights_bytes", "Bytes of weights held, by tier (staging: pinned memory for copies).", _by("tier", tiers)
+    limits = {name: memory[f"{name}_limit"] for name in ("device", "ram")}
+    yield "weights_limit_bytes", "What bounds them.", _by("tier", limits)
+    yield "link_bytes_per_second", "Speed of the last copies to the device.", {"": memory["link_speed"] or 0}
+
+
 async def get_metrics(request: web.Request) -> web.StreamResponse:
     """Return counts in the text form that Prometheus reads."""
     state = state_of(request)
@@ -60,6 +77,10 @@ async def get_metrics(request: web.Request) -> web.StreamResponse:
     add("sockets_let_go_total", "counter", "Clients let go of because they did not read.", {"": state.hub.let_go})
     add("worker_starts_total", "counter", "Worker processes started.", {"": worker.starts})
     add("worker_held_bytes", "gauge", "Memory that the worker holds.", {"": worker.held_bytes or 0})
+    for name, text, values in _memory_metrics(state.desk.memory):
+        add(name, "gauge", text, values)
+    loaded = state.desk.memory.get("loaded_bytes", 0)
+    add("weights_loaded_bytes_total", "counter", "Bytes of weights brought to the device by this worker.", {"": loaded})
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
 
 
@@ -106,6 +127,7 @@ async def get_template(request: web.Request) -> web.StreamResponse:
 ROUTES: Final = (
     Route("GET", "/healthz", get_health, "Is the server well", answers={503: "it takes no jobs in"}, twin=False),
     Route("GET", "/metrics", get_metrics, "Counts for Prometheus", kind="text/plain", twin=False),
+    Route("GET", "/memory", get_memory, "What weights take of the device and of RAM, by model"),
     Route("GET", "/openapi.json", get_openapi, "This description", twin=False),
     Route("GET", "/docs/api", get_api_page, "This description, for people", kind="text/html", twin=False),
     Route("GET", "/workflow_templates", get_templates, "Example workflows"),

@@ -76,6 +76,7 @@ GET /global_subgraphs
 GET /global_subgraphs/{}
 GET /node_replacements
 GET /internal/files/{}
+GET /memory
 GET /jobs
 GET /jobs/{}
 GET /jobs/{}/thumbnail

@@ -13,6 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from engine.networks.packed import plain, set_weight
 from engine.weights.adapters.difference import Difference
 from engine.weights.adapters.low_rank import LowRank, low_rank_factors
 from engine.weights.adapters.magnitude import with_magnitude
@@ -92,7 +93,7 @@ def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]], dt
     tensors = network.state_dict()
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     twin = copy.deepcopy(network, shared)  # the memo makes deepcopy keep every tensor as it is
-    made = {name: torch.empty_like(tensors[name], dtype=dtype) for name in changes}
+    made = {name: torch.empty_like(tensors[name], dtype=dtype) for name in changes if not tensors[name].is_mkldnn}
     twin.load_state_dict(made, strict=False, assign=True)
     rewrite_copy(twin, network, changes)
     return twin.requires_grad_(False).eval()
@@ -101,11 +102,14 @@ def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]], dt
 def rewrite_copy(twin: nn.Module, network: nn.Module, changes: Mapping[str, Sequence[Strong]]) -> None:
     """Make a patched copy of `network` one with other `changes` of the same parameters, in the memory that it has.
 
-    Fresh memory costs the system several times what the sums cost.
+    Fresh memory costs the system several times what the sums cost. Packed weights are packed anew.
     """
     sources, targets = network.state_dict(), twin.state_dict()
     for name, strong in changes.items():
-        write_patched(targets[name], sources[name], strong)
+        if sources[name].is_mkldnn:
+            set_weight(twin, name, patched_weight(plain(sources[name]), strong))
+        else:
+            write_patched(targets[name], sources[name], strong)
 
 
 def _terms(weight: Tensor, adapter: Adapter, strength: float) -> tuple[Tensor, Tensor | None, float]:

@@ -1,17 +1,20 @@
 import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore, type Ref } from "react";
-import type { Document, GraphId, NodeId, Specs } from "../document/types";
+import type { Document, GraphId, GroupId, LinkId, NodeId, Specs } from "../document/types";
 import { NO_SERVICES, type WidgetServices } from "../widgets/services";
 import type { Actions } from "./actions";
 import type { Box, Point } from "./camera";
+import { shiftPort, takePort } from "./borderPorts";
 import "./canvas.css";
 import "../widgets/widgets.css";
 import { useUi, useView, ViewContext, type View } from "./context";
 import type { LinkStyle } from "./curve";
 import { GroupTitle } from "./GroupTitle";
-import { describe, Keyboard } from "./keyboard";
+import type { PortRef } from "./hit";
+import { describe, Keyboard, toggleTrace } from "./keyboard";
 import { MinimapView } from "./MinimapView";
 import { NodeBody } from "./node/NodeBody";
 import { PartnerList } from "./PartnerList";
+import { PortalName } from "./PortalName";
 import { Pointer } from "./pointer";
 import type { RunView } from "./runView";
 import type { Selection } from "./selection";
@@ -32,8 +35,19 @@ export interface CameraHandle {
   readonly view: Box;
   /** Shows what feeds a node and what it feeds, and lets the rest step back; Esc, or no node, ends it. */
   trace(id: NodeId | undefined): void;
+  /** The same for the node that is selected or that the keyboard is at; everything again when a signal is traced already. */
+  toggleTrace(): void;
+  /** Flies to a place, as the middle of the view. */
+  goTo(at: Point, zoom: number): void;
+  /** Begins to edit the name of a link shown as a portal. */
+  namePortal(id: LinkId): void;
+  renameGroup(id: GroupId): void;
   /** Begins to edit the title of a node. */
   rename(id: NodeId): void;
+  /** A port of a subgraph's border, to be called otherwise, moved by places or taken away. */
+  renamePort(port: PortRef): void;
+  shiftPort(port: PortRef, by: number): void;
+  removePort(port: PortRef): void;
   focus(): void;
 }
 
@@ -111,6 +125,7 @@ export function GraphView(props: GraphViewProps) {
             <ViewContext value={view}>
               <NearNodes key={graphId} />
               <GroupTitle />
+              <PortalName />
             </ViewContext>
           )}
         </div>
@@ -176,7 +191,23 @@ function cameraHandle(get: () => Stage | undefined): CameraHandle {
       return { x: camera.x, y: camera.y, width: camera.width / camera.zoom, height: camera.height / camera.zoom };
     },
     trace: (id) => get()?.trace(id),
+    toggleTrace() {
+      const stage = get();
+      if (stage !== undefined) toggleTrace(stage);
+    },
+    goTo: (at, zoom) => get()?.camera.centreOn(at.x, at.y, zoom),
+    namePortal: (id) => get()?.ui.set({ renamingLink: id }),
+    renameGroup: (id) => get()?.ui.set({ renamingGroup: id }),
     rename: (id) => get()?.ui.set({ renaming: id }),
+    renamePort: (port) => get()?.ui.set({ renamingPort: port }),
+    shiftPort(port, by) {
+      const stage = get();
+      if (stage !== undefined) shiftPort(stage, port, by);
+    },
+    removePort(port) {
+      const stage = get();
+      if (stage !== undefined) takePort(stage, port);
+    },
     focus: () => get()?.parts.host.focus({ preventScroll: true }),
   };
 }

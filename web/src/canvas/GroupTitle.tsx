@@ -25,7 +25,7 @@ export function GroupTitle() {
   };
   return (
     <input
-      ref={field} className="group-title" data-interactive="" defaultValue={group.title} aria-label={say("canvas.groupTitle", "Title of the group")}
+      ref={field} className="group-title" data-interactive="" dir="auto" defaultValue={group.title} aria-label={say("canvas.groupTitle", "Title of the group")}
       style={{ left: group.x + 6, top: group.y + 4, width: Math.min(group.width - 12, 320) }}
       onBlur={() => finish(true)}
       onKeyDown={(event) => {

@@ -1,4 +1,4 @@
-import type { GraphId, NodeId } from "../document/types";
+import type { GraphId, NodeId, Slot } from "../document/types";
 import type { Point } from "./camera";
 import type { PortRef, Target } from "./hit";
 import type { NodeProblem } from "./runView";
@@ -9,7 +9,8 @@ export interface Actions {
   readonly snapToGrid: boolean;
   /** The hand tool: every drag pans. */
   readonly hand: boolean;
-  onOpenSearch(position: Point, client: Point, fromPort?: PortRef): void;
+  /** `slot` is what the port stands for, or would once it is linked. */
+  onOpenSearch(position: Point, client: Point, fromPort?: PortRef, slot?: Slot): void;
   onOpenSubgraph(id: GraphId, node: NodeId): void;
   onContextMenu(target: Target, position: Point, client: Point): void;
   onOpenImage(node: NodeId, index: number): void;

@@ -1,6 +1,7 @@
 import {
   INPUTS, OUTPUTS, type Command, type Document, type Graph, type GraphId, type GraphNode, type Link, type LinkId, type NodeId, type Slot,
 } from "../document/types";
+import { removeKeepingLinks } from "../document/operations/links";
 import { compatible } from "../document/typeRules";
 import type { PortRef } from "./hit";
 import { above, below } from "./rules";
@@ -21,6 +22,18 @@ export function apply(document: Document, commands: readonly Command[], label: s
   const [first] = commands;
   if (first === undefined) return;
   document.apply(commands.length === 1 ? first : { do: "several", commands }, label);
+}
+
+export const isBorder = (id: NodeId): boolean => id === INPUTS || id === OUTPUTS;
+
+/** Moves nodes, and borders of a subgraph among them. */
+export function moveCommands(graph: GraphId, to: readonly { readonly id: NodeId; readonly x: number; readonly y: number }[]): Command[] {
+  const nodes = to.filter(({ id }) => !isBorder(id));
+  const borders = to.filter(({ id }) => isBorder(id));
+  return [
+    ...(nodes.length > 0 ? [{ do: "moveNodes", graph, to: nodes } as const] : []),
+    ...borders.map(({ id, x, y }): Command => ({ do: "placeBorder", graph, border: id === INPUTS ? "inputs" : "outputs", at: { x, y } })),
+  ];
 }
 
 /** The slot a port stands for; one without a slot gives the slot it would get. */
@@ -78,6 +91,11 @@ export function linkCommands(scene: Scene, a: PortRef, b: PortRef): Command[] {
     do: "addLinks", graph,
     links: [{ id: id as LinkId, from: from.node, output: from.index, to: to.node, input, type }],
   });
+  const origin = document.node(graph, from.node);
+  const value = target.widget === undefined ? undefined : node?.values[target.widget];
+  // A primitive takes over what the widget that it is first wired to holds.
+  if (origin?.type === "PrimitiveNode" && origin.values["value"] === undefined && value !== undefined)
+    commands.push({ do: "setValue", graph, id: origin.id, input: "value", value });
   return commands;
 }
 
@@ -139,17 +157,20 @@ export function cloneCommands(document: Document, graphId: GraphId, ids: readonl
   return { commands, ids: names };
 }
 
-/** Commands that take away what is selected: nodes with their links, links, groups. */
-export function deleteCommands(graph: Graph, selected: { nodes: ReadonlySet<NodeId>; links: ReadonlySet<LinkId>; groups: ReadonlySet<string> }): Command[] {
+/**
+ * Commands that take away what is selected: nodes, links, groups. What came into a node goes on to who took the same
+ * type from it, as if it were bypassed, unless links are `cut` or among what is selected.
+ */
+export function deleteCommands(graph: Graph, selected: { nodes: ReadonlySet<NodeId>; links: ReadonlySet<LinkId>; groups: ReadonlySet<string> }, cut = false): Command[] {
   const commands: Command[] = [];
   const nodes = [...selected.nodes].filter((id) => id !== INPUTS && id !== OUTPUTS && graph.nodes.has(id));
   const links = [...selected.links].filter((id) => {
     const link = graph.links.get(id);
-    return link !== undefined && !nodes.includes(link.from) && !nodes.includes(link.to);
+    return link !== undefined && !selected.nodes.has(link.from) && !selected.nodes.has(link.to);
   });
   const groups = [...selected.groups].filter((id) => graph.groups.has(id));
   if (links.length > 0) commands.push({ do: "removeLinks", graph: graph.id, ids: links });
-  if (nodes.length > 0) commands.push({ do: "removeNodes", graph: graph.id, ids: nodes });
+  if (nodes.length > 0) commands.push(cut || links.length > 0 ? { do: "removeNodes", graph: graph.id, ids: nodes } : removeKeepingLinks(graph, nodes));
   if (groups.length > 0) commands.push({ do: "removeGroups", graph: graph.id, ids: groups });
   return commands;
 }

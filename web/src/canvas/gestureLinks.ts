@@ -1,9 +1,9 @@
 import { promoteInput, promoteOutput } from "../document/operations/ports";
-import { INPUTS, OUTPUTS, type Command, type Link, type LinkId } from "../document/types";
+import { INPUTS, type Command, type Link, type LinkId } from "../document/types";
 import type { Point } from "./camera";
-import { apply, fittingPort, linkCommands, partners, slotOf, verdict } from "./edit";
+import { apply, fittingPort, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
-import { hit, linksAt, nodeAt, portPoint, type PortRef } from "./hit";
+import { hit, linksAt, nodeAt, portPoint, widgetPort, type PortRef } from "./hit";
 import type { Wire } from "./overlay";
 import { DIMMED } from "./scene";
 import type { Stage } from "./stage";
@@ -73,8 +73,8 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
   const start = portPoint(scene, port);
   let target: PortRef | undefined;
 
-  const find = (at: Point): { port: PortRef | undefined; refusal?: string } => {
-    const under = hit(scene, at.x, at.y, Math.max(stage.camera.zoom, 0.3));
+  const find = (at: Point, finger: boolean): { port: PortRef | undefined; refusal?: string } => {
+    const under = hit(scene, at.x, at.y, Math.max(stage.camera.zoom, 0.3), finger);
     if (under.kind === "port") {
       const answer = verdict(scene, first, under.port);
       if (answer.ok) return { port: under.port };
@@ -84,6 +84,9 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
     const i = nodeAt(scene, at.x, at.y, SNAP);
     const id = scene.ids[i];
     if (id === undefined || id === first.node || isBorder(id)) return { port: undefined };
+    // Let go on a widget that takes it, it is that one which is meant.
+    const widget = first.side === "output" ? widgetPort(scene, i, at.y) : undefined;
+    if (widget !== undefined && verdict(scene, first, widget).ok) return { port: widget };
     const body = fittingPort(scene, first, id);
     if (body !== undefined) return { port: body };
     const wrong = scene.records[i]?.[first.side === "output" ? "inputs" : "outputs"][0];
@@ -96,12 +99,13 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
   };
   return {
     edges: true,
-    move(at) {
-      const found = find(at);
+    move(at, event) {
+      const finger = event.pointerType === "touch";
+      const found = find(at, finger);
       target = found.port;
       const snap = target === undefined ? undefined : portPoint(scene, target);
       overlay.state = {
-        wires, free: at, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
+        wires, free: at, finger, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
       };
       stage.redraw();
     },
@@ -117,7 +121,7 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
       if (empty !== "empty" && empty !== "groupTitle" && empty !== "link") return;
       // A link pulled off an input and let go over nothing is a link taken away.
       if (off.length > 0) return unlink(stage, off.map((link) => link.id));
-      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first);
+      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first, slotOf(scene, first));
     },
     cancel: finish,
   };
@@ -136,10 +140,6 @@ function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], tar
   }
   document.commit();
   stage.ui.announce(describeLink(stage, ports[0] ?? target, target));
-}
-
-function isBorder(id: string): boolean {
-  return id === INPUTS || id === OUTPUTS;
 }
 
 /** A wire let go on a border of a subgraph makes a port of it there, and in every instance. */

@@ -1,6 +1,6 @@
-import { INPUTS, OUTPUTS, type Group, type GroupId, type NodeId } from "../document/types";
+import { type Group, type GroupId, type NodeId } from "../document/types";
 import type { Box } from "./camera";
-import { apply, cloneCommands } from "./edit";
+import { apply, cloneCommands, isBorder, moveCommands } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { nodesIn } from "./hit";
 import { GRID, MIN_WIDTH, TITLE } from "./layout";
@@ -12,8 +12,8 @@ const snapped = (value: number): number => Math.round(value / GRID) * GRID;
 function movable({ stage }: GestureContext, ids: Iterable<NodeId>): { id: NodeId; x: number; y: number }[] {
   const start: { id: NodeId; x: number; y: number }[] = [];
   for (const id of ids) {
-    const node = stage.document.node(stage.graphId, id);
-    if (node !== undefined && node.pinned !== true && id !== INPUTS && id !== OUTPUTS) start.push({ id, x: node.x, y: node.y });
+    const node = isBorder(id) ? stage.scene.box(id) : stage.document.node(stage.graphId, id);
+    if (node !== undefined && !("pinned" in node && node.pinned === true)) start.push({ id, x: node.x, y: node.y });
   }
   return start;
 }
@@ -26,7 +26,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
   let nodes: { id: NodeId; x: number; y: number }[] = [];
   let groups: Group[] = [];
 
-  const begin = (): void => {
+  const begin = (event: PointerEvent): void => {
     begun = true;
     document.begin(clone ? say("canvas.clone", "Copy nodes") : say("canvas.move", "Move"));
     if (clone) {
@@ -36,7 +36,9 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
     }
     const chosen = selection.current;
     groups = [...chosen.groups].map((id) => document.graph(graph).groups.get(id)).filter((group) => group !== undefined);
-    nodes = movable(context, new Set([...chosen.nodes, ...groups.flatMap((group) => group.members)]));
+    // With Ctrl a group leaves its nodes where they are.
+    const alone = lead === undefined && (event.ctrlKey || event.metaKey);
+    nodes = movable(context, new Set([...chosen.nodes, ...(alone ? [] : groups.flatMap((group) => group.members))]));
   };
   const ownCopies = (ids: readonly NodeId[]): readonly NodeId[] => {
     const copied = cloneCommands(document, graph, ids, 0, 0);
@@ -46,7 +48,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
   return {
     edges: true,
     move(at, event) {
-      if (!begun) begin();
+      if (!begun) begin(event);
       let dx = at.x - start.x;
       let dy = at.y - start.y;
       const first = nodes.find((node) => node.id === lead) ?? nodes[0] ?? groups[0];
@@ -56,7 +58,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
       }
       const label = say("canvas.move", "Move");
       if (nodes.length > 0) {
-        document.apply({ do: "moveNodes", graph, to: nodes.map((node) => ({ id: node.id, x: node.x + dx, y: node.y + dy })) }, label);
+        for (const command of moveCommands(graph, nodes.map((node) => ({ id: node.id, x: node.x + dx, y: node.y + dy })))) document.apply(command, label);
       }
       if (groups.length > 0) {
         document.apply({ do: "putGroups", graph, groups: groups.map((group) => ({ ...group, x: group.x + dx, y: group.y + dy })) }, label);
@@ -64,7 +66,7 @@ export function dragSelection(context: GestureContext, lead: NodeId | undefined,
     },
     end() {
       if (!begun) return;
-      if (groups.length === 0) regroup(stage, nodes.map((node) => node.id));
+      if (groups.length === 0) regroup(stage, nodes.flatMap((node) => (isBorder(node.id) ? [] : node.id)));
       document.commit();
     },
     cancel() {

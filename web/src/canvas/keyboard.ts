@@ -1,7 +1,8 @@
 import type { NodeId } from "../document/types";
 import type { Actions } from "./actions";
-import { apply, deleteCommands } from "./edit";
-import { neighbour, type PortRef } from "./hit";
+import { borderKey } from "./borderPorts";
+import { apply, deleteCommands, isBorder, moveCommands } from "./edit";
+import { neighbour, portRef, type PortRef } from "./hit";
 import { GRID } from "./layout";
 import type { Pointer } from "./pointer";
 import type { Stage } from "./stage";
@@ -28,6 +29,16 @@ export function describe(stage: Stage, id: NodeId): string {
   if (scene.status[i] === STATUS.failed) parts.push(say("canvas.failed", "failed"));
   if (stage.selection.current.nodes.has(id)) parts.push(say("canvas.isSelected", "selected"));
   return parts.join(", ");
+}
+
+/** Shows the signal through the focused node, or everything again. */
+export function toggleTrace(stage: Stage): void {
+  const { focused, current } = stage.selection;
+  const from = current.nodes.size === 1 ? [...current.nodes][0] : focused;
+  if (from === undefined && stage.ui.state.traced === undefined) return;
+  stage.trace(stage.ui.state.traced === undefined ? from : undefined);
+  const { traced } = stage.ui.state;
+  stage.ui.announce(traced === undefined ? say("canvas.untraced", "All nodes") : say("canvas.traced", "{n} nodes on the way of this signal", { n: traced.size }));
 }
 
 /** The graph under the keyboard: one tab stop, arrows from node to node, Enter into a node and Esc out of it. */
@@ -130,26 +141,28 @@ export class Keyboard {
       case "t":
       case "T":
         event.preventDefault();
-        return this.trace();
+        return toggleTrace(stage);
       case "Delete":
       case "Backspace":
         event.preventDefault();
         return this.remove();
       case "F2":
         event.preventDefault();
-        if (focused !== undefined && !this.actions().readOnly) stage.ui.set({ renaming: focused });
+        if (this.renamePortal()) return;
+        if (focused !== undefined && !isBorder(focused) && !this.actions().readOnly) stage.ui.set({ renaming: focused });
     }
   }
 
   /** Keys while a widget or a port of a node has the focus. */
   private inside(event: KeyboardEvent): void {
+    const { stage } = this;
     const target = event.target as HTMLElement;
     const port = target.dataset["port"];
     const node = target.closest<HTMLElement>("[data-node]")?.dataset["node"];
+    if (port !== undefined && node !== undefined && isBorder(node) && !this.actions().readOnly && borderKey(stage, portRef(node, port), event)) return event.preventDefault();
     if (port !== undefined && node !== undefined && (event.key === "c" || event.key === "C") && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      const side = port.startsWith("input") ? "input" : "output";
-      this.listPartners({ node, side, index: Number(port.slice(side.length)) });
+      this.listPartners(portRef(node, port));
     }
     if (event.key === "Tab" && node !== undefined) this.cycle(event, target, node);
     if (event.key === "Delete" && !target.matches(FIELDS)) this.remove();
@@ -202,8 +215,22 @@ export class Keyboard {
     if (next !== undefined) this.focus(next);
   }
 
+  /** Edits the name of the portal that alone is selected; says whether there is one. */
+  private renamePortal(): boolean {
+    const { stage } = this;
+    const { nodes, links } = stage.selection.current;
+    const [link] = nodes.size === 0 && links.size === 1 ? links : [];
+    if (link === undefined || this.actions().readOnly || stage.document.graph(stage.graphId).links.get(link)?.portal === undefined) return false;
+    stage.ui.set({ renamingLink: link });
+    return true;
+  }
+
   private follow(down: boolean): void {
     const { selection, document, graphId, ui } = this.stage;
+    const [link] = selection.current.nodes.size === 0 ? selection.current.links : [];
+    const chosen = link === undefined ? undefined : document.graph(graphId).links.get(link);
+    // From a link to one of its ends, of which it may be the far one of a portal.
+    if (chosen !== undefined) return this.focus(down ? chosen.to : chosen.from);
     if (selection.focused === undefined) return;
     const { in: into, out } = document.linksOf(graphId, selection.focused);
     const next = down ? out[0]?.to : into[0]?.from;
@@ -217,24 +244,14 @@ export class Keyboard {
     if (this.actions().readOnly) return;
     const chosen = selection.current.nodes.size > 0 ? selection.current.nodes : new Set(selection.focused === undefined ? [] : [selection.focused]);
     const to = [...chosen].flatMap((id) => {
-      const node = document.node(graph, id);
-      return node === undefined || node.pinned === true ? [] : [{ id, x: node.x + dx * GRID, y: node.y + dy * GRID }];
+      const place = isBorder(id) ? scene.box(id) : document.node(graph, id);
+      return place === undefined || ("pinned" in place && place.pinned === true) ? [] : [{ id, x: place.x + dx * GRID, y: place.y + dy * GRID }];
     });
     if (to.length === 0) return;
-    document.apply({ do: "moveNodes", graph, to }, say("canvas.move", "Move"));
+    apply(document, moveCommands(graph, to), say("canvas.move", "Move"));
     const box = scene.bounds(to.map((one) => one.id));
     if (box !== undefined) stage.camera.reveal(box);
     stage.ui.announce(say("canvas.moved", "Moved to {x}, {y}", { x: Math.round(to[0]?.x ?? 0), y: Math.round(to[0]?.y ?? 0) }));
-  }
-
-  /** Shows the signal through the focused node, or everything again. */
-  private trace(): void {
-    const { stage } = this;
-    const { focused } = stage.selection;
-    if (focused === undefined) return;
-    stage.trace(stage.ui.state.traced === undefined ? focused : undefined);
-    const { traced } = stage.ui.state;
-    stage.ui.announce(traced === undefined ? say("canvas.untraced", "All nodes") : say("canvas.traced", "{n} nodes on the way of this signal", { n: traced.size }));
   }
 
   private toggle(): void {

@@ -15,6 +15,8 @@ export interface OverlayState {
   readonly wires?: readonly Wire[];
   readonly free?: Point;
   readonly snap?: Point;
+  /** True under a finger, which hides what it is on. */
+  readonly finger?: boolean;
   /** Why the port under the pointer cannot be linked. */
   readonly refusal?: string;
 }
@@ -85,7 +87,7 @@ export class Overlay {
     context.strokeStyle = colour;
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(at.x, at.y, 11, 0, 7);
+    context.arc(at.x, at.y, this.state.finger === true ? Math.max(11, 34 / this.camera.zoom) : 11, 0, 7);
     context.stroke();
   }
 

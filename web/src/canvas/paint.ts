@@ -6,7 +6,7 @@ import { paintNodes } from "./paintNodes";
 import type { Palette } from "./palette";
 import { paintTags } from "./portals";
 import type { Scene } from "./scene";
-import { shownTitle } from "./text";
+import { rightToLeft, shownTitle } from "./text";
 import type { Thumbnails } from "./thumbnails";
 
 const FEW = 20;
@@ -59,7 +59,9 @@ function paintGroups({ context, camera, scene, palette }: Picture): void {
     context.textBaseline = "top";
     context.fillStyle = palette.get("text");
     context.globalAlpha = 0.8;
-    context.fillText(shownTitle(group.title), group.x + 10, group.y + 8, Math.max(10, group.width - 20));
+    const leftwards = rightToLeft(group.title);
+    context.direction = leftwards ? "rtl" : "ltr";
+    context.fillText(shownTitle(group.title), leftwards ? group.x + group.width - 10 : group.x + 10, group.y + 8, Math.max(10, group.width - 20));
     context.globalAlpha = 1;
     if (camera.zoom >= NEAR_FROM && selected) paintGrip(context, group.x + group.width, group.y + group.height, palette.get("focus"));
   }

@@ -3,7 +3,7 @@ import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
 import { MANY, paintFar } from "./paintFar";
 import { inkOn } from "./palette";
-import { alphaOf, MOUNTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene } from "./scene";
+import { alphaOf, LEFTWARDS, MOUNTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene } from "./scene";
 import { OUTLINES, shapeOf } from "./sockets";
 
 const HEADERS_FROM = 0.08;
@@ -142,6 +142,8 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
   context.textBaseline = "middle";
   const text = palette.get("text");
   let inked = (context.fillStyle = text);
+  let turned = false;
+  context.direction = "ltr";
   for (let n = 0; n < seen; n++) {
     const i = visible[n] ?? 0;
     const own = scene.records[i]?.color;
@@ -149,9 +151,16 @@ function paintTitles({ context, camera, scene, palette }: Picture, seen: number)
     if (ink !== inked) context.fillStyle = inked = ink;
     const title = scene.titles[i] ?? "";
     const fits = Math.floor(((w[i] ?? 0) - 20) / widest);
+    const leftwards = ((flags[i] ?? 0) & LEFTWARDS) !== 0;
+    if (leftwards !== turned) {
+      turned = leftwards;
+      context.direction = leftwards ? "rtl" : "ltr";
+    }
     context.globalAlpha = alphaOf(flags[i] ?? 0);
-    context.fillText(title.length > fits ? `${title.slice(0, fits - 1)}…` : title, (x[i] ?? 0) + 12, (y[i] ?? 0) + TITLE / 2 + 1);
+    const at = (x[i] ?? 0) + (leftwards ? (w[i] ?? 0) - 12 : 12);
+    context.fillText(title.length > fits ? `${title.slice(0, fits - 1)}…` : title, at, (y[i] ?? 0) + TITLE / 2 + 1);
   }
+  context.direction = "ltr";
   context.globalAlpha = 1;
 }
 

@@ -1,21 +1,21 @@
 import type { LinkId, NodeId } from "../document/types";
 import type { Actions } from "./actions";
+import { dragPort } from "./borderPorts";
+import { isBorder } from "./edit";
+import { EdgePull } from "./edgePull";
 import { click, pan, type Gesture, type GestureContext } from "./gesture";
 import { addBend, dragBend, dragLink, removeBend, unlink } from "./gestureLinks";
 import { dragSelection, marquee, resizeGroup, resizeNode } from "./gestureNodes";
-import { hit, linksAt, type Target } from "./hit";
+import { hit, linksAt, portPoint, portRef, type PortRef, type Target } from "./hit";
+import { fromField, interactive, quieten, scrolls } from "./presses";
 import type { Stage } from "./stage";
 import { say } from "./text";
 
 const THRESHOLD = 3;
+/** A finger that taps rolls by some pixels. */
+const TAP_THRESHOLD = 10;
 const WHEEL_LINE = 16;
-const EDGE = 24;
 const LONG_PRESS_MS = 500;
-
-/** True when a press belongs to a widget and not to the canvas. */
-function interactive(event: Event): boolean {
-  return event.target instanceof Element && event.target.closest("[data-interactive]") !== null;
-}
 
 /** Turns pointer, wheel and touch events of the host into gestures. Gives the function that ends it. */
 export class Pointer {
@@ -25,15 +25,20 @@ export class Pointer {
   private pressed: { id: number; x: number; y: number; moved: boolean } | undefined;
   private readonly fingers = new Map<number, { x: number; y: number }>();
   private readonly abort = new AbortController();
-  private last: PointerEvent | undefined;
-  private pulling = 0;
   private press: ReturnType<typeof setTimeout> | undefined;
   private pressedLong = 0;
+  /** A link begun with a click or tap on a port: the next one says where it goes. */
+  private armed: Gesture | undefined;
+  private armedLinked = false;
+  private pinched = false;
+
+  private readonly pull: EdgePull;
 
   constructor(
     private readonly stage: Stage,
     private readonly actions: () => Actions,
   ) {
+    this.pull = new EdgePull(stage);
     const { host } = stage.parts;
     const { signal } = this.abort;
     host.addEventListener("pointerdown", (event) => this.down(event), { signal });
@@ -51,17 +56,20 @@ export class Pointer {
   }
 
   get busy(): boolean {
-    return this.gesture !== undefined;
+    return this.gesture !== undefined || this.armed !== undefined;
   }
 
   /** Takes back what the gesture under way has done. */
   cancel(): void {
-    const { gesture } = this;
+    const { gesture, armed } = this;
     clearTimeout(this.press);
-    this.gesture = undefined;
+    this.pull.stop();
+    this.gesture = this.armed = undefined;
     this.pressed = undefined;
     this.fingers.clear();
+    this.pinched = false;
     gesture?.cancel();
+    armed?.cancel();
   }
 
   private down(event: PointerEvent): void {
@@ -69,14 +77,19 @@ export class Pointer {
       this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
       clearTimeout(this.press);
       if (this.fingers.size === 1 && !fromField(event)) this.press = setTimeout(() => this.longPress(event), LONG_PRESS_MS);
-      if (this.fingers.size === 2) {
+      if (this.fingers.size > 1) {
+        this.pinched = true;
         this.gesture?.cancel();
         this.gesture = undefined;
         return;
       }
     }
     const middle = event.button === 1;
-    if (this.gesture !== undefined || (!middle && interactive(event))) return;
+    if (this.gesture !== undefined) return;
+    if (!middle && interactive(event)) {
+      if (this.armed === undefined || event.button !== 0) return;
+      quieten(event, this.stage.parts.host);
+    }
     if (event.button !== 0 && !middle) return;
     if (middle) event.preventDefault();
     const start = this.stage.pointOf(event);
@@ -88,9 +101,10 @@ export class Pointer {
   }
 
   private choose(context: GestureContext, event: PointerEvent): Gesture | undefined {
-    const { stage, actions, start } = context;
+    const { stage, actions } = context;
     if (event.button === 1 || this.space || actions.hand) return pan(context, event);
-    const target = hit(stage.scene, start.x, start.y, stage.camera.zoom);
+    if (this.armed !== undefined) return this.finishArmed(context, event);
+    const target = this.targetOf(event);
     const touch = event.pointerType === "touch";
     if (target.kind === "empty") {
       if (!touch) return marquee(context, event.shiftKey);
@@ -99,6 +113,52 @@ export class Pointer {
     }
     if (actions.readOnly) return this.look(context, target, event);
     return this.edit(context, target, event);
+  }
+
+  /** What a pointer is on. The name of a port belongs to it: the pointer shows so, and a finger needs the room. */
+  private targetOf(event: MouseEvent): Target {
+    const { stage } = this;
+    const port = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-port]") : null;
+    const node = port?.closest<HTMLElement>("[data-node]")?.dataset["node"];
+    const name = port?.dataset["port"];
+    if (node !== undefined && name !== undefined) return { kind: "port", port: portRef(node, name) };
+    const at = stage.pointOf(event);
+    return hit(stage.scene, at.x, at.y, stage.camera.zoom, event instanceof PointerEvent && event.pointerType === "touch");
+  }
+
+  /** The second click or tap of a link; a drag in between moves the view. */
+  private finishArmed(context: GestureContext, event: PointerEvent): Gesture {
+    const panning = pan(context, event);
+    return {
+      ...panning,
+      end: (at, e, moved) => {
+        panning.end(at, e, moved);
+        const { armed } = this;
+        if (moved || armed === undefined) return;
+        this.armed = undefined;
+        armed.move(at, e);
+        // Pulling a link off by accident takes a drag, not two clicks.
+        if (this.armedLinked && this.targetOf(e).kind === "empty") armed.cancel();
+        else armed.end(at, e, true);
+      },
+    };
+  }
+
+  /** A link that is dragged, or begun with a click and ended with another. */
+  private link(context: GestureContext, port: PortRef, event: PointerEvent): Gesture {
+    if (isBorder(port.node) && event.target instanceof Element && event.target.closest(".port-name") !== null) return dragPort(context, port, () => dragLink(context, port, event.shiftKey));
+    const drag = dragLink(context, port, event.shiftKey);
+    return {
+      ...drag,
+      end: (at, e, moved) => {
+        if (moved) return drag.end(at, e, moved);
+        this.armed = drag;
+        this.armedLinked = port.side === "input" && linksAt(this.stage.scene, port).length > 0;
+        drag.move(portPoint(this.stage.scene, port) ?? at, e);
+        this.stage.redraw();
+        this.stage.ui.announce(say("canvas.armed", "Now choose where the link goes, or press Esc"));
+      },
+    };
   }
 
   /** What a press does where nothing may be changed: it selects or pans. */
@@ -112,7 +172,7 @@ export class Pointer {
     switch (target.kind) {
       case "port":
         if (event.altKey && (event.ctrlKey || event.metaKey)) return click(() => unlink(stage, linksAt(stage.scene, target.port).map((link) => link.id)));
-        return dragLink(context, target.port, event.shiftKey);
+        return this.link(context, target.port, event);
       case "resize":
         return resizeNode(context, target.id);
       case "bend":
@@ -122,7 +182,7 @@ export class Pointer {
         return click((at, e) => actions.onContextMenu(target, at, { x: e.clientX, y: e.clientY }));
       case "link":
         this.pickLink(target.link);
-        return click(() => undefined);
+        return click((at) => (event.altKey ? addBend(stage, target.link, target.segment, at) : undefined));
       case "groupResize":
         stage.selection.set({ groups: new Set([target.id]) });
         return resizeGroup(context, target.id);
@@ -167,48 +227,31 @@ export class Pointer {
   }
 
   private move(event: PointerEvent): void {
-    if (this.fingers.has(event.pointerId) && this.fingers.size === 2) return this.pinch(event);
+    const finger = this.fingers.get(event.pointerId);
+    if (finger !== undefined && this.pinched) return this.pinch(event);
+    if (finger !== undefined && Math.hypot(event.clientX - finger.x, event.clientY - finger.y) > TAP_THRESHOLD) clearTimeout(this.press);
     const { pressed, gesture } = this;
     if (pressed === undefined || gesture === undefined || pressed.id !== event.pointerId) return this.hover(event);
     if (!pressed.moved) {
-      if (Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < THRESHOLD) return;
+      const still = event.pointerType === "touch" ? TAP_THRESHOLD : THRESHOLD;
+      if (Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < still) return;
       pressed.moved = true;
       clearTimeout(this.press);
       // Captured only now: a press that stays a click must reach the element under it.
       this.stage.parts.host.setPointerCapture(event.pointerId);
     }
     gesture.move(this.stage.pointOf(event), event);
-    this.last = event;
-    if (gesture.edges === true && this.edgePull(event) !== undefined && this.pulling === 0) this.pulling = requestAnimationFrame(() => this.pullAtEdge());
-  }
-
-  /** How fast the view follows a pointer at its edge, pixels a frame. */
-  private edgePull(event: PointerEvent): { x: number; y: number } | undefined {
-    const box = this.stage.parts.host.getBoundingClientRect();
-    const pull = (at: number, low: number, high: number): number => (at < low + EDGE ? at - low - EDGE : at > high - EDGE ? at - high + EDGE : 0) / 3;
-    const x = pull(event.clientX, box.left, box.right);
-    const y = pull(event.clientY, box.top, box.bottom);
-    return x === 0 && y === 0 ? undefined : { x: Math.max(-EDGE, Math.min(EDGE, x)), y: Math.max(-EDGE, Math.min(EDGE, y)) };
-  }
-
-  private pullAtEdge(): void {
-    this.pulling = 0;
-    const { last, gesture } = this;
-    const pull = last === undefined || gesture === undefined ? undefined : this.edgePull(last);
-    if (last === undefined || gesture === undefined || pull === undefined) return;
-    this.stage.camera.panBy(pull.x, pull.y);
-    gesture.move(this.stage.pointOf(last), last);
-    this.pulling = requestAnimationFrame(() => this.pullAtEdge());
+    if (gesture.edges === true) this.pull.follow(event, gesture);
   }
 
   private hover(event: PointerEvent): void {
     if (event.pointerType === "touch" || event.buttons !== 0) return;
     const { host } = this.stage.parts;
+    this.armed?.move(this.stage.pointOf(event), event);
     let cursor = "";
     if (this.space) cursor = "grab";
     else if (!interactive(event)) {
-      const at = this.stage.pointOf(event);
-      const target = hit(this.stage.scene, at.x, at.y, this.stage.camera.zoom);
+      const target = this.targetOf(event);
       const { kind } = target;
       const port = target.kind === "port" ? linksAt(this.stage.scene, target.port).map((link) => link.id) : [];
       this.stage.hoverLinks("link" in target ? [target.link] : port);
@@ -223,24 +266,28 @@ export class Pointer {
   private pinch(event: PointerEvent): void {
     const other = [...this.fingers].find(([id]) => id !== event.pointerId)?.[1];
     const before = this.fingers.get(event.pointerId);
-    if (other === undefined || before === undefined) return;
+    if (before === undefined) return;
     const now = { x: event.clientX, y: event.clientY };
+    this.fingers.set(event.pointerId, now);
     const { camera, parts } = this.stage;
+    // The finger that stays when the other is lifted goes on moving the view.
+    if (other === undefined) return camera.panBy(before.x - now.x, before.y - now.y);
     const box = parts.host.getBoundingClientRect();
     const was = Math.hypot(before.x - other.x, before.y - other.y);
     const is = Math.hypot(now.x - other.x, now.y - other.y);
     camera.panBy((before.x - now.x) / 2, (before.y - now.y) / 2);
     if (was > 0) camera.zoomAt(is / was, (now.x + other.x) / 2 - box.left, (now.y + other.y) / 2 - box.top);
-    this.fingers.set(event.pointerId, now);
   }
 
   private up(event: PointerEvent): void {
     clearTimeout(this.press);
     this.fingers.delete(event.pointerId);
+    if (this.fingers.size === 0) this.pinched = false;
     const { pressed, gesture } = this;
     if (pressed === undefined || gesture === undefined || pressed.id !== event.pointerId) return;
     this.gesture = undefined;
     this.pressed = undefined;
+    this.pull.stop();
     gesture.end(this.stage.pointOf(event), event, pressed.moved);
   }
 
@@ -263,15 +310,16 @@ export class Pointer {
     const { stage } = this;
     const actions = this.actions();
     const at = stage.pointOf(event);
-    const target = hit(stage.scene, at.x, at.y, stage.camera.zoom);
+    const target = this.targetOf(event);
     if (target.kind === "title" || target.kind === "body") {
       const node = stage.scene.records[stage.scene.index.get(target.id) ?? -1];
       if (node !== undefined && stage.specs.isSubgraph(node) && target.kind === "body") return actions.onOpenSubgraph(node.type, node.id);
-      if (target.kind === "title" && !actions.readOnly && node?.type !== "") return stage.ui.set({ renaming: target.id });
+      if (target.kind === "title" && !actions.readOnly && !isBorder(target.id)) return stage.ui.set({ renaming: target.id });
     }
     if (target.kind === "marker") return this.throughPortal(target.link, at.x);
     if (actions.readOnly) return;
-    if (target.kind === "link") addBend(stage, target.link, target.segment, at);
+    if (target.kind === "port" && isBorder(target.port.node)) stage.ui.set({ renamingPort: target.port });
+    else if (target.kind === "link") addBend(stage, target.link, target.segment, at);
     else if (target.kind === "groupTitle") stage.ui.set({ renamingGroup: target.id });
     else if (target.kind === "empty") actions.onOpenSearch(at, { x: event.clientX, y: event.clientY });
   }
@@ -309,7 +357,7 @@ export class Pointer {
   private menuAt(event: MouseEvent): void {
     const { stage } = this;
     const at = stage.pointOf(event);
-    const target = hit(stage.scene, at.x, at.y, stage.camera.zoom);
+    const target = this.targetOf(event);
     if ("id" in target && target.kind !== "groupTitle" && target.kind !== "groupResize" && !stage.selection.current.nodes.has(target.id)) {
       stage.selection.set({ nodes: new Set([target.id]) });
     }
@@ -327,15 +375,4 @@ export class Pointer {
     const box = stage.parts.host.getBoundingClientRect();
     this.actions().onContextMenu({ kind: "title", id: focused }, place, { x: box.left + screen.x, y: box.top + screen.y });
   }
-}
-
-/** True for what has a menu of its own. */
-function fromField(event: Event): boolean {
-  return event.target instanceof Element && event.target.closest("input, textarea, [data-own-menu]") !== null;
-}
-
-function scrolls(start: Element, deltaY: number): boolean {
-  const box = start.closest<HTMLElement>("[data-scrolls]");
-  if (box === null || box.scrollHeight <= box.clientHeight) return false;
-  return deltaY > 0 ? box.scrollTop + box.clientHeight < box.scrollHeight - 1 : box.scrollTop > 0;
 }

@@ -1,6 +1,6 @@
 /** Links shown as a pair of named tags, one at each end. */
 import type { Palette } from "./palette";
-import { shownTitle } from "./text";
+import { rightToLeft, shownTitle } from "./text";
 
 const HEIGHT = 18;
 const LETTER = 6.6;
@@ -41,6 +41,7 @@ export function paintTags(
     context.fill();
     context.stroke();
     context.fillStyle = palette.get("text");
+    context.direction = rightToLeft(label) ? "rtl" : "ltr";
     context.fillText(label, x + width / 2, y + 0.5);
   }
   context.textAlign = "start";

@@ -1,12 +1,13 @@
 import {
-  INPUTS, OUTPUTS, ROOT, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
+  INPUTS, OUTPUTS, ROOT, type Borders, type Change, type Document, type Graph, type GraphId, type GraphNode, type Group, type Link, type NodeId, type Slot,
 } from "../document/types";
+import { borderNode, BORDER_WIDTH } from "./borderNode";
 import type { Box } from "./camera";
 import { layoutNode, TALLEST, valuesShape, type NodeLayout } from "./layout";
 import { LINK_SELECTED, LinkTable } from "./linkTable";
 import type { NodeRun, NodeStatus } from "./runView";
 import type { Selected } from "./selection";
-import { shownTitle } from "./text";
+import { rightToLeft, shownTitle } from "./text";
 import type { SpecSource } from "./specs";
 
 export const SELECTED = 1;
@@ -22,6 +23,8 @@ export const SUBGRAPH = 512;
 export const RERUN = 1024;
 /** Not on the way of the signal that is traced. */
 export const FADED = 2048;
+/** The title runs from right to left. */
+export const LEFTWARDS = 4096;
 /** Flags of nodes that what lies under them is seen through. */
 export const TRANSLUCENT = MUTED | BYPASSED | DIMMED | FADED;
 const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
@@ -35,7 +38,6 @@ export function alphaOf(flags: number): number {
 /** Numbers of run states in the typed array; 0 is none. */
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
 const PICTURE_MIN = 160;
-const BORDER_WIDTH = 160;
 const MOST_SHARED = 2000;
 /** A graph of more nodes than this is read in portions, a few of them before the first picture. */
 const AT_ONCE = 8000;
@@ -73,6 +75,7 @@ export class Scene {
   /** Grows when everything was read anew: what depends on definitions is drawn again. */
   generation = 0;
   private face: readonly (readonly Slot[])[] = [];
+  private borders: Borders | undefined;
   /** Layouts are never changed, so nodes that look alike have one between them. */
   private readonly shared = new Map<string, NodeLayout>();
   private readonly pictures = new Map<NodeId, number>();
@@ -148,8 +151,12 @@ export class Scene {
       this.rebuild();
       return true;
     }
+    const moved = this.borders === graph.borders || !this.whole ? [] : this.moveBorders(graph);
+    if (moved === undefined) {
+      this.rebuild();
+      return true;
+    }
     for (const id of change.links) if (!graph.links.has(id)) this.links.remove(id);
-    const moved: NodeId[] = [];
     for (const id of change.nodes) {
       const node = graph.nodes.get(id);
       if (node === undefined) {
@@ -190,12 +197,25 @@ export class Scene {
   private putBorders(graph: Graph): void {
     if (this.graphId === ROOT) return;
     const box = this.bounds() ?? { x: 0, y: 0, width: 400, height: 200 };
-    const border = (id: NodeId, x: number, inputs: readonly Slot[], outputs: readonly Slot[]): GraphNode => ({
-      id, type: "", mode: "always", values: {}, inputs, outputs, x, y: box.y, width: BORDER_WIDTH, height: null,
-      title: id === INPUTS ? "Inputs" : "Outputs", pinned: true,
-    });
-    this.putNode(border(INPUTS, box.x - BORDER_WIDTH - 120, [], graph.inputs));
-    this.putNode(border(OUTPUTS, box.x + box.width + 120, graph.outputs, []));
+    const beside = { inputs: { x: box.x - BORDER_WIDTH - 120, y: box.y }, outputs: { x: box.x + box.width + 120, y: box.y } };
+    this.borders = graph.borders;
+    this.putNode(borderNode(graph, "inputs", graph.borders?.inputs ?? beside.inputs));
+    this.putNode(borderNode(graph, "outputs", graph.borders?.outputs ?? beside.outputs));
+  }
+
+  /** Takes over where borders stand now; says which moved, or nothing when one goes back beside the nodes. */
+  private moveBorders(graph: Graph): NodeId[] | undefined {
+    const before = this.borders;
+    this.borders = graph.borders;
+    const moved: NodeId[] = [];
+    for (const side of ["inputs", "outputs"] as const) {
+      const at = graph.borders?.[side];
+      if (at === before?.[side]) continue;
+      if (at === undefined) return undefined;
+      this.putNode(borderNode(graph, side, at));
+      moved.push(side === "inputs" ? INPUTS : OUTPUTS);
+    }
+    return moved;
   }
 
   /** Takes over one node; says whether its links have to follow. */
@@ -236,6 +256,7 @@ export class Scene {
     this.h[i] = height;
     this.titles[i] = shownTitle(this.specs.title(node));
     let flags = (this.flags[i] ?? 0) & KEPT;
+    if (rightToLeft(this.titles[i] ?? "")) flags |= LEFTWARDS;
     if (node.mode === "mute") flags |= MUTED;
     if (node.mode === "bypass") flags |= BYPASSED;
     if (node.pinned === true) flags |= PINNED;

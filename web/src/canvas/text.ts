@@ -5,6 +5,15 @@ export function say(key: string, english: string, values: Readonly<Record<string
   return t(key, english).replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+const LETTER = /\p{L}/u;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** Whether a text runs from right to left: its first letter decides, as with `dir="auto"`. */
+export function rightToLeft(text: string): boolean {
+  const first = LETTER.exec(text);
+  return first !== null && RIGHT_TO_LEFT.test(first[0]);
+}
+
 const LONGEST_TITLE = 200;
 // Control characters, and those that turn the direction of everything around them.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g;

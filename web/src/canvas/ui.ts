@@ -1,9 +1,13 @@
-import type { GroupId, NodeId } from "../document/types";
+import type { GroupId, LinkId, NodeId } from "../document/types";
 import type { PortRef } from "./hit";
 
 /** What is being done to the view just now and is nobody else's business: not in the document, not in its history. */
 export interface UiState {
   readonly renaming?: NodeId | undefined;
+  /** The port of a subgraph's border whose name is edited. */
+  readonly renamingPort?: PortRef | undefined;
+  /** The link shown as a portal whose name is edited. */
+  readonly renamingLink?: LinkId | undefined;
   readonly renamingGroup?: GroupId | undefined;
   /** The node whose widgets the Tab key goes through. */
   readonly entered?: NodeId | undefined;

@@ -43,10 +43,35 @@ export const templates = () => ask<Readonly<Record<string, readonly string[]>>>(
 export const readTemplate = (pack: string, name: string) =>
   fetchBlob("GET /workflow_templates/{pack}/{name}", { path: { pack, name: `${name}.json` } });
 
-export async function upload(file: File): Promise<{ readonly name: string; readonly subfolder: string }> {
+export async function upload(file: File, subfolder = ""): Promise<{ readonly name: string; readonly subfolder: string }> {
   const body = new FormData();
+  if (subfolder !== "") body.set("subfolder", subfolder);
   body.set("image", file, file.name);
   return ask("POST /upload/image", { body });
+}
+
+/** A file of the server's input, output or temporary folder. */
+export interface ServerFile {
+  readonly filename: string;
+  readonly subfolder: string;
+  readonly type: FolderType;
+  readonly kind: "image" | "video" | "audio" | "other";
+  readonly size: number;
+  readonly modified: number;
+}
+export type FolderType = "input" | "output" | "temp";
+export interface FilePage {
+  readonly folders: readonly string[];
+  readonly files: readonly ServerFile[];
+  readonly total: number;
+}
+export const browseFiles = (query: { readonly type: FolderType; readonly subfolder: string; readonly q: string; readonly kind: string; readonly offset: number; readonly limit: number }, signal: AbortSignal): Promise<FilePage> =>
+  ask("GET /files", { query, signal });
+
+/** The value by which an input names a file: below the input folder plainly, elsewhere with the folder's name. */
+export function fileValue(file: Pick<ServerFile, "filename" | "subfolder" | "type">): string {
+  const path = file.subfolder ? `${file.subfolder}/${file.filename}` : file.filename;
+  return file.type === "input" ? path : `${path} [${file.type}]`;
 }
 
 export const settings = () => ask<Record<string, unknown>>("GET /settings");

@@ -232,7 +232,9 @@ export class RunState {
       ...(images.length > 0 ? { images } : {}),
       ...(texts.length > 0 ? { texts } : {}),
     }));
-    if (images.length > 0) this.latest.set(images.map((image) => ({ ...image, node: id })));
+    const films = ["gifs", "video", "videos"].flatMap((key) => (Array.isArray(output[key]) ? (output[key] as ShownFile[]) : [])).filter((file) => typeof file.filename === "string");
+    const made = [...images, ...films.map((file) => ({ url: viewAddress(file), name: file.filename }))];
+    if (made.length > 0) this.latest.set(made.map((one) => ({ ...one, node: id })));
   }
 
   #failed(data: Readonly<Record<string, unknown>>): void {

@@ -69,6 +69,17 @@ function run(draft: Draft, command: Command): Command {
     case "putGraph":
     case "removeGraph":
       return replaceGraph(draft, command);
+    case "placeBorder": {
+      const inside = draft.graph(command.graph);
+      const at = inside.borders[command.border] ?? null;
+      inside.placeBorder(command.border, command.at);
+      return { ...command, at };
+    }
+    case "setBookmark": {
+      const to = draft.bookmarks[command.digit] ?? null;
+      draft.setBookmark(command.digit, command.to);
+      return { ...command, to };
+    }
     case "setForm": {
       const inverse: Command = { do: "setForm", form: draft.form };
       draft.setForm(command.form);

@@ -6,6 +6,8 @@ import {
   INPUTS,
   OUTPUTS,
   ROOT,
+  type Bookmark,
+  type Borders,
   type Change,
   type FormField,
   type Graph,
@@ -69,6 +71,7 @@ export class GraphDraft {
   private ownLinks: Map<LinkId, Link> | undefined;
   private ownGroups: Map<GroupId, Group> | undefined;
   private index: LinkIndex | undefined;
+  private ownBorders: Borders | undefined;
 
   constructor(readonly base: Graph) {}
 
@@ -110,6 +113,17 @@ export class GraphDraft {
     return (this.ownGroups ??= new Map(this.base.groups));
   }
 
+  get borders(): Borders {
+    return this.ownBorders ?? this.base.borders ?? {};
+  }
+
+  placeBorder(border: keyof Borders, at: { readonly x: number; readonly y: number } | null): void {
+    const now = (side: keyof Borders) => (side === border ? (at ?? undefined) : this.borders[side]);
+    const [inputs, outputs] = [now("inputs"), now("outputs")];
+    this.ownBorders = { ...(inputs && { inputs }), ...(outputs && { outputs }) };
+    this.touched.nodes.add(border === "inputs" ? INPUTS : OUTPUTS);
+  }
+
   setNode(node: GraphNode): void {
     this.writeNodes().set(node.id, node);
     this.touched.nodes.add(node.id);
@@ -134,8 +148,13 @@ export class GraphDraft {
 
   finish(): Graph {
     if (this.ownLinks !== undefined && this.index !== undefined) giveIndex(this.ownLinks, this.index);
-    if (!this.ownNodes && !this.ownLinks && !this.ownGroups) return this.base;
-    return { ...this.base, nodes: this.nodes, links: this.links, groups: this.groups };
+    if (!this.ownNodes && !this.ownLinks && !this.ownGroups && !this.ownBorders) return this.base;
+    const next = { ...this.base, nodes: this.nodes, links: this.links, groups: this.groups };
+    if (this.ownBorders === undefined) return next;
+    const { borders } = this;
+    if (borders.inputs !== undefined || borders.outputs !== undefined) return { ...next, borders };
+    delete next.borders;
+    return next;
   }
 }
 
@@ -144,8 +163,18 @@ export class Draft {
   private ownGraphs: Map<GraphId, Graph> | undefined;
   private readonly replaced = new Set<GraphId>();
   private ownForm: readonly FormField[] | undefined;
+  private ownBookmarks: Readonly<Record<string, Bookmark>> | undefined;
 
   constructor(private readonly base: Workflow) {}
+
+  get bookmarks(): Readonly<Record<string, Bookmark>> {
+    return this.ownBookmarks ?? this.base.bookmarks ?? {};
+  }
+
+  setBookmark(digit: string, to: Bookmark | null): void {
+    const { [digit]: _before, ...rest } = this.bookmarks;
+    this.ownBookmarks = to === null ? rest : { ...rest, [digit]: to };
+  }
 
   get form(): readonly FormField[] {
     return this.ownForm ?? this.base.form;
@@ -197,10 +226,14 @@ export class Draft {
       (graphs ??= new Map(this.base.graphs)).set(id, graph);
       changes.push({ graph: id, ...draft.touched, structure: draft.structure });
     }
-    if (this.ownForm !== undefined && changes.length === 0) {
+    if ((this.ownForm ?? this.ownBookmarks) !== undefined && changes.length === 0) {
       changes.push({ graph: ROOT, nodes: new Set(), links: new Set(), groups: new Set(), structure: false });
     }
     if (changes.length === 0) return { workflow: this.base, changes };
-    return { workflow: { ...this.base, graphs: graphs ?? this.base.graphs, form: this.form }, changes };
+    const workflow = { ...this.base, graphs: graphs ?? this.base.graphs, form: this.form };
+    if (this.ownBookmarks === undefined) return { workflow, changes };
+    const { graphs: all, form, bookmarks: _before, ...rest } = workflow;
+    const { bookmarks } = this;
+    return { workflow: { graphs: all, form, ...(Object.keys(bookmarks).length > 0 && { bookmarks }), ...rest }, changes };
   }
 }

@@ -21,6 +21,8 @@ export function merged(earlier: Piece, later: Piece): Piece | undefined {
       one.id === two.id &&
       one.input === two.input) ||
     (one.do === "moveNodes" && two.do === "moveNodes" && one.graph === two.graph && sameIds(one.to, two.to)) ||
+    (one.do === "putGroups" && two.do === "putGroups" && one.graph === two.graph && sameIds(one.groups, two.groups)) ||
+    (one.do === "placeBorder" && two.do === "placeBorder" && one.graph === two.graph && one.border === two.border) ||
     (one.do === "updateNode" &&
       two.do === "updateNode" &&
       one.graph === two.graph &&
@@ -38,11 +40,20 @@ export function merged(earlier: Piece, later: Piece): Piece | undefined {
 
 /** Adds a piece to those of an open transaction; a drag of a thousand moves stays one piece. */
 export function append(pieces: Piece[], piece: Piece): void {
-  const last = pieces.at(-1);
-  const joined = last && merged(last, piece);
-  if (joined) pieces[pieces.length - 1] = joined;
-  else pieces.push(piece);
+  // What is dragged together is moved by turns: nodes, groups and borders stand in nobody's way.
+  for (let at = pieces.length - 1; at >= 0; at--) {
+    const joined = merged(pieces[at]!, piece);
+    if (joined !== undefined) {
+      pieces[at] = joined;
+      return;
+    }
+    const [one, two] = [pieces[at]!.forward.do, piece.forward.do];
+    if (!PLACES.has(one) || !PLACES.has(two) || (one === two && one !== "placeBorder")) break;
+  }
+  pieces.push(piece);
 }
+
+const PLACES: ReadonlySet<Command["do"]> = new Set(["moveNodes", "putGroups", "placeBorder"]);
 
 export function stepOf(label: string, pieces: readonly Piece[], at: number): HistoryStep {
   return {

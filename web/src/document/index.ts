@@ -50,6 +50,6 @@ export {
 export { clipFromText, clipToText, copy, duplicate, paste, type Clip, type Pasted } from "./operations/clipboard";
 export { groupToSubgraph, isGroupNode } from "./operations/groupNodes";
 export { connect, insertReroute, removeKeepingLinks } from "./operations/links";
-export { promoteInput, promoteOutput, removePort, renamePort } from "./operations/ports";
+export { movePort, promoteInput, promoteOutput, removePort, renamePort } from "./operations/ports";
 export { migrate, replaceType, type Migrated, type Migration } from "./operations/replace";
 export { instancesOf, newDefinitionId, OperationError, toSubgraph, unpack } from "./operations/subgraphs";

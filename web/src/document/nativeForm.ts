@@ -3,7 +3,8 @@
  *
  *     nodes        by id: {type, inputs: {name: value or [node, output]}, mode?, kept?, slots}
  *     exits        of a definition: what feeds each of its outputs
- *     view         nodes by id: {x, y, w, h?, title?, color?, ...}; groups; links by "node input": {bends?, hidden?, portal?}
+ *     view         nodes by id: {x, y, w, h?, title?, color?, ...}; groups; links by "node input": {bends?, hidden?, portal?};
+ *                  borders of a definition: {inputs?, outputs?}; bookmarks by digit
  *     definitions  subgraphs by id: the same, with name, inputs and outputs
  *     form, meta
  *

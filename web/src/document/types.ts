@@ -93,7 +93,14 @@ export interface Graph {
   /** A definition's interface, in order; empty for the workflow. */
   readonly inputs: readonly Slot[];
   readonly outputs: readonly Slot[];
+  /** Where a definition's borders stand; beside its nodes where nothing is said. */
+  readonly borders?: Borders;
   readonly extra?: JsonObject;
+}
+
+export interface Borders {
+  readonly inputs?: { readonly x: number; readonly y: number };
+  readonly outputs?: { readonly x: number; readonly y: number };
 }
 
 /** A chosen input or output of the form view, in the order shown. */
@@ -105,9 +112,20 @@ export interface FormField {
   readonly help?: string;
 }
 
+/** A place to come back to: the middle of a view, or a node. */
+export interface Bookmark {
+  readonly graph: GraphId;
+  readonly x: number;
+  readonly y: number;
+  readonly zoom: number;
+  readonly node?: NodeId;
+}
+
 export interface Workflow {
   readonly graphs: ReadonlyMap<GraphId, Graph>;
   readonly form: readonly FormField[];
+  /** By the digit that leads there. */
+  readonly bookmarks?: Readonly<Record<string, Bookmark>>;
   readonly extra?: JsonObject;
 }
 
@@ -171,7 +189,10 @@ export type Command =
   | { readonly do: "removeGroups"; readonly graph: GraphId; readonly ids: readonly GroupId[] }
   | { readonly do: "putGraph"; readonly definition: Graph; readonly at?: number }
   | { readonly do: "removeGraph"; readonly graph: GraphId }
+  /** Null puts a border back beside the nodes. */
+  | { readonly do: "placeBorder"; readonly graph: GraphId; readonly border: keyof Borders; readonly at: { readonly x: number; readonly y: number } | null }
   | { readonly do: "setForm"; readonly form: readonly FormField[] }
+  | { readonly do: "setBookmark"; readonly digit: string; readonly to: Bookmark | null }
   | { readonly do: "several"; readonly commands: readonly Command[] };
 
 /** Where things stand in their graph's order afterwards, ascending; at the end when left out. Inverses bring back the order too. */

@@ -11,6 +11,7 @@ const body = {
   sweep: lazy(() => import("./sheet/SweepDialog")),
   sheet: lazy(() => import("./sheet/JobSheet")),
   sheets: lazy(() => import("./sheet/SheetList")),
+  files: lazy(() => import("./picker/FilePicker")),
   pictureSheet: lazy(() => import("./sheet/PictureSheet")),
 } as const;
 

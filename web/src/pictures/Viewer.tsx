@@ -6,7 +6,7 @@ import { copyText, discard, openAsWorkflow, outputFile, pictureInputs, useAsInpu
 import type { ScreenOf } from "./PictureScreens";
 import { RecipeView, useRecipe } from "./RecipeView";
 import { isField, ScreenFrame } from "./ScreenFrame";
-import { leaveAllScreens, leaveScreen, openScreen, replaceScreen, type Shown } from "./screens";
+import { leaveAllScreens, leaveScreen, openScreen, plays, replaceScreen, type Shown } from "./screens";
 import { placed, usePictureSize, useViewport } from "./view/useViewport";
 import { stageKey, ZoomTools } from "./view/ZoomTools";
 
@@ -14,16 +14,18 @@ import { stageKey, ZoomTools } from "./view/ZoomTools";
 export default function Viewer({ screen }: ScreenOf<"viewer">) {
   const { pictures, at } = screen;
   const picture = pictures[at] ?? pictures[0]!;
-  const { size, failed } = usePictureSize(picture.url);
+  const film = plays(picture.name);
+  const { size, failed } = usePictureSize(film ? undefined : picture.url);
   const stage = useViewport(size);
   const [told, setTold] = useState(true);
   const recipe = useRecipe(picture.url);
+  const head = film ? null : <ZoomTools stage={stage} />;
   const go = (to: number): void => {
     if (to >= 0 && to < pictures.length) replaceScreen({ ...screen, at: to });
   };
   useEffect(() => {
     // The neighbours are there when they are wanted.
-    for (const near of [pictures[at + 1], pictures[at - 1]]) if (near) new Image().src = near.url;
+    for (const near of [pictures[at + 1], pictures[at - 1]]) if (near && !plays(near.name)) new Image().src = near.url;
   }, [pictures, at]);
   const key = (event: KeyboardEvent): boolean => {
     if (isField(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
@@ -43,7 +45,7 @@ export default function Viewer({ screen }: ScreenOf<"viewer">) {
       tools={
         <>
           <span className="quiet" role="status">{pictures.length > 1 && t("picture.of", "{at} of {count}", { at: at + 1, count: pictures.length })}</span>
-          <ZoomTools stage={stage} />
+          {head}
           <button className="button" aria-pressed={told} title="I" onClick={() => setTold(!told)}>{t("picture.recipe", "Recipe")}</button>
         </>
       }
@@ -54,6 +56,7 @@ export default function Viewer({ screen }: ScreenOf<"viewer">) {
           className="pic-stage"
           onDoubleClick={(event) => (stage.view.scale === 1 ? stage.fit() : stage.zoomBy(1 / stage.view.scale, { x: event.nativeEvent.offsetX, y: event.nativeEvent.offsetY }))}
         >
+          {film && <video key={picture.url} className="pic-film" src={picture.url} aria-label={picture.name} controls autoPlay loop muted playsInline />}
           {size && <img className="pic-placed" src={picture.url} alt={picture.name} draggable={false} style={placed(stage.view, size)} />}
           {failed && <p className="pic-note">{t("picture.failed", "This picture is not there any more, or is damaged.")}</p>}
           <button className="button icon before" disabled={at === 0} aria-label={t("picture.before", "Previous picture")} title="←" onClick={() => go(at - 1)}>
@@ -85,6 +88,7 @@ interface ActsProps {
 function Acts({ picture, pictures, at, seed, opens }: ActsProps) {
   const [choosing, setChoosing] = useState(false);
   const places = pictureInputs();
+  const film = plays(picture.name);
   const file = outputFile(picture.url);
   const other = pictures[at + 1] ?? pictures[at - 1];
   const use = (target?: Parameters<typeof useAsInput>[1]): void => {
@@ -104,7 +108,7 @@ function Acts({ picture, pictures, at, seed, opens }: ActsProps) {
       <button className="button" disabled={!opens} onClick={() => void openAsWorkflow(picture)}>
         <Icon name="open" /> {t("picture.workflow", "Open its workflow")}
       </button>
-      <button className="button" aria-expanded={places.length > 1 ? choosing : undefined} onClick={() => (places.length > 1 ? setChoosing(!choosing) : use())}>
+      <button className="button" disabled={film} aria-expanded={places.length > 1 ? choosing : undefined} onClick={() => (places.length > 1 ? setChoosing(!choosing) : use())}>
         <Icon name="gallery" /> {t("picture.use", "Use as input")}
       </button>
       {choosing && (
@@ -119,7 +123,7 @@ function Acts({ picture, pictures, at, seed, opens }: ActsProps) {
           <Icon name="copy" /> {t("picture.seed", "Copy seed")}
         </button>
       )}
-      {other && (
+      {other && !film && !plays(other.name) && (
         <button className="button" onClick={() => openScreen({ kind: "compare", pictures: [picture, other] })}>
           <Icon name="compare" /> {t("picture.compare", "Compare")}
         </button>

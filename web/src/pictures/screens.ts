@@ -33,6 +33,7 @@ export type Screen =
   | { readonly kind: "sweep"; readonly tab: string; readonly graph: GraphId; readonly node: NodeId; readonly input?: string }
   | { readonly kind: "sheet"; readonly name: string; readonly axes: readonly SheetAxis[]; readonly jobs: readonly SheetJob[] }
   | { readonly kind: "sheets" }
+  | { readonly kind: "files"; readonly current: string; readonly only: "image" | "video" | "audio" | ""; readonly done: (value: string | undefined) => void }
   | { readonly kind: "pictureSheet"; readonly pictures: readonly Shown[] };
 
 export const screens = new Store<readonly Screen[]>([]);
@@ -54,6 +55,14 @@ export function leaveAllScreens(): void {
 export function showPictures(pictures: readonly Shown[], at = 0): void {
   if (pictures.length > 0) openScreen({ kind: "viewer", pictures, at });
 }
+
+/** Have a file of the server chosen; undefined where none was. */
+export function chooseFile(current: string, only: "image" | "video" | "audio" | "" = "image"): Promise<string | undefined> {
+  return new Promise((done) => openScreen({ kind: "files", current, only, done }));
+}
+
+/** Whether a file is one that plays, by its name. */
+export const plays = (name: string): boolean => /\.(mp4|webm|mov|m4v|mkv)$/i.test(name);
 
 /** What is dragged when a picture is: its address and name, as JSON. */
 export const PICTURE_TYPE = "application/x-safelight-picture";

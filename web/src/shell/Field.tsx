@@ -1,5 +1,4 @@
 import { useId } from "react";
-import { upload } from "../client/files";
 import { t } from "../i18n";
 import type { Document, GraphId, InputSpec, Json } from "../document/types";
 import { controlName } from "../document/widgets";
@@ -9,9 +8,9 @@ import { Stepper } from "./controls/Stepper";
 import { Switch } from "./controls/Switch";
 import type { ShownField } from "./formFields";
 import { PictureTools } from "../pictures/PictureTools";
+import { chooseFile } from "../pictures/screens";
 import { Icon } from "./icons";
-import { thumbnailOf } from "./thumbnails";
-import { sayError } from "./toasts";
+import { inputPicture, thumbnailOf } from "./thumbnails";
 import { useNode } from "./useDocument";
 
 interface Props {
@@ -34,7 +33,7 @@ export function Field({ document, graph, shown, prominent }: Props) {
   return (
     <div className="fieldrow" data-kind={kind}>
       {named && <label htmlFor={id}>{label}</label>}
-      {kind === "text" && <textarea id={id} className={`field ${prominent ? "tall" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
+      {kind === "text" && <textarea id={id} dir="auto" className={`field ${prominent ? "tall" : ""}`} value={String(value ?? "")} onChange={(event) => set(event.target.value)} spellCheck={false} />}
       {kind === "line" && <input id={id} className="field" value={String(value ?? "")} onChange={(event) => set(event.target.value)} />}
       {kind === "number" && <NumberField id={id} label={label} input={input} value={Number(value)} set={set} />}
       {kind === "seed" && <SeedField id={id} document={document} graph={graph} shown={shown} value={Number(value)} set={set} />}
@@ -111,21 +110,16 @@ function Choice({ id, label, input, value, set }: Editing & { readonly value: Js
 }
 
 function Picture({ id, label, input, value, set }: Editing & { readonly value: Json }) {
-  const take = (files: FileList | null): void => {
-    const file = files?.[0];
-    if (file) upload(file).then((stored) => set(stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name), sayError);
-  };
   return (
     <>
       <div className="row">
         <Choice id={id} label={label} input={input} value={value} set={set} />
-        <label className="button">
+        <button className="button" onClick={() => void chooseFile(String(value ?? "")).then((chosen) => chosen !== undefined && set(chosen))}>
           {t("picture.choose", "Choose…")}
-          <input className="hidden-label" type="file" accept="image/*" onChange={(event) => take(event.target.files)} />
-        </label>
+        </button>
       </div>
       {typeof value === "string" && value !== "" && (
-        <img className="chosen" alt="" src={`/view?${new URLSearchParams({ filename: value, type: "input", preview: "webp;80" })}`} />
+        <img className="chosen" alt="" src={inputPicture(value)} />
       )}
     </>
   );

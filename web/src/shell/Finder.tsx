@@ -101,7 +101,7 @@ export function Finder({ label, find, choose, close, look, filters, place }: Pro
             onClick={() => choose(one.id, query)}
           >
             {one.icon}
-            <span>{one.title}</span>
+            <span dir="auto">{one.title}</span>
             {one.also && <span className="also">{one.also}</span>}
           </div>
         ))}

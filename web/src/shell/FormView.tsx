@@ -8,6 +8,7 @@ import { Field } from "./Field";
 import { formFields, type ShownField } from "./formFields";
 import { Icon, Mark } from "./icons";
 import { EstimateChip } from "./memory/EstimateChip";
+import { plays } from "../pictures/screens";
 import { showPictures, type Shown } from "./Lightbox";
 import { useDerived } from "./useDocument";
 import { specs, type Tab } from "./workspace";
@@ -65,7 +66,9 @@ function FormRun({ tab }: { readonly tab: Tab }) {
           <Icon name="stop" /> {t("cancel", "Cancel")}
         </button>
       )}
-      <EstimateChip tab={tab} />
+      <span className="estimateplace">
+        <EstimateChip tab={tab} />
+      </span>
     </div>
   );
 }
@@ -99,7 +102,7 @@ function Results({ tab }: { readonly tab: Tab }) {
         {run.phase !== "failed" && running && <img src={preview} alt={t("form.preview", "The picture as it comes out")} />}
         {run.phase !== "failed" && !running && shown && (
           <button className="picture" aria-label={t("picture.enlarge", "Enlarge {name}", { name: shown.name })} onClick={() => showPictures(made, at)}>
-            <img src={shown.url} alt={shown.name} />
+            {plays(shown.name) ? <video src={shown.url} aria-label={shown.name} autoPlay loop muted playsInline /> : <img src={shown.url} alt={shown.name} />}
           </button>
         )}
         {run.phase !== "failed" && !running && !shown && (
@@ -114,7 +117,7 @@ function Results({ tab }: { readonly tab: Tab }) {
         <div className="strip" role="group" aria-label={t("form.earlier", "Earlier pictures")}>
           {made.map((one, index) => (
             <button key={one.url} aria-pressed={index === at} aria-label={one.name} onClick={() => setAt(index)}>
-              <img src={`${one.url}&preview=webp;80`} alt="" loading="lazy" />
+              {plays(one.name) ? <video src={`${one.url}#t=0.01`} muted preload="metadata" /> : <img src={`${one.url}&preview=webp;80`} alt="" loading="lazy" />}
             </button>
           ))}
         </div>

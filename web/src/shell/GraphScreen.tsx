@@ -3,7 +3,7 @@ import { GraphView, type CameraHandle } from "../canvas/GraphView";
 import type { PortRef, Target } from "../canvas/hit";
 import type { NodeProblem } from "../canvas/runView";
 import { useStore } from "../client/store";
-import type { GraphId, NodeId } from "../document/types";
+import type { GraphId, NodeId, Slot } from "../document/types";
 import { t } from "../i18n";
 import { dropPicture } from "../pictures/drop";
 import { PICTURE_TYPE } from "../pictures/screens";
@@ -15,7 +15,7 @@ import { prepareThumbnails } from "./thumbnails";
 import { SERVICES } from "./widgetServices";
 import { fixChoice } from "./checking";
 import { addNode, type FromPort } from "./adding";
-import { graphHandle } from "./graphHandle";
+import { graphHandle, pointer } from "./graphHandle";
 import { graphMenu } from "./graphMenu";
 import { showPictures } from "./Lightbox";
 import { showMenu } from "./Menu";
@@ -46,14 +46,25 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
       centreOn: (id) => camera.current?.centerOn(id),
       focus: () => camera.current?.focus(),
       rename: (id) => camera.current?.rename(id),
+      toggleTrace: () => camera.current?.toggleTrace(),
+      where: () => {
+        const { x, y, width, height } = camera.current?.view ?? { x: 0, y: 0, width: 0, height: 0 };
+        return { x: Math.round(x + width / 2), y: Math.round(y + height / 2), zoom: camera.current?.zoom ?? 1 };
+      },
+      goTo: (at, zoom) => camera.current?.goTo(at, zoom),
+      namePortal: (link) => camera.current?.namePortal(link),
+      renameGroup: (group) => camera.current?.renameGroup(group),
+      renamePort: (port) => camera.current?.renamePort(port),
+      shiftPort: (port, by) => camera.current?.shiftPort(port, by),
+      removePort: (port) => camera.current?.removePort(port),
       toGraph: (x, y) => camera.current?.toGraph({ x, y }) ?? { x: 0, y: 0 },
     });
     return () => graphHandle.set(undefined);
   }, [tab, place]);
   if (known === undefined) return null;
 
-  const search = (at: At, client: At, port?: PortRef): void => {
-    const from = port && fromPort(tab, place.graph, port);
+  const search = (at: At, client: At, port?: PortRef, slot?: Slot): void => {
+    const from = port && fromPort(tab, place.graph, port, slot);
     overlay.set({ search: { x: client.x, y: client.y, at, ...(from ? { port: from } : {}) } });
   };
   const enter = (graph: GraphId, id: NodeId): void => {
@@ -62,7 +73,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     tab.place.set({ graph, nodes: [...place.nodes, { id, graph, name }] });
   };
   const menu = (target: Target, at: At, client: At): void => {
-    const items = graphMenu(tab, target, () => search(at, client), widgetAt(client));
+    const items = graphMenu(tab, target, at, () => search(at, client), (label, more) => showMenu(client.x + 1, client.y, label, more), widgetAt(client));
     showMenu(client.x, client.y, t("menu.graph", "Graph"), items);
   };
   const images = (id: NodeId, index: number): void => {
@@ -82,7 +93,8 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
     addNode(type, camera.current?.toGraph({ x: event.clientX, y: event.clientY }), undefined, values);
   };
   return (
-    <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}>
+    <div className="graphscreen" onDragOver={(event) => DRAGGED.some((type) => event.dataTransfer.types.includes(type)) && event.preventDefault()} onDrop={drop}
+      onPointerMove={(event) => (pointer.at = { x: event.clientX, y: event.clientY })} onPointerLeave={() => (pointer.at = undefined)}>
       <GraphView
         key={place.graph}
         ref={camera}
@@ -137,13 +149,13 @@ function Crumbs({ tab, place }: { readonly tab: Tab; readonly place: Place }) {
   };
   return (
     <nav className="crumbs" aria-label={t("crumbs", "Where in the workflow")}>
-      <button className="button tiny" onClick={() => go(0)}>
+      <button className="button tiny" dir="auto" onClick={() => go(0)}>
         {name}
       </button>
       {place.nodes.map((node, at) => (
         <span key={node.id} className="row">
           <span aria-hidden="true">›</span>
-          <button className="button tiny" aria-current={at === place.nodes.length - 1 ? "location" : undefined} onClick={() => go(at + 1)}>
+          <button className="button tiny" aria-current={at === place.nodes.length - 1 ? "location" : undefined} onClick={() => go(at + 1)} dir="auto">
             {node.name}
           </button>
         </span>
@@ -155,10 +167,12 @@ function Crumbs({ tab, place }: { readonly tab: Tab; readonly place: Place }) {
 /** The input whose widget lies at a point of the screen. */
 const widgetAt = (client: At): string | undefined => document.elementFromPoint(client.x, client.y)?.closest<HTMLElement>("[data-input]")?.dataset["input"];
 
-/** The port that a link was dragged from, with its type. */
-function fromPort(tab: Tab, graph: GraphId, port: PortRef): FromPort | undefined {
-  const node = tab.document.node(graph, port.node);
-  const slot = port.side === "output" ? node?.outputs[port.index] : node?.inputs[port.index];
+/** The port that a link was dragged from: of a node, of a border of the subgraph, or of a widget that has no slot yet. */
+function fromPort(tab: Tab, graph: GraphId, port: PortRef, slot: Slot | undefined): FromPort | undefined {
   if (slot === undefined) return undefined;
-  return { node: port.node, side: port.side === "output" ? "out" : "in", slot: port.index, type: slot.type };
+  const node = tab.document.node(graph, port.node);
+  const side = port.side === "output" ? "out" : "in";
+  const value = slot.widget === undefined || side === "out" ? undefined : (node?.values[slot.widget] ?? undefined);
+  if (port.index >= 0) return { node: port.node, side, slot: port.index, type: slot.type, value };
+  return node && { node: port.node, side, slot: node.inputs.length, type: slot.type, added: slot, value };
 }

@@ -6,23 +6,30 @@ import { App } from "./App";
 import { panel } from "./Rail";
 import { reportErrorsTo } from "./commands";
 import { loadSpecs } from "./documents";
-import { openSaved, restore } from "./keeping";
+import { readJournal, wasHereBefore } from "./journal";
+import { keepFor, openSaved, restore } from "./keeping";
 import { loadPreferences } from "./preferences";
 import { followForAutoRun, recallJobs, socket } from "./running";
-import { openTemplate } from "./templates";
+import { fetchTemplate, openTemplate } from "./templates";
 import { sayError } from "./toasts";
 import { active, tabs, type Tab } from "./workspace";
 
 let started: Promise<void> | undefined;
 
-/** What has to be there before anything can be shown: node types, and what was open the last time. */
+/** What has to be there before anything can be shown: node types, and what was open the last time. All is asked for at once. */
 async function start(): Promise<void> {
   reportErrorsTo(sayError);
+  const claimed = claimWindow();
+  const journal = readJournal().catch(() => []);
+  const first = wasHereBefore() ? undefined : fetchTemplate(FIRST);
+  first?.catch(() => undefined); // said when it is opened
   await Promise.all([loadSpecs(), loadPreferences().catch(() => undefined)]);
-  const id = await claimWindow();
-  const restored = await restore(id);
+  const id = await claimed;
+  keepFor(id);
   // A newcomer meets a form that works, over the model that ships.
-  if (restored === 0) await openTemplate("text_to_image", "form").catch(sayError);
+  if (first !== undefined) await openTemplate(FIRST, "form", undefined, first).catch(sayError);
+  const restored = await restore(await journal);
+  if (restored === 0 && first === undefined) await openTemplate(FIRST, "form").catch(sayError);
   await openLinked();
   for (const tab of tabs.get()) recallJobs(tab);
   const followed = new WeakSet<Tab>();
@@ -42,6 +49,12 @@ async function start(): Promise<void> {
   setTimeout(() => void loadExtensions(() => panel.set("extensions")).catch(() => undefined), EXTENSIONS_MS);
 }
 const EXTENSIONS_MS = 300;
+const FIRST = "text_to_image";
+
+/** Begin: the server is asked before anything is drawn. */
+export function begin(): void {
+  started ??= retry();
+}
 
 /** `/?open=name.json`: a saved workflow as a form. */
 async function openLinked(): Promise<void> {
@@ -54,8 +67,8 @@ async function openLinked(): Promise<void> {
 export function Start() {
   const [ready, setReady] = useState(false);
   useEffect(() => {
-    started ??= retry();
-    void started.then(() => setReady(true));
+    begin();
+    void started?.then(() => setReady(true));
   }, []);
   return <App ready={ready} />;
 }

@@ -1,10 +1,14 @@
+import { lazy, Suspense, useCallback, useState } from "react";
 import { useStore } from "../client/store";
 import { t } from "../i18n";
 import { shown } from "./commands";
+import { Icon } from "./icons";
 import { savedAt } from "./keeping";
 import { socket } from "./running";
 import { useRevision } from "./useDocument";
 import { active, isUnsaved, type Tab } from "./workspace";
+
+const Gauges = lazy(() => import("./memory/Gauges"));
 
 export function StatusBar() {
   const tab = useStore(active);
@@ -20,8 +24,26 @@ export function StatusBar() {
       </span>
       {tab && <TabStatus tab={tab} />}
       <span className="grow" />
+      <MemoryButton />
       <span className="toponly">{t("status.palette", "{key} for all commands", { key: shown("Ctrl+K") })}</span>
     </footer>
+  );
+}
+
+function MemoryButton() {
+  const [anchor, setAnchor] = useState<Element>();
+  const close = useCallback(() => setAnchor(undefined), []);
+  return (
+    <>
+      <button className="memorybutton" aria-expanded={anchor !== undefined} onClick={(event) => setAnchor(anchor ? undefined : event.currentTarget)}>
+        <Icon name="memory" /> {t("gauges.short", "Memory")}
+      </button>
+      {anchor && (
+        <Suspense fallback={null}>
+          <Gauges anchor={anchor} close={close} />
+        </Suspense>
+      )}
+    </>
   );
 }
 

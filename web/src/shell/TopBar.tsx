@@ -46,6 +46,7 @@ function TabButton({ tab, current }: { readonly tab: Tab; readonly current: bool
     <div className="tab" data-active={current}>
       <button
         className="name"
+        dir="auto"
         aria-current={current ? "page" : undefined}
         onClick={() => active.set(tab)}
         onContextMenu={(event) => {

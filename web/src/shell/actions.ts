@@ -2,6 +2,7 @@
 import { clearWaiting, pauseQueue, queue } from "../client/queue";
 import { refreshModels } from "../client/models";
 import { Store } from "../client/store";
+import { bookmarkCommands } from "./bookmarks";
 import { copy, duplicate, paste } from "./clipboard";
 import { t } from "../i18n";
 import { ROOT } from "../document/types";
@@ -94,14 +95,27 @@ export function registerAll(): void {
     { id: "node.subgraph", title: t("node.subgraph", "Make a subgraph"), keys: ["Ctrl+Shift+E"], enabled: nodes.hasNodes, run: nodes.makeSubgraph },
     { id: "node.template", title: t("node.template", "Keep as a node template…"), enabled: nodes.hasNodes, run: () => overlay.set("keepTemplate") },
     { id: "node.unpack", title: t("node.unpack", "Unpack the subgraph"), enabled: nodes.isSubgraph, run: nodes.unpackSelected },
-    { id: "edit.deleteKeeping", title: t("delete.keeping", "Delete, and lead the links on"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeKeeping },
+    { id: "edit.deleteCutting", title: t("delete.cutting", "Delete, and cut the links"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeCutting },
     { id: "node.tidy", title: t("node.tidy", "Tidy the selected nodes, or all"), enabled: onGraph, run: nodes.tidySelected },
+    { id: "node.collapseAll", title: t("collapse.all", "Collapse all nodes"), enabled: onGraph, run: () => nodes.collapseAll(true) },
+    { id: "node.expandAll", title: t("expand.all", "Expand all nodes"), enabled: onGraph, run: () => nodes.collapseAll(false) },
+    { id: "select.above", title: t("select.above", "Select what feeds them"), keys: ["Ctrl+Shift+ArrowLeft"], enabled: nodes.hasNodes, run: () => nodes.selectAlong("above") },
+    { id: "select.below", title: t("select.below", "Select what they feed"), keys: ["Ctrl+Shift+ArrowRight"], enabled: nodes.hasNodes, run: () => nodes.selectAlong("below") },
+    { id: "link.portal", title: t("link.portals", "Links as portals or wires"), keys: ["Alt+P"], enabled: nodes.hasSelection, run: () => nodes.portalSelected() },
+    { id: "link.source", title: t("link.source", "Go to where the link starts"), keys: ["["], enabled: nodes.hasLink, run: () => nodes.goToEnd("from") },
+    { id: "link.target", title: t("link.target", "Go to where the link ends"), keys: ["]"], enabled: nodes.hasLink, run: () => nodes.goToEnd("to") },
+    { id: "view.trace", title: t("view.trace", "Trace the signal, or stop"), keys: ["T"], enabled: onGraph, run: () => graphHandle.get()?.toggleTrace() },
+    ...bookmarkCommands(),
     { id: "node.alignLeft", title: t("align.left", "Align left"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("left") },
+    { id: "node.alignRight", title: t("align.right", "Align right"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("right") },
+    { id: "node.alignCentre", title: t("align.centre", "Align on one vertical"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("centre") },
+    { id: "node.alignBottom", title: t("align.bottom", "Align at the bottom"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("bottom") },
+    { id: "node.alignMiddle", title: t("align.middle", "Align on one horizontal"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("middle") },
     { id: "node.alignTop", title: t("align.top", "Align at the top"), enabled: nodes.hasNodes, run: () => nodes.alignSelected("top") },
     { id: "node.distributeX", title: t("distribute.x", "Distribute sideways"), enabled: nodes.hasNodes, run: () => nodes.distributeSelected("x") },
     { id: "node.distributeY", title: t("distribute.y", "Distribute downwards"), enabled: nodes.hasNodes, run: () => nodes.distributeSelected("y") },
 
-    { id: "view.fit", title: t("view.fit", "Show everything"), keys: ["."], enabled: onGraph, run: () => graphHandle.get()?.fit() },
+    { id: "view.fit", title: t("view.fit", "Show what is selected, or everything"), keys: ["."], enabled: onGraph, run: nodes.fitSelected },
     { id: "view.in", title: t("view.in", "Zoom in"), keys: ["Alt+="], enabled: onGraph, run: () => graphHandle.get()?.zoomBy(1.25) },
     { id: "view.out", title: t("view.out", "Zoom out"), keys: ["Alt+-"], enabled: onGraph, run: () => graphHandle.get()?.zoomBy(0.8) },
     { id: "view.toggle", title: t("view.toggle", "Form or graph"), keys: ["Ctrl+Alt+F"], enabled: hasTab, run: () => tab().view.update((view) => (view === "form" ? "graph" : "form")) },
@@ -139,10 +153,15 @@ function step(by: number): void {
   active.set(all[(at + by + all.length) % all.length]);
 }
 
+/** Goes out to the node that was entered, which then is selected. */
 export function leaveSubgraph(): void {
-  const here = tab().place;
-  const path = here.get().nodes.slice(0, -1);
-  here.set(path.length === 0 ? TOP : { graph: path.at(-1)?.graph ?? ROOT, nodes: path });
+  const { place, selection } = tab();
+  const { nodes } = place.get();
+  const path = nodes.slice(0, -1);
+  const left = nodes.at(-1)?.id;
+  place.set(path.length === 0 ? TOP : { graph: path.at(-1)?.graph ?? ROOT, nodes: path });
+  selection.set(left === undefined ? {} : { nodes: new Set([left]) });
+  selection.focus(left);
 }
 
 export const commandCount = (): number => allCommands().length;

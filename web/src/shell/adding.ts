@@ -1,11 +1,15 @@
 /** Adding nodes: from the search, the library, a model file or the end of a link. */
 import { t } from "../i18n";
-import { newNode, nextLinkId, nextNodeId } from "../document/nodes";
+import { nextLinkId, nextNodeId } from "../document/nodes";
 import { compatible } from "../document/typeRules";
-import { ROOT, type Command, type Graph, type GraphNode, type Json, type Link, type NodeSpec } from "../document/types";
+import { ROOT, type Command, type Graph, type GraphNode, type Json, type Link, type NodeSpec, type Slot } from "../document/types";
+import { addable, makeNode } from "./editorTypes";
 import { graphHandle } from "./graphHandle";
 import { countUse } from "./preferences";
 import { active, specs } from "./workspace";
+
+/** How far below a node's top its first socket lies. */
+const FIRST_SOCKET = 48;
 
 /** A port that a link was dragged from. */
 export interface FromPort {
@@ -13,6 +17,10 @@ export interface FromPort {
   readonly side: "in" | "out";
   readonly slot: number;
   readonly type: string;
+  /** The slot that its node gets first: a widget that had none, at the place `slot`. */
+  readonly added?: Slot;
+  /** What the widget of an input holds now. */
+  readonly value?: Json | undefined;
 }
 
 /** The input or output (by its place in the type's list) that a dragged link would go to; undefined where none fits. */
@@ -28,13 +36,16 @@ export function slotFor(spec: NodeSpec, port: FromPort): number | undefined {
 /** Add a node where `at` says in graph units (the middle of the view without it), linked to `port` where one is given. */
 export function addNode(type: string, at?: { readonly x: number; readonly y: number }, port?: FromPort, values: Readonly<Record<string, Json>> = {}): void {
   const tab = active.get();
-  const spec = specs.get()?.get(type);
-  if (tab === undefined || spec === undefined) return;
+  if (tab === undefined) return;
   const graphId = tab.place.get().graph ?? ROOT;
+  const spec = addable(tab.document.workflow, graphId, specs.get() ?? new Map()).find((one) => one.type === type);
+  if (spec === undefined) return;
   const graph = tab.document.graph(graphId);
   const middle = graphHandle.get()?.toGraph(window.innerWidth / 2, window.innerHeight / 2) ?? { x: 0, y: 0 };
   const place = at ?? freePlace(graph, middle);
-  const made = newNode(spec, nextNodeId(graph), Math.round(place.x), Math.round(place.y));
+  const free = makeNode(tab.document.workflow, spec, nextNodeId(graph), Math.round(place.x), Math.round(place.y), port);
+  // What a link was dragged to comes with its socket at the pointer.
+  const made = port === undefined || at === undefined ? free : { ...free, x: free.x - (port.side === "in" ? free.width : 0), y: free.y - (free.type === "Reroute" ? 15 : FIRST_SOCKET) };
   const { node, slot } = withSlot({ ...made, values: { ...made.values, ...values } }, spec, port);
   const commands: Command[] = [{ do: "addNodes", graph: graphId, nodes: [node] }, ...linkTo(graph, node, slot, port)];
   tab.document.apply({ do: "several", commands }, t("step.add", "Add {name}", { name: spec.title }));
@@ -61,9 +72,11 @@ function linkTo(graph: Graph, node: GraphNode, slot: number | undefined, port: F
     port.side === "out"
       ? { id: nextLinkId(graph), from: port.node, output: port.slot, to: node.id, input: slot, type: port.type }
       : { id: nextLinkId(graph), from: node.id, output: slot, to: port.node, input: port.slot, type: port.type };
+  const target = port.side === "in" && port.added !== undefined ? graph.nodes.get(port.node) : undefined;
+  const slots: readonly Command[] = target === undefined ? [] : [{ do: "updateNode", graph: graph.id, id: target.id, set: { inputs: [...target.inputs, port.added!] } }];
   const before = [...graph.links.values()].filter((one) => one.to === link.to && one.input === link.input).map((one) => one.id);
   const cut: readonly Command[] = before.length > 0 ? [{ do: "removeLinks", graph: graph.id, ids: before }] : [];
-  return [...cut, { do: "addLinks", graph: graph.id, links: [link] }];
+  return [...slots, ...cut, { do: "addLinks", graph: graph.id, links: [link] }];
 }
 
 /** A point near `at` where no node begins, so that nodes added one after the other do not hide each other. */

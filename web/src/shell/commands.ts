@@ -43,7 +43,9 @@ export function keyHint(id: string): string {
 }
 
 const APPLE = /Mac|iP(hone|ad)/.test(navigator.platform);
-export function shown(key: string): string {
+export function shown(written: string): string {
+  const signs: Readonly<Record<string, string>> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+  const key = written.replace(/Arrow\w+/, (name) => signs[name] ?? name);
   if (!APPLE) return key.replace("Ctrl", t("key.ctrl", "Ctrl")).replace("Shift", t("key.shift", "Shift"));
   return key.replace("Ctrl+", "⌘").replace("Shift+", "⇧").replace("Alt+", "⌥");
 }
@@ -58,6 +60,12 @@ export function keyOf(event: KeyboardEvent): string | undefined {
   if (key === " ") key = "Space";
   const shift = event.shiftKey && (event.key.length > 1 || /[A-Z]/.test(key));
   return `${ctrl ? "Ctrl+" : ""}${event.altKey ? "Alt+" : ""}${shift ? "Shift+" : ""}${key}`;
+}
+
+/** `Shift+1`, which is another sign on each layout. */
+function shiftedDigit(event: KeyboardEvent): string | undefined {
+  const digit = /^Digit(\d)$/.exec(event.code)?.[1];
+  return digit === undefined || !event.shiftKey || event.ctrlKey || event.altKey || event.metaKey ? undefined : `Shift+${digit}`;
 }
 
 /** Keys that belong to a text field while one is edited. */
@@ -77,8 +85,10 @@ export function handleKey(event: KeyboardEvent): void {
   if (isTyping(event.target) && TEXT_KEYS.test(key)) return;
   // A button or a menu has its own Enter, Space and arrows.
   if (/^(Enter|Space|Arrow\w+|Tab)$/.test(key) && event.target !== document.body) return;
+  const digit = shiftedDigit(event);
   for (const command of commands.values()) {
-    if (!keysOf(command).includes(key) || !isEnabled(command)) continue;
+    const keys = keysOf(command);
+    if ((!keys.includes(key) && !(digit !== undefined && keys.includes(digit))) || !isEnabled(command)) continue;
     event.preventDefault();
     runCommand(command.id);
     return;

@@ -3,6 +3,7 @@ import { useStore } from "../client/store";
 import { t } from "../i18n";
 import { overlay, type SearchPlace } from "./actions";
 import { addNode, slotFor } from "./adding";
+import { addable } from "./editorTypes";
 import { allCommands, isEnabled, keysOf, runCommand, shown } from "./commands";
 import { Select } from "./controls/Select";
 import { Finder, type Found } from "./Finder";
@@ -39,7 +40,8 @@ export function NodeSearch({ x, y, at, port }: SearchPlace) {
   const used = useStore(preference("used"));
   const [category, setCategory] = useState("");
   const fitting = useMemo(() => {
-    const all = [...(known?.values() ?? [])].filter((spec) => !port || slotFor(spec, port) !== undefined);
+    const tab = active.get();
+    const all = (tab && known ? addable(tab.document.workflow, tab.place.get().graph, known) : []).filter((spec) => !port || slotFor(spec, port) !== undefined);
     return all.map((spec) => ({ id: spec.type, title: spec.title, also: spec.category, category: spec.category.split("/")[0] ?? "", spec }));
   }, [known, port]);
   const categories = useMemo(() => [...new Set(fitting.map((one) => one.category))].filter(Boolean).sort(), [fitting]);

@@ -9,7 +9,7 @@ import type { Command, HistoryStep, Workflow } from "../document/types";
 import { t } from "../i18n";
 import { watch } from "./checking";
 import { openBlob, textOf } from "./documents";
-import { addStep, dropJournal, putBase, readJournal } from "./journal";
+import { addStep, dropJournal, putBase, type readJournal } from "./journal";
 import { preference } from "./preferences";
 import { say, sayError } from "./toasts";
 import { compared } from "./versions/compared";
@@ -212,15 +212,19 @@ export function closeTab(tab: Tab): void {
   });
 }
 
-/** Open again what was open in this window, or in one that is gone, when the page was left or fell. Says how many came back. */
-export async function restore(window: string): Promise<number> {
+/** Say which window this is, and begin to look for what others write. */
+export function keepFor(window: string): void {
   windowId = window;
   self.addEventListener("focus", () => void lookAgain().catch(() => undefined));
   others.onmessage = ({ data }) => void follow(String(data)).catch(sayError);
+}
+
+/** Open again what was open in this window, or in one that is gone, when the page was left or fell. Says how many came back. */
+export async function restore(entries: Awaited<ReturnType<typeof readJournal>>): Promise<number> {
   let count = 0;
   const open = await openWindows();
-  for (const entry of await readJournal().catch(() => [])) {
-    if (entry.owner !== window && open?.has(entry.owner)) continue;
+  for (const entry of entries) {
+    if (entry.owner !== windowId && open?.has(entry.owner)) continue;
     try {
       const workflow = await openBlob(new Blob([entry.text]));
       const unsaved = entry.commands.length > 0 || !entry.saved;

@@ -51,7 +51,7 @@ export interface Candidate {
 const COMMON: readonly string[] = [
   "KSampler", "CLIPTextEncode", "CheckpointLoaderSimple", "VAEDecode", "EmptyLatentImage", "SaveImage", "PreviewImage",
   "LoadImage", "LoraLoader", "VAEEncode", "ControlNetLoader", "ControlNetApplyAdvanced", "ImageScale", "LatentUpscale",
-  "UpscaleModelLoader", "ImageUpscaleWithModel", "VAELoader", "CLIPSetLastLayer", "Note",
+  "UpscaleModelLoader", "ImageUpscaleWithModel", "VAELoader", "CLIPSetLastLayer", "PrimitiveNode", "Note",
 ];
 const COMMON_RANK = new Map(COMMON.map((id, at) => [id, COMMON.length - at]));
 

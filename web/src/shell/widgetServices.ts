@@ -2,6 +2,7 @@
 import { upload } from "../client/files";
 import { ask } from "../client/http";
 import { loadModels, models, previewAddress } from "../client/models";
+import { chooseFile } from "../pictures/screens";
 import type { Completion, WidgetServices } from "../widgets/services";
 import { inputPicture, thumbnailOf } from "./thumbnails";
 import { say } from "./toasts";
@@ -14,6 +15,7 @@ export const SERVICES: WidgetServices = {
     const stored = await upload(file);
     return stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name;
   },
+  pickFile: (input, current) => chooseFile(current, input.options["video_upload"] === true ? "video" : input.options["audio_upload"] === true ? "audio" : input.options["image_upload"] === true ? "image" : ""),
   imageUrl: inputPicture,
   problem: (message) => say(message, "problem"),
   thumbnail: thumbnailOf,

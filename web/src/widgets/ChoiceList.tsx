@@ -66,7 +66,7 @@ export function ChoiceList({ choices, current, label, onChoose }: ChoiceListProp
         onPointerDown={(event) => event.preventDefault()} onClick={() => onChoose(choice.key)} onPointerMove={() => n !== active && setActive(n)}
       >
         {choice.picture !== undefined && <img src={choice.picture} alt="" loading="lazy" />}
-        <span className="choice-label">{choice.label === "" ? " " : choice.label}</span>
+        <span className="choice-label" dir="auto">{choice.label === "" ? " " : choice.label}</span>
         {choice.detail !== undefined && <span className="choice-detail">{choice.detail}</span>}
       </div>,
     );

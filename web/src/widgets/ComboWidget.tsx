@@ -28,7 +28,12 @@ export function ComboWidget({ spec, value, edit, label, tab, disabled, services 
         aria-label={`${label}: ${word}${missing ? `, ${say("widget.missing", "not available")}` : ""}`} title={word} data-missing={missing ? "" : undefined}
         onClick={() => setOpen(!open)}
         onKeyDown={(event) => {
-          if (event.key === "ArrowDown" && !open) {
+          if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && !open && choices.length > 0) {
+            event.preventDefault();
+            const at = choices.findIndex((choice) => choice === value);
+            const next = choices[Math.max(0, Math.min(choices.length - 1, at + (event.key === "ArrowLeft" ? -1 : 1)))];
+            if (next !== undefined && next !== value) edit.set(next);
+          } else if (event.key === "ArrowDown" && !open) {
             event.preventDefault();
             setOpen(true);
           }

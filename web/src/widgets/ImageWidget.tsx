@@ -50,6 +50,10 @@ export function ImageWidget(props: WidgetProps) {
     >
       <div className="image-row">
         {spec.choices === undefined ? <output className="raw">{name}</output> : <ComboWidget {...props} />}
+        {services.pickFile !== undefined && (
+          <button type="button" className="small" tabIndex={tab} disabled={disabled} aria-label={say("widget.pick", "Choose a file for {label}", { label })}
+            title={say("widget.pick", "Choose a file for {label}", { label })} onClick={() => void services.pickFile?.(spec, name).then((chosen) => chosen !== undefined && edit.set(chosen))}>…</button>
+        )}
         {services.upload !== undefined && (
           <button type="button" className="small" tabIndex={tab} disabled={disabled || busy} aria-label={say("widget.upload", "Upload a picture for {label}", { label })}
             title={say("widget.upload", "Upload a picture for {label}", { label })} onClick={() => chooser.current?.click()}>↥</button>

@@ -1,5 +1,5 @@
 import { useRef, useState } from "react";
-import { calculate, ruleOf, settle, shown, stepped, type NumberRule } from "./number";
+import { calculate, finer, ruleOf, settle, shown, stepped, type NumberRule } from "./number";
 import type { WidgetProps } from "./services";
 
 const PIXELS_PER_STEP = 4;
@@ -14,7 +14,7 @@ export function NumberWidget({ spec, value, edit, label, tab, disabled }: Widget
   const rule = ruleOf(spec);
   const current = numberOf(value, rule);
   const [draft, setDraft] = useState<string>();
-  const pull = useRef<{ x: number; from: number; steps: number; moved: boolean } | undefined>(undefined);
+  const pull = useRef<{ x: number; from: number; steps: number; step: number; moved: boolean } | undefined>(undefined);
   const field = useRef<HTMLInputElement>(null);
 
   const finish = (): void => {
@@ -52,6 +52,7 @@ export function NumberWidget({ spec, value, edit, label, tab, disabled }: Widget
       }}
       onKeyDown={(event) => {
         const by = event.shiftKey ? 10 : 1;
+        const grain = event.ctrlKey || event.metaKey ? finer(rule) : rule;
         if (event.key === "Enter") {
           finish();
           if (draft === undefined) setDraft(shown(current, rule));
@@ -60,7 +61,7 @@ export function NumberWidget({ spec, value, edit, label, tab, disabled }: Widget
           setDraft(undefined);
         } else if (draft === undefined && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
           event.preventDefault();
-          put(stepped(current, event.key === "ArrowUp" ? by : -by, rule));
+          put(stepped(current, event.key === "ArrowUp" ? by : -by, grain));
         } else if (draft === undefined && (event.key === "PageUp" || event.key === "PageDown")) {
           event.preventDefault();
           put(stepped(current, event.key === "PageUp" ? 10 : -10, rule));
@@ -71,7 +72,7 @@ export function NumberWidget({ spec, value, edit, label, tab, disabled }: Widget
         // No text selection while pulling; the focus comes when it was a click.
         event.preventDefault();
         event.currentTarget.setPointerCapture(event.pointerId);
-        pull.current = { x: event.clientX, from: current, steps: 0, moved: false };
+        pull.current = { x: event.clientX, from: current, steps: 0, step: rule.step, moved: false };
       }}
       onPointerMove={(event) => {
         const state = pull.current;
@@ -80,10 +81,12 @@ export function NumberWidget({ spec, value, edit, label, tab, disabled }: Widget
         if (!state.moved && Math.abs(distance) < 3) return;
         if (!state.moved) edit.begin();
         state.moved = true;
+        const grain = event.ctrlKey || event.metaKey ? finer(rule) : rule;
         const steps = Math.trunc(distance / PIXELS_PER_STEP) * (event.shiftKey ? 10 : 1);
-        if (steps === state.steps) return;
+        if (steps === state.steps && grain.step === state.step) return;
         state.steps = steps;
-        edit.set(steps === 0 ? state.from : stepped(state.from, steps, rule));
+        state.step = grain.step;
+        edit.set(steps === 0 ? state.from : stepped(state.from, steps, grain));
       }}
       onPointerUp={() => {
         const state = pull.current;

@@ -41,6 +41,7 @@ export function TextWidget(props: WidgetProps & { readonly multiline: boolean })
   const shared = {
     ref: field,
     "aria-label": label,
+    dir: "auto",
     tabIndex: tab,
     disabled,
     value: text,

@@ -17,6 +17,12 @@ export function ruleOf(spec: InputSpec): NumberRule {
   return { whole, min: spec.min ?? -Infinity, max: spec.max ?? Infinity, step, round: whole ? 1 : typeof round === "number" ? round : 0 };
 }
 
+/** A tenth of the step, as far as the value takes it: what Ctrl gives. */
+export function finer(rule: NumberRule): NumberRule {
+  const step = Math.max(Number((rule.step / 10).toPrecision(12)), rule.round);
+  return { ...rule, step: Math.min(rule.step, step) };
+}
+
 function digitsOf(grain: number): number {
   const text = grain.toString();
   if (text.includes("e-")) return Number(text.split("e-")[1]);

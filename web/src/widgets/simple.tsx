@@ -74,7 +74,7 @@ export function ColourWidget({ spec, value, edit, label, tab, disabled }: Widget
 /** A value nobody here knows how to edit, shown as it is. */
 export function RawWidget({ value, label }: WidgetProps) {
   const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
-  return <output className="raw" aria-label={label} title={text.slice(0, 2000)}>{text.slice(0, 300)}</output>;
+  return <output className="raw" dir="auto" aria-label={label} title={text.slice(0, 2000)}>{text.slice(0, 300)}</output>;
 }
 
 export function FileWidget({ spec, value, edit, label, tab, disabled, services }: WidgetProps) {

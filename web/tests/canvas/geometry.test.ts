@@ -9,6 +9,7 @@ import { Mounts } from "../../src/canvas/mounts";
 import { inkOn } from "../../src/canvas/palette";
 import { Scene } from "../../src/canvas/scene";
 import { SpecSource } from "../../src/canvas/specs";
+import { rightToLeft } from "../../src/canvas/text";
 import { readSpecs } from "../../src/document/specs";
 import { createDocument } from "../../src/document/store";
 import type { Document, Graph, GraphNode, Link, Slot } from "../../src/document/types";
@@ -155,6 +156,22 @@ describe("hit testing", () => {
     expect(hit(scene, 230, TITLE + PAD + ROW / 2, 1).kind).toBe("link");
     expect(hit(scene, 250, 700, 1)).toEqual({ kind: "empty" });
   });
+  it("gives a finger at least 24 pixels of every port at any zoom, and leaves it the title to move the node by", () => {
+    const { scene } = row();
+    const port = { kind: "port", port: { node: "2", side: "input", index: 0 } };
+    const at = portPoint(scene, { node: "2", side: "input", index: 0 })!;
+    for (const zoom of [0.35, 0.6, 1, 2]) {
+      for (const [dx, dy] of [[-12, 0], [11, 0], [0, 11], [-12, 8]] as const) {
+        const [x, y] = [at.x + dx / zoom, at.y + dy / zoom];
+        // To the inside a fifth of the node is the port's at most; the widget's socket below may be nearer.
+        if (dx / zoom < 40 && dy / zoom < 14) expect(hit(scene, x, y, zoom, true)).toEqual(port);
+      }
+      expect(hit(scene, 400, 10, zoom, true)).toEqual({ kind: "title", id: "2" });
+      expect(hit(scene, 302, 20, zoom, true).kind).toBe("collapse");
+    }
+    expect(hit(scene, at.x - 25, at.y, 1).kind).not.toBe("port");
+    expect(hit(scene, at.x - 25, at.y, 1, true)).toEqual(port);
+  });
   it("finds nodes in a box and neighbours by direction", () => {
     const { scene } = row();
     expect(nodesIn(scene, 650, 500, 250, -10).sort()).toEqual(["2", "3", "4"]);
@@ -244,4 +261,9 @@ describe("culling", () => {
     for (let n = 0; n < 20; n++) mounts.update();
     expect(mounts.snapshot()).toEqual(["0"]);
   });
+});
+
+it("a text runs the way of its first letter", () => {
+  const texts = ["Sampler", "שלום", "12 مرحبا", "a שלום", "שלום a", "123…", "", "日本", "\u{1e900}"];
+  expect(texts.map(rightToLeft)).toEqual([false, true, true, false, true, false, false, false, true]);
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { widgetKind } from "../../src/canvas/layout";
 import { filtered } from "../../src/widgets/ChoiceList";
-import { calculate, ruleOf, settle, shown, stepped } from "../../src/widgets/number";
+import { calculate, finer, ruleOf, settle, shown, stepped } from "../../src/widgets/number";
 import { randomSeed } from "../../src/widgets/SeedWidget";
 import { changeWeight, wordBefore } from "../../src/widgets/weights";
 import { readInput } from "../../src/document/specs";
@@ -27,6 +27,10 @@ describe("numbers", () => {
     expect(settle(17.6, whole)).toBe(18);
     expect(stepped(17, 1, whole)).toBe(24);
     expect(stepped(17, -1, whole)).toBe(16);
+    // Ctrl: a tenth of the step, but never finer than what is kept.
+    expect(stepped(17, 1, finer(whole))).toBe(18);
+    expect(stepped(4, 1, finer({ whole: false, min: 0, max: 100, step: 0.1, round: 0.01 }))).toBe(4.01);
+    expect(finer({ whole: false, min: 0, max: 1, step: 0.01, round: 0.01 }).step).toBe(0.01);
     expect(stepped(64, 5, whole)).toBe(64);
   });
   it("shows as many decimals as the step has", () => {

@@ -117,6 +117,33 @@ describe("the store", () => {
     expect(plain(document.workflow)).toBe(plain(three()));
   });
 
+  it("of nodes and groups that are dragged together holds one move of each, and goes there and back", () => {
+    const document = createDocument(workflow(graph([node("1"), node("2")])));
+    const group = { id: "g", title: "", x: 0, y: 0, width: 9, height: 9, members: ["1"] };
+    document.apply({ do: "putGroups", graph: ROOT, groups: [group] }, "Group");
+    const before = plain(document.workflow);
+    const drag = (ids: readonly string[], to: number): void => {
+      for (let x = 1; x <= to; x++) {
+        document.apply({ do: "moveNodes", graph: ROOT, to: ids.map((id) => ({ id, x, y: 0 })) }, "Move");
+        document.apply({ do: "putGroups", graph: ROOT, groups: [{ ...group, x }] }, "Move");
+      }
+    };
+    document.begin("Move");
+    drag(["1"], 50);
+    document.commit();
+    expect((document.history[1]!.forward as Extract<Command, { do: "several" }>).commands).toHaveLength(2);
+    document.begin("Move");
+    drag(["1"], 3);
+    drag(["1", "2"], 4);
+    drag(["1"], 9);
+    document.commit();
+    const after = plain(document.workflow);
+    document.goTo(1);
+    expect(plain(document.workflow)).toBe(before);
+    document.goTo(3);
+    expect(plain(document.workflow)).toBe(after);
+  });
+
   it("ends a typing burst after a pause", () => {
     vi.useFakeTimers();
     const document = createDocument(three());

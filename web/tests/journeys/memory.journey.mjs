@@ -22,7 +22,7 @@ async function serious(page) {
 test("what the planner says stands beside Run, node by node, in red where it does not fit; nothing is asked while typing", async () => {
   const { page, context, problems } = await openPage(browser, server.url);
   const asked = [];
-  page.on("request", (request) => request.url().endsWith("/plan") && asked.push(request.postDataJSON()));
+  page.on("request", (request) => request.url().endsWith("/plan") && asked.push(Date.now()));
   const chip = page.locator(".estimate");
   await chip.getByText(/GB of 8 GB/).waitFor({ timeout: 60_000 });
   await shoot(page, "memory-form");
@@ -31,6 +31,15 @@ test("what the planner says stands beside Run, node by node, in red where it doe
   assert.equal(asked.length, before, "asked while somebody was typing");
   await page.waitForTimeout(1600);
   assert.equal(asked.length, before + 1);
+
+  // What is changed while a run goes on is planned after it.
+  await page.getByRole("button", { name: "Make the picture" }).click();
+  await page.locator(".statusbar").getByText(/Running/).waitFor();
+  await page.getByLabel("Steps", { exact: true }).fill("21");
+  await page.locator("h2").first().click();
+  await page.locator(".stage .picture img").waitFor({ timeout: 60_000 });
+  await page.waitForTimeout(2000);
+  assert.equal(asked.length, before + 2);
 
   await page.getByRole("button", { name: "Graph", exact: true }).click();
   await page.locator(".graph").waitFor();
@@ -60,6 +69,25 @@ test("what the planner says stands beside Run, node by node, in red where it doe
   await page.waitForTimeout(300);
   await shoot(page, "memory-too-small");
   assert.deepEqual(await serious(page), []);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("the status bar tells what memory is taken now, and lets go of what is kept", async () => {
+  const { page, context, problems } = await openPage(browser, server.url);
+  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  const button = page.locator(".statusbar").getByRole("button", { name: "Memory" });
+  await button.click();
+  const gauges = page.getByRole("dialog", { name: "Memory now" });
+  await gauges.getByText("RAM of the machine").waitFor();
+  assert.match(await gauges.innerText(), /[\d.]+ GB of [\d.]+ GB[\s\S]*Held by what computes/);
+  await page.waitForTimeout(300);
+  await shoot(page, "memory-gauges");
+  assert.deepEqual(await serious(page), []);
+  await gauges.getByRole("button", { name: "Let go of what is kept" }).click();
+  await page.getByText("are let go of").waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await gauges.count(), 0);
   assert.deepEqual(problems, []);
   await context.close();
 });

@@ -45,7 +45,7 @@ export const NodeBody = memo(function NodeBody({ id }: { readonly id: NodeId }) 
       data-subgraph={stage.specs.isSubgraph(node) ? "" : undefined}
     >
       <TitleBar node={node} title={title} run={run} unknown={unknown} />
-      <Ports inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
+      <Ports node={id} inputs={node.inputs} outputs={node.outputs} small={isSmall(node)} layout={layout} linked={linked} tab={tab} />
       {node.collapsed !== true && (
         <>
           {layout.widgets.map((row) => (

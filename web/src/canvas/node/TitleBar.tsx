@@ -42,7 +42,7 @@ function TitleBarOf({ node, title, run, unknown }: TitleBarProps) {
   const renaming = useUi((ui) => ui.renaming === node.id);
   return (
     <div className="node-title" style={node.color === undefined ? undefined : { backgroundColor: node.color, color: inkOn(node.color) }} data-coloured={node.color === undefined ? undefined : ""}>
-      {node.type !== "Reroute" && <span className="node-fold" aria-hidden="true">{node.collapsed === true ? "▸" : "▾"}</span>}
+      {node.type !== "Reroute" && node.type !== "" && <span className="node-fold" aria-hidden="true">{node.collapsed === true ? "▸" : "▾"}</span>}
       {renaming ? <TitleField node={node} title={title} /> : <span className="node-name" dir="auto" title={title}>{title}</span>}
       {node.pinned === true && node.type !== "" && <span className="node-mark" role="img" aria-label={say("canvas.pinned", "Pinned")}>⌖</span>}
       {node.mode !== "always" && <span className="node-badge">{node.mode === "mute" ? say("canvas.mute", "Muted") : say("canvas.bypass", "Bypassed")}</span>}
@@ -108,6 +108,7 @@ function TitleField({ node, title }: { readonly node: GraphNode; readonly title:
       ref={field}
       className="node-name"
       data-interactive=""
+      dir="auto"
       defaultValue={title}
       aria-label={say("canvas.titleOf", "Title of the node")}
       onBlur={() => finish(true)}

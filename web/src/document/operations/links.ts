@@ -47,7 +47,7 @@ export function removeKeepingLinks(graph: Graph, ids: Iterable<NodeId>): Command
   for (const id of gone) {
     for (const link of index.of(id).out) {
       if (gone.has(link.to)) continue;
-      const source = beyond(graph, link, gone);
+      const source = beyond(graph, index, link, gone);
       if (source !== undefined)
         links.push({
           id: linkId(),
@@ -63,8 +63,7 @@ export function removeKeepingLinks(graph: Graph, ids: Iterable<NodeId>): Command
   return links.length === 0 ? remove : several([remove, { do: "addLinks", graph: graph.id, links }]);
 }
 
-function beyond(graph: Graph, link: Link, gone: ReadonlySet<NodeId>): Link | undefined {
-  const index = linkIndex(graph.links);
+function beyond(graph: Graph, index: ReturnType<typeof linkIndex>, link: Link, gone: ReadonlySet<NodeId>): Link | undefined {
   const wanted = (link.to === OUTPUTS ? graph.outputs : graph.nodes.get(link.to)!.inputs)[link.input]!.type;
   const seen = new Set<LinkId>();
   let step: Link | undefined = link;
@@ -104,4 +103,43 @@ export function insertReroute(graph: Graph, id: LinkId, x: number, y: number): {
     { do: "addLinks", graph: graph.id, links },
   ]);
   return { command, node };
+}
+
+/**
+ * Shows links as pairs of named ends, or as lines again when all of them are such pairs. Links of one output have one
+ * name, and no two outputs have the same.
+ */
+export function togglePortals(graph: Graph, ids: Iterable<LinkId>): Command {
+  const links = [...new Set(ids)].flatMap((id) => graph.links.get(id) ?? []);
+  const lines = links.some((link) => link.portal === undefined);
+  const outputOf = (link: Link): string => `${link.from} ${link.output}`;
+  const names = new Map<string, string>();
+  for (const link of graph.links.values()) if (link.portal !== undefined) names.set(outputOf(link), link.portal);
+  const taken = new Set(names.values());
+  const nameOf = (link: Link): string => {
+    const known = names.get(outputOf(link));
+    if (known !== undefined) return known;
+    const slot = (link.from === INPUTS ? graph.inputs : graph.nodes.get(link.from)?.outputs)?.[link.output];
+    const wanted = slot?.label ?? (slot?.name || link.type);
+    let name = wanted;
+    for (let number = 2; taken.has(name); number++) name = `${wanted} ${number}`;
+    taken.add(name);
+    names.set(outputOf(link), name);
+    return name;
+  };
+  return several(
+    links.map((link) => ({
+      do: "updateLink",
+      graph: graph.id,
+      id: link.id,
+      set: lines ? { portal: nameOf(link), hidden: undefined } : { portal: undefined },
+    })),
+  );
+}
+
+/** Gives a portal another name, with all that come from the same output. */
+export function namePortal(graph: Graph, id: LinkId, name: string): Command {
+  const link = graph.links.get(id)!;
+  const same = linkIndex(graph.links).of(link.from).out.filter((one) => one.output === link.output && one.portal === link.portal);
+  return several(same.map((one) => ({ do: "updateLink", graph: graph.id, id: one.id, set: { portal: name } })));
 }

@@ -5,6 +5,7 @@ import { freeIds } from "../nodes";
 import {
   INPUTS,
   OUTPUTS,
+  ROOT,
   type Command,
   type Graph,
   type GraphId,
@@ -16,6 +17,8 @@ import {
   type Workflow,
 } from "../types";
 import { freeName, instancesOf, OperationError } from "./subgraphs";
+
+export type Side = "inputs" | "outputs";
 
 /** Shows an input of an inner node outside. A widget keeps its value, which instances hold from then on. */
 export function promoteInput(
@@ -92,7 +95,7 @@ export function promoteOutput(
 }
 
 /** Takes an input or output of a subgraph away, with the links to it. What instances held goes back inside nowhere. */
-export function removePort(workflow: Workflow, definition: GraphId, side: "inputs" | "outputs", name: string): Command {
+export function removePort(workflow: Workflow, definition: GraphId, side: Side, name: string): Command {
   const graph = workflow.graphs.get(definition)!;
   const place = graph[side].findIndex((slot) => slot.name === name);
   if (place < 0) throw new OperationError(`the subgraph has no ${side === "inputs" ? "input" : "output"} "${name}"`);
@@ -107,41 +110,83 @@ export function removePort(workflow: Workflow, definition: GraphId, side: "input
   const commands = instancesOf(workflow, definition).flatMap(([at, instance]) =>
     withoutSlot(workflow.graphs.get(at)!, instance, side, name),
   );
-  return several([...commands, { do: "putGraph", definition: next }]);
+  const here = new Set(instancesOf(workflow, definition).flatMap(([at, node]) => (at === ROOT ? node.id : [])));
+  const form = side === "outputs" ? workflow.form : workflow.form.filter((one) => one.input !== name || !here.has(one.node));
+  const left: readonly Command[] = form.length < workflow.form.length ? [{ do: "setForm", form }] : [];
+  return several([...commands, { do: "putGraph", definition: next }, ...left]);
 }
 
+/**
+ * What people call an input or output, inside and at every instance; its name stays, as in the ecosystem's files, since
+ * values, links and other subgraphs go by it. An empty text takes the label away.
+ */
 export function renamePort(
   workflow: Workflow,
   definition: GraphId,
-  side: "inputs" | "outputs",
-  from: string,
+  side: Side,
+  name: string,
   wanted: string,
 ): Command {
   const graph = workflow.graphs.get(definition)!;
-  const to = freeName(
-    wanted,
-    graph[side].filter((slot) => slot.name !== from),
-  );
-  const renamed = (slots: readonly Slot[]) =>
-    slots.map((slot) =>
-      slot.name === from ? { ...slot, name: to, ...(slot.widget === from && { widget: to }) } : slot,
-    );
-  const commands = instancesOf(workflow, definition).flatMap(([at, node]): Command[] => {
-    const value = side === "inputs" ? node.values[from] : undefined;
-    const set = side === "inputs" ? { inputs: renamed(node.inputs) } : { outputs: renamed(node.outputs) };
-    const update: Command = { do: "updateNode", graph: at, id: node.id, set };
-    if (value === undefined) return [update];
-    return [
-      update,
-      { do: "setValue", graph: at, id: node.id, input: to, value },
-      { do: "setValue", graph: at, id: node.id, input: from, value: undefined },
-    ];
-  });
+  const label = wanted.trim();
+  const renamed = (slots: readonly Slot[]): readonly Slot[] =>
+    slots.map((slot) => {
+      if (slot.name !== name) return slot;
+      const { label: _label, ...rest } = slot;
+      return label === "" || label === name ? rest : { ...rest, label };
+    });
+  const commands = instancesOf(workflow, definition).map(([at, node]): Command => ({
+    do: "updateNode",
+    graph: at,
+    id: node.id,
+    set: side === "inputs" ? { inputs: renamed(node.inputs) } : { outputs: renamed(node.outputs) },
+  }));
   return several([{ do: "putGraph", definition: { ...graph, [side]: renamed(graph[side]) } }, ...commands]);
 }
 
+/** Puts an input or output of a subgraph at another place among its like, in every instance too; links stay with it. */
+export function movePort(workflow: Workflow, definition: GraphId, side: Side, from: number, to: number): Command {
+  const graph = workflow.graphs.get(definition)!;
+  const slots = [...graph[side]];
+  const [moved] = slots.splice(from, 1);
+  if (moved === undefined || from === to) return several([]);
+  slots.splice(to, 0, moved);
+  const [end, far, key] = side === "inputs" ? ([INPUTS, "from", "output"] as const) : ([OUTPUTS, "to", "input"] as const);
+  const links = new Map(graph.links);
+  for (const link of graph.links.values()) {
+    if (link[far] !== end) continue;
+    const place = slots.indexOf(graph[side][link[key]]!);
+    if (place !== link[key]) links.set(link.id, { ...link, [key]: place });
+  }
+  const order = slots.map((slot) => slot.name);
+  const commands = instancesOf(workflow, definition).flatMap(([at, instance]) =>
+    reordered(workflow.graphs.get(at)!, instance, side, order),
+  );
+  return several([{ do: "putGraph", definition: { ...graph, links, [side]: slots } }, ...commands]);
+}
+
+/** Brings those slots of an instance into an order that the subgraph has; others stay where they are. */
+function reordered(graph: Graph, node: GraphNode, side: Side, order: readonly string[]): Command[] {
+  const slots = node[side];
+  const places = slots.flatMap((slot, place) => (order.includes(slot.name) ? [place] : []));
+  const sorted = places.toSorted((one, other) => order.indexOf(slots[one]!.name) - order.indexOf(slots[other]!.name));
+  const now = new Map(sorted.map((old, at) => [old, places[at]!]));
+  if ([...now].every(([old, place]) => old === place)) return [];
+  const next = [...slots];
+  for (const [old, place] of now) next[place] = slots[old]!;
+  const key = side === "inputs" ? "input" : "output";
+  const adjacent = linkIndex(graph.links).of(node.id);
+  const touching = (side === "inputs" ? adjacent.in : adjacent.out).filter((link) => (now.get(link[key]) ?? link[key]) !== link[key]);
+  const moved = touching.map((link) => ({ ...link, [key]: now.get(link[key])! }));
+  return [
+    { do: "removeLinks", graph: graph.id, ids: touching.map((link) => link.id) },
+    { do: "updateNode", graph: graph.id, id: node.id, set: side === "inputs" ? { inputs: next } : { outputs: next } },
+    ...(moved.length > 0 ? [{ do: "addLinks", graph: graph.id, links: moved } as const] : []),
+  ];
+}
+
 /** Commands that take a slot from a node: links behind it move up. */
-function withoutSlot(graph: Graph, node: GraphNode, side: "inputs" | "outputs", name: string): Command[] {
+function withoutSlot(graph: Graph, node: GraphNode, side: Side, name: string): Command[] {
   const place = node[side].findIndex((slot) => slot.name === name);
   if (place < 0) return [];
   const key = side === "inputs" ? "input" : "output";

@@ -17,6 +17,8 @@ import {
 } from "../types";
 import { INPUTS, OUTPUTS } from "../types";
 import { readLooks } from "../looks";
+import { readBookmarks } from "../bookmarks";
+import { readBorders } from "../borders";
 import { readGroups } from "./groups";
 import { readBends } from "./bends";
 import { readInstanceValues } from "./instances";
@@ -58,7 +60,8 @@ export function* readEditorSteps(data: JsonObject, specs: Specs): Steps<Workflow
     }
     graphs.set(id, { ...graph, nodes });
   }
-  return { graphs, form: [], extra: { form: isObject(data.state) || data.version === 1 ? "1" : "0.4" } };
+  const bookmarks = readBookmarks(data, graphs);
+  return { graphs, form: [], ...(bookmarks && { bookmarks }), extra: { form: isObject(data.state) || data.version === 1 ? "1" : "0.4" } };
 }
 
 function definitionsOf(data: JsonObject): readonly JsonObject[] {
@@ -87,6 +90,7 @@ function* readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined):
   };
   const { links, left: leftLinks } = yield* readLinks(listOf(data.links), nodes, { inputs, outputs }, borders);
   const bends = readBends(data, links);
+  const stand = id === ROOT ? {} : readBorders(data);
   readLooks(data, links);
   const { groups, left: leftGroups } = readGroups(listOf(data.groups), nodes);
   const definitions = data.definitions;
@@ -110,6 +114,7 @@ function* readGraph(data: JsonObject, id: GraphId, parent: GraphId | undefined):
     groups,
     inputs: id === ROOT ? [] : settledPorts(inputs, links, "from", INPUTS),
     outputs: id === ROOT ? [] : settledPorts(outputs, links, "to", OUTPUTS),
+    ...(Object.keys(stand).length > 0 && { borders: stand }),
     extra: {
       file,
       ...(parent !== undefined && { parent }),

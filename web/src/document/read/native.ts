@@ -1,4 +1,5 @@
 /** Reading the native form. */
+import { bookmarksFrom } from "../bookmarks";
 import { isObject, listOf, member, objectOf, withEntry } from "../json";
 import { byId, unwrap, VERSION } from "../nativeForm";
 import { DocumentError } from "../problems";
@@ -7,6 +8,7 @@ import {
   OUTPUTS,
   INPUTS,
   ROOT,
+  type Borders,
   type FormField,
   type Graph,
   type GraphId,
@@ -48,7 +50,8 @@ export function* readNativeSteps(data: JsonObject, specs: Specs): Steps<Workflow
     isObject(one) && typeof one.node === "string" ? [one as unknown as FormField] : [],
   );
   const others = unknown(root as JsonObject, ["nodes", "view", "meta"]);
-  return { graphs, form: fields, extra: { form: "native", ...(others && { native: others }) } };
+  const bookmarks = bookmarksFrom(member((root as JsonObject).view, "bookmarks"), graphs);
+  return { graphs, form: fields, ...(bookmarks && { bookmarks }), extra: { form: "native", ...(others && { native: others }) } };
 }
 
 function* readGraph(id: GraphId, data: JsonObject, specs: Specs): Steps<Graph> {
@@ -69,7 +72,8 @@ function* readGraph(id: GraphId, data: JsonObject, specs: Specs): Steps<Graph> {
   );
   const others =
     id === ROOT ? undefined : unknown(data, ["nodes", "view", "meta", "name", "inputs", "outputs", "exits"]);
-  const look = unknown(view, ["nodes", "links", "groups"]);
+  const look = unknown(view, ["nodes", "links", "groups", "borders", "bookmarks"]);
+  const borders = id === ROOT ? undefined : readBorders(objectOf(view.borders));
   return {
     id,
     name: typeof data.name === "string" ? data.name : "",
@@ -78,12 +82,22 @@ function* readGraph(id: GraphId, data: JsonObject, specs: Specs): Steps<Graph> {
     groups: new Map(groups.map((group) => [group.id, group])),
     inputs: id === ROOT ? [] : inputs,
     outputs: id === ROOT ? [] : outputs,
+    ...(borders && { borders }),
     extra: {
       ...(isObject(data.meta) && { file: { ...data.meta, ...(id !== ROOT && { id, name: data.name ?? "" }) } }),
       ...(others && { native: others }),
       ...(look && { view: look }),
     },
   };
+}
+
+function readBorders(data: JsonObject): Borders | undefined {
+  const found = Object.entries(data).flatMap(([side, at]) => {
+    const [x, y] = [member(at, "x"), member(at, "y")];
+    const known = (side === "inputs" || side === "outputs") && typeof x === "number" && typeof y === "number";
+    return known ? [[side, { x, y }] as const] : [];
+  });
+  return found.length > 0 ? Object.fromEntries(found) : undefined;
 }
 
 function readNode(id: NodeId, entry: Json, place: JsonObject, specs: Specs): GraphNode | undefined {

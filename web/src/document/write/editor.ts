@@ -16,6 +16,8 @@ import {
   type Specs,
   type Workflow,
 } from "../types";
+import { writeBookmarks } from "../bookmarks";
+import { besideNodes, writeBorders } from "../borders";
 import { writeLooks } from "../looks";
 import { writeBends } from "./bends";
 import { writeGroups } from "./groups";
@@ -40,7 +42,11 @@ function writeGraph(workflow: Workflow, graph: Graph, specs: Specs, schema1: boo
   const links = [...graph.links.values()].map((link) => writeLink(link, asObjects, borders));
   put(out, "links", withLeft(links, leftOf(graph, "leftLinks")));
   put(out, "groups", withLeft(writeGroups(graph), leftOf(graph, "leftGroups")));
-  if (graph.id !== ROOT) writePorts(out, graph);
+  if (graph.id === ROOT) writeBookmarks(out, workflow);
+  else {
+    writePorts(out, graph);
+    writeBorders(out, graph);
+  }
   writeBends(out, graph);
   writeLooks(out, graph);
   writeCounters(out, graph);
@@ -67,8 +73,8 @@ function fresh(graph: Graph, schema1: boolean): JsonObject {
     state: { lastGroupId: 0, lastNodeId: 0, lastLinkId: 0, lastRerouteId: 0 },
     config: {},
     name: graph.name,
-    inputNode: { id: Number(INPUTS), bounding: [-300, 0, 120, 60] },
-    outputNode: { id: Number(OUTPUTS), bounding: [900, 0, 120, 60] },
+    inputNode: { id: Number(INPUTS), bounding: [...besideNodes(graph, "inputs"), 120, 60] },
+    outputNode: { id: Number(OUTPUTS), bounding: [...besideNodes(graph, "outputs"), 120, 60] },
     inputs: [],
     outputs: [],
     widgets: [],

@@ -57,10 +57,13 @@ export function writeNative(workflow: Workflow): JsonObject {
   for (const graph of workflow.graphs.values()) {
     if (graph.id !== ROOT) withEntry(definitions, graph.id, writeGraph(graph));
   }
+  const written = writeGraph(root);
+  const bookmarks = workflow.bookmarks as unknown as Json | undefined;
   return {
     ...objectOf(workflow.extra?.native),
     safelight: VERSION,
-    ...writeGraph(root),
+    ...written,
+    ...(bookmarks !== undefined && { view: { ...objectOf(written.view), bookmarks } }),
     ...(Object.keys(definitions).length > 0 && { definitions }),
     ...(workflow.form.length > 0 && { form: workflow.form as unknown as Json }),
   };
@@ -106,6 +109,7 @@ function writeGraph(graph: Graph): JsonObject {
       nodes: places,
       ...(Object.keys(links).length > 0 && { links }),
       ...(Object.keys(groups).length > 0 && { groups }),
+      ...(graph.borders !== undefined && { borders: graph.borders as unknown as Json }),
     },
   };
 }

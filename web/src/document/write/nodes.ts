@@ -2,7 +2,7 @@
 import { fileMode, fileOf, flagOf, modeOf, pairOf, spelledPair, titleAbove } from "../fileRecords";
 import { fileId, idOf, isObject, listOf, objectOf, sameJson } from "../json";
 import { DEFAULT_WIDTH } from "../read/nodes";
-import { proxiesOf, proxyName, widgetInputs } from "../read/instances";
+import { instancePlaces, proxiesOf, proxyName, widgetInputs } from "../read/instances";
 import type { Graph, GraphNode, Json, JsonObject, NodeSpec, Specs, Workflow } from "../types";
 import { controlName, declaredWidgets, filterName, isEditorValue, nestedWidgets, type Widget } from "../widgets";
 
@@ -97,7 +97,7 @@ function writeValues(
   const list = listOf(saved);
   const placed = new Set(places);
   const fresh = Object.keys(node.values).filter((name) => !placed.has(name));
-  if (fresh.length === 0 && (list.length > 0 || Object.keys(node.values).length === 0)) {
+  if (fresh.length === 0 && inOrder(node, definition, list, places) && (list.length > 0 || Object.keys(node.values).length === 0)) {
     return list.length === 0 ? undefined : inPlace(node, list, places);
   }
   if (definition !== undefined) return writeInstance(node, definition);
@@ -107,6 +107,18 @@ function writeValues(
       ...fresh.filter((name) => !isEditorValue(name)).map((name) => node.values[name]!),
     ];
   return writeDeclared(node, spec, list);
+}
+
+/** Whether a saved list would still be read as it was: the order of a subgraph's inputs names an instance's values. */
+function inOrder(
+  node: GraphNode,
+  definition: Graph | undefined,
+  list: readonly Json[],
+  places: readonly (string | null)[],
+): boolean {
+  if (definition === undefined || places.length === 0) return true;
+  const names = instancePlaces(node, definition, list.length);
+  return places.every((name, place) => name === (names[place] ?? `#${place}`));
 }
 
 function inPlace(node: GraphNode, list: readonly Json[], places: readonly (string | null)[]): readonly Json[] {

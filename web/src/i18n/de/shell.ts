@@ -54,7 +54,7 @@ export const shell: Readonly<Record<string, string>> = {
   "theme.toggle": "Dunkel oder hell",
   toasts: "Meldungen",
   view: "Ansicht",
-  "view.fit": "Alles zeigen",
+  "view.fit": "Die Auswahl zeigen, oder alles",
   "view.focus": "Nur der Graph: alles andere verbergen oder wieder zeigen",
   "view.form": "Formular",
   "view.graph": "Graph",

@@ -1,7 +1,8 @@
-import { useEffect, useId, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { queue } from "../../client/queue";
 import { Store, useStore } from "../../client/store";
 import { t } from "../../i18n";
+import { Slider } from "../../shell/controls/Slider";
 import { Icon } from "../../shell/icons";
 import { sayError } from "../../shell/toasts";
 import { discard } from "../actions";
@@ -99,7 +100,6 @@ interface FilterProps {
 }
 
 function Filters({ text, setText, span, setSpan, workflow, setWorkflow, workflows, large, tile, setTile }: FilterProps) {
-  const id = useId();
   const names = Object.entries(workflows).sort(([a, x], [b, y]) => y - x || a.localeCompare(b));
   return (
     <div className="gallery-tools">
@@ -120,10 +120,10 @@ function Filters({ text, setText, span, setSpan, workflow, setWorkflow, workflow
       </select>
       {/^\d/.test(span) && <input className="field day" type="date" aria-label={t("gallery.whichDay", "Which day")} value={span} onChange={(event) => event.target.value !== "" && setSpan(event.target.value as Span)} />}
       {large && (
-        <label className="row" htmlFor={id}>
-          <span className="small quiet">{t("gallery.size", "Size")}</span>
-          <input id={id} type="range" min={96} max={384} step={8} value={tile} onChange={(event) => setTile(Number(event.target.value))} />
-        </label>
+        <div className="row tilesize">
+          <span className="small quiet" aria-hidden="true">{t("gallery.size", "Size")}</span>
+          <Slider label={t("gallery.size", "Size")} min={96} max={384} step={8} value={tile} set={setTile} />
+        </div>
       )}
     </div>
   );

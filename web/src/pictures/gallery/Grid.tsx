@@ -3,7 +3,7 @@ import { useStore } from "../../client/store";
 import { t } from "../../i18n";
 import { Icon } from "../../shell/icons";
 import { shownOf, thumbnailOf, type GalleryPicture } from "../files";
-import { PICTURE_TYPE, showPictures } from "../screens";
+import { PICTURE_TYPE, plays, showPictures } from "../screens";
 import { Pages, rowsInView } from "./pages";
 import { moved, ranged, step, toggled, type Chosen } from "./selection";
 
@@ -112,6 +112,13 @@ export function Grid({ pages, tile, chosen, choose, remove, leave }: Props) {
   );
 }
 
+/** A thumbnail; where the picture may be an animated one, it is shown itself while the pointer is on it. */
+function Still({ url, small, moves }: { readonly url: string; readonly small: string; readonly moves: boolean }) {
+  const [on, setOn] = useState(false);
+  const watch = moves ? { onPointerEnter: () => setOn(true), onPointerLeave: () => setOn(false) } : {};
+  return <img src={on ? url : small} alt="" decoding="async" draggable={false} {...watch} />;
+}
+
 interface TileProps {
   readonly id: string;
   readonly picture: GalleryPicture;
@@ -147,7 +154,14 @@ function Tile({ id, picture, at, total, place, chosen, focused, click }: TilePro
       onClick={(event) => click(event, at, picture)}
       style={place}
     >
-      <img src={thumbnailOf(shown.url, size, picture.modified)} alt="" decoding="async" draggable={false} />
+      {plays(picture.filename) ? (
+        <>
+          <video src={`${shown.url}#t=0.01`} muted loop playsInline preload="metadata" onPointerEnter={(event) => void event.currentTarget.play().catch(() => undefined)} onPointerLeave={(event) => event.currentTarget.pause()} />
+          <span className="film" aria-hidden="true"><Icon name="play" /></span>
+        </>
+      ) : (
+        <Still url={shown.url} small={thumbnailOf(shown.url, size, picture.modified)} moves={/\.(gif|webp)$/i.test(picture.filename)} />
+      )}
       <span className="tick" aria-hidden="true">{chosen && <Icon name="check" />}</span>
     </div>
   );

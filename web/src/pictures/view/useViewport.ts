@@ -128,9 +128,10 @@ export const placed = (view: Viewport, size: Size) => ({
 });
 
 /** A picture's own size, once it is known. */
-export function usePictureSize(url: string): { readonly size: Size | undefined; readonly failed: boolean } {
+export function usePictureSize(url: string | undefined): { readonly size: Size | undefined; readonly failed: boolean } {
   const [known, setKnown] = useState<{ readonly url: string; readonly size?: Size }>();
   useEffect(() => {
+    if (url === undefined) return undefined;
     let gone = false;
     const image = new Image();
     image.src = url;
@@ -142,6 +143,6 @@ export function usePictureSize(url: string): { readonly size: Size | undefined; 
       gone = true;
     };
   }, [url]);
-  const current = known?.url === url ? known : undefined;
+  const current = url !== undefined && known?.url === url ? known : undefined;
   return { size: current?.size, failed: current !== undefined && current.size === undefined };
 }

@@ -50,7 +50,7 @@ export function Select({ id, label, value, placeholder = "", options, set, missi
         <span className="grow">{words}{missing && <em> {t("choice.missing", "not here")}</em>}</span>
         <Icon name="down" />
       </button>
-      {open && button.current && createPortal(<List anchor={button.current} label={label} value={value} options={options} close={close} choose={(next) => { close(true); if (next !== value) set(next); }} />, document.body)}
+      {open && button.current && createPortal(<List anchor={button.current} label={label} value={value} options={options} close={close} choose={(next) => { close(true); if (next !== value) set(next); }} />, button.current.closest("dialog") ?? document.body)}
     </>
   );
 }

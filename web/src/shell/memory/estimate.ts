@@ -36,12 +36,15 @@ export function followMemory(tab: Tab): () => void {
   let planned: ReturnType<typeof setTimeout> | undefined;
   let asked: AbortController | undefined;
   let last = "";
+  // Something changed since a plan was asked for: while a run goes on nothing is asked, so it is asked after it.
+  let owed = true;
   const question = async (): Promise<void> => {
     const types = specs.get();
     const { phase } = tab.run.summary.get();
     if (types === undefined || active.get() !== tab || phase === "queued" || phase === "running") return;
     const vram = preference("vram").get();
     const text = exactText(tab.document.workflow, { prompt: promptOf(tab.document.workflow, types), ...(vram === "" ? {} : { vram }) });
+    owed = false;
     if (text === last) return;
     asked = new AbortController();
     const before = estimate.get();
@@ -55,8 +58,11 @@ export function followMemory(tab: Tab): () => void {
     asked?.abort();
     planned = setTimeout(() => void question().catch((error: unknown) => estimate.set(refused(error) ?? estimate.get())), after);
   };
-  const soon = (): void => plan(SETTLED_MS);
-  const ends = [tab.document.subscribe(soon), preference("vram").subscribe(soon), active.subscribe(soon), tab.run.summary.subscribe(() => last === "" && soon())];
+  const soon = (): void => {
+    owed = true;
+    plan(SETTLED_MS);
+  };
+  const ends = [tab.document.subscribe(soon), preference("vram").subscribe(soon), active.subscribe(soon), tab.run.summary.subscribe(() => owed && plan(SETTLED_MS))];
   plan(OPENED_MS);
   return () => {
     ends.forEach((end) => end());

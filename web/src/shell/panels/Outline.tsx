@@ -43,7 +43,7 @@ function Node({ tab, graph, id, known }: { readonly tab: Tab; readonly graph: st
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary onClick={show}>
-        <span className="label">{title}</span>
+        <span className="label" dir="auto">{title}</span>
         {node.mode !== "always" && <span className="small quiet">{node.mode === "mute" ? t("node.mute", "Mute") : t("node.bypass", "Bypass")}</span>}
       </summary>
       {open && spec && (

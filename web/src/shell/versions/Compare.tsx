@@ -15,7 +15,7 @@ import { say, sayError } from "../toasts";
 import { useRevision } from "../useDocument";
 import { specs } from "../workspace";
 import { Changes } from "./Changes";
-import { takeMerged, takeVersion, workflowOf } from "./compare";
+import { asFile, takeMerged, takeVersion, workflowOf } from "./compare";
 import { compared, type Compared, type Side } from "./compared";
 import { Conflicts } from "./Conflicts";
 import { both, differences, type NodeChange } from "./diff";
@@ -62,9 +62,12 @@ export default function Compare({ tab, before, after, conflict, base }: Compared
   };
   const mergeBoth = (): void => {
     if (base === undefined || sides === undefined) return;
-    const made = merge(base, tab.document.workflow, sides[0]);
-    if (made.conflicts.length === 0) finish(made, new Set());
-    else setMerging(made);
+    // As files all three: what a file leaves out or spells otherwise is nobody's change.
+    Promise.all([asFile(base), asFile(tab.document.workflow)]).then(([was, mine]) => {
+      const made = merge(was, mine, sides[0]);
+      if (made.conflicts.length === 0) finish(made, new Set());
+      else setMerging(made);
+    }).catch(sayError);
   };
   const take = (change: NodeChange, name?: string): void => {
     const other = sides?.[before === "here" ? 1 : 0];

@@ -3,10 +3,10 @@ import { readWorkflow } from "../../client/files";
 import { readVersion } from "../../client/versions";
 import type { Workflow } from "../../document/types";
 import { t } from "../../i18n";
-import { openBlob } from "../documents";
+import { openBlob, textOf } from "../documents";
 import { save } from "../keeping";
 import { say } from "../toasts";
-import type { Tab } from "../workspace";
+import { specs, type Tab } from "../workspace";
 import type { Side } from "./compared";
 import { commandTo } from "./diff";
 
@@ -15,6 +15,9 @@ export async function workflowOf(tab: Tab, side: Side): Promise<Workflow> {
   const path = tab.path.get() ?? "";
   return openBlob(side === "file" ? await readWorkflow(path) : await readVersion(path, side.version));
 }
+
+/** A workflow as it comes back from its file. */
+export const asFile = (workflow: Workflow): Promise<Workflow> => openBlob(new Blob([textOf(workflow, specs.get() ?? new Map())]));
 
 /** Put what was merged or taken into the open workflow, as one step. */
 export async function takeMerged(tab: Tab, wanted: Workflow, label: string, store = false): Promise<void> {

@@ -146,12 +146,14 @@ function isSameGraph(one: Graph | undefined, other: Graph): boolean {
 /** The command that makes one workflow of another, so that a restored version can be undone as any other step. */
 export function commandTo(now: Workflow, wanted: Workflow): Command {
   const gone = [...now.graphs.keys()].filter((id) => id !== ROOT && !wanted.graphs.has(id));
+  const digits = Object.keys({ ...now.bookmarks, ...wanted.bookmarks }).filter((digit) => text(now.bookmarks?.[digit]) !== text(wanted.bookmarks?.[digit]));
   return {
     do: "several",
     commands: [
       ...[...wanted.graphs.values()].filter((graph) => !isSameGraph(now.graphs.get(graph.id), graph)).map((definition) => ({ do: "putGraph", definition }) as const),
       ...gone.map((graph) => ({ do: "removeGraph", graph }) as const),
       { do: "setForm", form: wanted.form },
+      ...digits.map((digit) => ({ do: "setBookmark", digit, to: wanted.bookmarks?.[digit] ?? null }) as const),
     ],
   };
 }
