@@ -166,3 +166,11 @@ export function layoutNode(node: GraphNode, shown: readonly ShownInput[], known:
 function rowHeight(ease: number): number {
   return Math.floor(TIGHT_ROW + (ROW - TIGHT_ROW) * ease);
 }
+
+/** True when two records of a node differ in place or values only. */
+export function sameShape(a: GraphNode, b: GraphNode): boolean {
+  return (
+    a.type === b.type && a.mode === b.mode && a.inputs === b.inputs && a.outputs === b.outputs && a.width === b.width &&
+    a.height === b.height && a.title === b.title && a.collapsed === b.collapsed && a.pinned === b.pinned && a.color === b.color
+  );
+}

@@ -1,5 +1,5 @@
 import type { Picture } from "./paint";
-import { alphaOf } from "./scene";
+import { BYPASSED, DIMMED, FADED, MUTED } from "./scene";
 
 /** From so many nodes on a pixel is written faster than a rectangle is drawn. */
 export const MANY = 6000;
@@ -8,6 +8,12 @@ let sheet: OffscreenCanvas | undefined;
 let image: ImageData | undefined;
 let pixels = new Uint32Array(0);
 const known = new Map<string, number>();
+
+/** How strongly a node is drawn by its flags. */
+export function alphaOf(flags: number): number {
+  if (flags & (DIMMED | FADED)) return 0.3;
+  return flags & (MUTED | BYPASSED) ? 0.45 : 1;
+}
 
 /** A colour as a pixel of full strength: red in the lowest byte. */
 function pixelOf(colour: string): number {

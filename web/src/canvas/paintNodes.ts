@@ -1,9 +1,9 @@
 import { NEAR_FROM } from "./camera";
 import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
-import { MANY, paintFar } from "./paintFar";
+import { alphaOf, MANY, paintFar } from "./paintFar";
 import { inkOn } from "./palette";
-import { alphaOf, LEFTWARDS, MOUNTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene } from "./scene";
+import { LEFTWARDS, MOUNTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene } from "./scene";
 import { OUTLINES, shapeOf } from "./sockets";
 
 const HEADERS_FROM = 0.08;

@@ -3,7 +3,7 @@ import {
 } from "../document/types";
 import { borderNode, BORDER_WIDTH } from "./borderNode";
 import type { Box } from "./camera";
-import { layoutNode, TALLEST, valuesShape, type NodeLayout } from "./layout";
+import { layoutNode, sameShape, TALLEST, valuesShape, type NodeLayout } from "./layout";
 import { LINK_SELECTED, LinkTable } from "./linkTable";
 import type { NodeRun, NodeStatus } from "./runView";
 import type { Selected } from "./selection";
@@ -28,12 +28,6 @@ export const LEFTWARDS = 4096;
 /** Flags of nodes that what lies under them is seen through. */
 export const TRANSLUCENT = MUTED | BYPASSED | DIMMED | FADED;
 const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
-
-/** How strongly a node is drawn by its flags. */
-export function alphaOf(flags: number): number {
-  if (flags & (DIMMED | FADED)) return 0.3;
-  return flags & (MUTED | BYPASSED) ? 0.45 : 1;
-}
 
 /** Numbers of run states in the typed array; 0 is none. */
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
@@ -400,12 +394,4 @@ export class Scene {
     this.followLinks(id);
     return true;
   }
-}
-
-/** True when two records of a node differ in place or values only. */
-function sameShape(a: GraphNode, b: GraphNode): boolean {
-  return (
-    a.type === b.type && a.mode === b.mode && a.inputs === b.inputs && a.outputs === b.outputs && a.width === b.width &&
-    a.height === b.height && a.title === b.title && a.collapsed === b.collapsed && a.pinned === b.pinned && a.color === b.color
-  );
 }
