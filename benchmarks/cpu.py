@@ -15,6 +15,7 @@ every round; the fraction says how much of that speed a step reaches, all its ot
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -27,7 +28,6 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parents[1]
-SIDE, SMALL_SIDE = 64, 32  # of the latent
 SMALL: Final = {"model_channels": 64, "channel_mult": (1, 2), "num_res_blocks": (1, 1), "transformer_depth": (0, 1)}
 REFERENCES = ("diffusers float32", "diffusers bfloat16")
 Calls = Mapping[str, Callable[[], Any]]
@@ -37,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, nargs="?", help="a Stable Diffusion 1.5 single file")
     parser.add_argument("--small", action="store_true", help="small networks with random weights")
+    parser.add_argument("--pixels", type=int, help="the side of the picture: 512, or 256 with --small")
     parser.add_argument("--lora", type=Path, help="also measure Safelight's step with this LoRA")
     parser.add_argument("--controlnet", type=Path, help="also measure Safelight's step with this ControlNet")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's choice")
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--without", action="append", default=[], choices=REFERENCES, help="leave a reference out")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.pixels = arguments.pixels or (256 if arguments.small else 512)
     if not arguments.small and arguments.checkpoint is None:
         parser.error("a checkpoint is needed; or say --small")
     if arguments.worker:
@@ -60,7 +62,6 @@ def main() -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     workers = {name: _Worker(arguments, name) for name in ("safelight", *REFERENCES) if name not in arguments.without}
     try:
-        facts = {name: worker.hello for name, worker in workers.items()}
         ours = workers["safelight"]
         names = [name for name in ours.hello["calls"] if name != "gemm"]
         present = {name: worker for name, worker in workers.items() if worker.hello["calls"]}
@@ -72,7 +73,7 @@ def _compare(arguments: argparse.Namespace) -> None:
                     taken["gemm"] = ours.ask("gemm")
                 if number:  # the first is for warming up
                     rounds.append(taken)
-            print(json.dumps({"call": name, **_summary(rounds, facts["safelight"])}, indent=2), flush=True)
+            print(json.dumps({"call": name, **_summary(rounds, ours.hello)}, indent=2), flush=True)
         if arguments.profile:
             print(ours.ask("profile")["table"])
         print(json.dumps({who: worker.ask("peak") for who, worker in present.items()}))
@@ -90,7 +91,12 @@ def _summary(rounds: list[dict[str, dict[str, float]]], facts: Mapping[str, Any]
     def median(values: list[float]) -> float:
         return round(statistics.median(values), 3)
 
-    made: dict[str, Any] = {"dtype": facts["dtype"], "threads": facts["threads"], "rounds": len(rounds)}
+    made: dict[str, Any] = {
+        "pixels": facts["pixels"],
+        "dtype": facts["dtype"],
+        "threads": facts["threads"],
+        "rounds": len(rounds),
+    }
     for who in rounds[0]:
         walls = [one[who]["wall"] for one in rounds]
         made[who] = {"median_s": round(statistics.median(walls), 4), "least_s": round(min(walls), 4)}
@@ -114,7 +120,9 @@ class _Worker:
 
     def __init__(self, arguments: argparse.Namespace, name: str) -> None:
         command = [sys.executable, __file__, "--worker", name, str(arguments.checkpoint.resolve())]
-        command += ["--threads", str(arguments.threads)] + (["--small"] if arguments.small else [])
+        command += ["--threads", str(arguments.threads), "--pixels", str(arguments.pixels)]
+        command += ["--small"] if arguments.small else []
+        command += ["--part", arguments.part] if arguments.part else []
         for option in ("lora", "controlnet"):
             given = getattr(arguments, option)
             command += [f"--{option}", str(given.resolve())] if given else []
@@ -122,7 +130,11 @@ class _Worker:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT, text=True
         )
-        self.hello = self._answer()
+
+    @functools.cached_property
+    def hello(self) -> dict[str, Any]:
+        """What it says once it is ready; all of them get ready at the same time."""
+        return self._answer()
 
     def ask(self, what: str) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -182,11 +194,11 @@ def _profile(call: Callable[[], Any]) -> str:
     return "\n".join(lines)
 
 
-def _inputs(small: bool, dtype: Any) -> tuple[Any, Any, Any, Any]:
+def _inputs(pixels: int, dtype: Any) -> tuple[Any, Any, Any, Any]:
     """Return latents, timesteps and prompts of a step with guidance, and the latent to decode."""
     import torch
 
-    side, generator = SMALL_SIDE if small else SIDE, torch.Generator().manual_seed(1)
+    side, generator = pixels // 8, torch.Generator().manual_seed(1)
     x = torch.randn(1, 4, side, side, generator=generator).to(dtype)
     context = torch.randn(2, 77, 768, generator=generator).to(dtype)
     return x.repeat(2, 1, 1, 1), torch.tensor([500.0, 500.0]), context, x
@@ -204,7 +216,7 @@ def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
     models = pipeline.make_models("cpu", "bfloat16" if arguments.small and bfloat16 else "auto")
     model, _, vae = pipeline.load_checkpoint(file_ref(arguments.checkpoint))
     dtype = models.dtype_for(model)
-    x, timesteps, context, latent = _inputs(arguments.small, torch.float32)
+    x, timesteps, context, latent = _inputs(arguments.pixels, torch.float32)
 
     def step(recipe: Any = model, control: Any = None) -> Any:
         with models.use(recipe) as network:
@@ -227,7 +239,12 @@ def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
     with torch.inference_mode():
         for _ in range(3):
             left @ right
-    facts = {"dtype": str(dtype), "step_flops": _step_flops(model, arguments.small), "gemm_flops": 2 * side**3}
+    facts = {
+        "pixels": arguments.pixels,
+        "dtype": str(dtype),
+        "step_flops": _step_flops(model, arguments.pixels),
+        "gemm_flops": 2 * side**3,
+    }
     return facts, calls
 
 
@@ -238,7 +255,7 @@ def _controlled(arguments: argparse.Namespace, models: Any, step: Any, load: Any
     from engine.weights.recipe import file_ref
 
     recipe = load(file_ref(arguments.controlnet)).model
-    x, timesteps, context, _ = _inputs(arguments.small, models.dtype_for(recipe))
+    x, timesteps, context, _ = _inputs(arguments.pixels, models.dtype_for(recipe))
     with torch.inference_mode(), models.use(recipe) as network:
         hint = network.encode_hint(torch.zeros(1, 3, 8 * x.shape[-2], 8 * x.shape[-1], dtype=x.dtype))
 
@@ -250,7 +267,7 @@ def _controlled(arguments: argparse.Namespace, models: Any, step: Any, load: Any
     return call
 
 
-def _step_flops(model: Any, small: bool) -> int:
+def _step_flops(model: Any, pixels: int) -> int:
     """Count multiplications and additions of a step, on tensors without data."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -259,7 +276,7 @@ def _step_flops(model: Any, small: bool) -> int:
     from engine.memory.devices import probe_device
 
     network = empty_module(model, probe_device("cpu"), torch.float32)
-    x, timesteps, context, _ = (one.to("meta") for one in _inputs(small, torch.float32))
+    x, timesteps, context, _ = (one.to("meta") for one in _inputs(pixels, torch.float32))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(x, timesteps, context)
     return counter.get_total_flops()
@@ -294,8 +311,11 @@ def _diffusers(arguments: argparse.Namespace, name: str) -> tuple[dict[str, Any]
             latent_channels=4,
             **vae_sizes,
         )
-    unet, vae = (_with_any_weights(one, dtype) for one in (unet, vae))
-    x, timesteps, context, latent = _inputs(arguments.small, dtype)
+    wanted = {"step": unet, "decode": vae}
+    unet, vae = (
+        one if arguments.part not in (None, name) else _with_any_weights(one, dtype) for name, one in wanted.items()
+    )
+    x, timesteps, context, latent = _inputs(arguments.pixels, dtype)
     calls = {"step": lambda: unet(x, timesteps, context).sample, "decode": lambda: vae.decode(latent).sample}
     return {"dtype": str(dtype)}, calls
 
@@ -307,7 +327,7 @@ def _with_any_weights(module: Any, dtype: Any) -> Any:
     drawn = (torch.rand(1 << 20, generator=torch.Generator().manual_seed(2)) - 0.5) * 0.04
     with torch.no_grad():
         tensors = {
-            name: drawn.repeat(one.numel() // len(drawn) + 1)[: one.numel()].reshape(one.shape).to(dtype)
+            name: drawn.to(dtype).repeat(one.numel() // len(drawn) + 1)[: one.numel()].clone().reshape(one.shape)
             for name, one in module.state_dict().items()
         }
     module.load_state_dict(tensors, strict=True, assign=True)

@@ -94,6 +94,8 @@ def fill(
     _check_present(wanted, sources, file.path.name)
     filled: dict[str, torch.Tensor] = {}
     groups = list(_groups(file, {name: sources[name] for name in wanted}))
+    for group in groups[:1]:
+        file.prefetch(sources[name].name for name in group)
     for index, group in enumerate(groups):
         if index + 1 < len(groups):
             file.prefetch(sources[name].name for name in groups[index + 1])

@@ -108,6 +108,11 @@ def test_peaks_of_whole_families(family: str, dtype: torch.dtype, tmp_path: Path
         same(clip, NetworkCall(kind, 3), torch.float32)  # type: ignore[arg-type]
 
 
+def test_peak_where_a_prompt_is_padded(tmp_path: Path) -> None:
+    """Many pixels that listen to 77 tokens, in bfloat16: see `engine.networks.one_pass`."""
+    same(recipes("sd1", tmp_path)[0], NetworkCall("denoise", 1, 64, 48), torch.bfloat16)
+
+
 def test_peak_of_a_shipped_upscaler(root: Path) -> None:
     path = root / "models/upscale_models/realesr-animevideov3-x4.safetensors"
     same(load_upscaler(file_ref(path)), NetworkCall("upscale", 1, 24, 32))

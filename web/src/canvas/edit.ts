@@ -157,21 +157,20 @@ export function cloneCommands(document: Document, graphId: GraphId, ids: readonl
   return { commands, ids: names };
 }
 
-/** Commands that take away what is selected: nodes with their links, links, groups. */
-export function deleteCommands(graph: Graph, selected: { nodes: ReadonlySet<NodeId>; links: ReadonlySet<LinkId>; groups: ReadonlySet<string> }): Command[] {
+/**
+ * Commands that take away what is selected: nodes, links, groups. What came into a node goes on to who took the same
+ * type from it, as if it were bypassed, unless links are `cut` or among what is selected.
+ */
+export function deleteCommands(graph: Graph, selected: { nodes: ReadonlySet<NodeId>; links: ReadonlySet<LinkId>; groups: ReadonlySet<string> }, cut = false): Command[] {
   const commands: Command[] = [];
   const nodes = [...selected.nodes].filter((id) => id !== INPUTS && id !== OUTPUTS && graph.nodes.has(id));
   const links = [...selected.links].filter((id) => {
     const link = graph.links.get(id);
-    return link !== undefined && !nodes.includes(link.from) && !nodes.includes(link.to);
+    return link !== undefined && !selected.nodes.has(link.from) && !selected.nodes.has(link.to);
   });
   const groups = [...selected.groups].filter((id) => graph.groups.has(id));
-  // Who takes a reroute away wants the wire without it.
-  const reroutes = links.length === 0 ? nodes.filter((id) => graph.nodes.get(id)?.type === "Reroute") : [];
-  const others = nodes.filter((id) => !reroutes.includes(id));
   if (links.length > 0) commands.push({ do: "removeLinks", graph: graph.id, ids: links });
-  if (reroutes.length > 0) commands.push(removeKeepingLinks(graph, reroutes));
-  if (others.length > 0) commands.push({ do: "removeNodes", graph: graph.id, ids: others });
+  if (nodes.length > 0) commands.push(cut || links.length > 0 ? { do: "removeNodes", graph: graph.id, ids: nodes } : removeKeepingLinks(graph, nodes));
   if (groups.length > 0) commands.push({ do: "removeGroups", graph: graph.id, ids: groups });
   return commands;
 }

@@ -1,10 +1,9 @@
 import { NEAR_FROM } from "./camera";
 import { PAD, TITLE } from "./layout";
 import type { Picture } from "./paint";
+import { MANY, paintFar } from "./paintFar";
 import { inkOn } from "./palette";
-import {
-  BYPASSED, DIMMED, FADED, LEFTWARDS, MOUNTED, MUTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene,
-} from "./scene";
+import { alphaOf, LEFTWARDS, MOUNTED, RERUN, SELECTED, STATUS, UNKNOWN, type Scene } from "./scene";
 import { OUTLINES, shapeOf } from "./sockets";
 
 const HEADERS_FROM = 0.08;
@@ -48,16 +47,12 @@ function cull({ camera, scene }: Picture): number {
 export function paintNodes(picture: Picture): void {
   const seen = cull(picture);
   if (seen === 0) return;
-  paintBodies(picture, seen);
+  if (seen >= MANY && picture.camera.zoom < HEADERS_FROM) paintFar(picture, visible, seen);
+  else paintBodies(picture, seen);
   paintStates(picture, seen);
   if (picture.camera.zoom >= TITLES_FROM) paintTitles(picture, seen);
   if (picture.camera.zoom >= PARTS_FROM) paintParts(picture, seen);
   paintPictures(picture, seen);
-}
-
-function alphaOf(flags: number): number {
-  if (flags & (DIMMED | FADED)) return 0.3;
-  return flags & (MUTED | BYPASSED) ? 0.45 : 1;
 }
 
 function paintBodies({ context, camera, scene, palette }: Picture, seen: number): void {

@@ -29,6 +29,12 @@ export const LEFTWARDS = 4096;
 export const TRANSLUCENT = MUTED | BYPASSED | DIMMED | FADED;
 const KEPT = SELECTED | MOUNTED | DIMMED | RERUN | FADED;
 
+/** How strongly a node is drawn by its flags. */
+export function alphaOf(flags: number): number {
+  if (flags & (DIMMED | FADED)) return 0.3;
+  return flags & (MUTED | BYPASSED) ? 0.45 : 1;
+}
+
 /** Numbers of run states in the typed array; 0 is none. */
 export const STATUS: Readonly<Record<NodeStatus, number>> = { queued: 1, running: 2, done: 3, cached: 4, failed: 5, blocked: 6 };
 const PICTURE_MIN = 160;

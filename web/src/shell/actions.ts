@@ -95,7 +95,7 @@ export function registerAll(): void {
     { id: "node.subgraph", title: t("node.subgraph", "Make a subgraph"), keys: ["Ctrl+Shift+E"], enabled: nodes.hasNodes, run: nodes.makeSubgraph },
     { id: "node.template", title: t("node.template", "Keep as a node template…"), enabled: nodes.hasNodes, run: () => overlay.set("keepTemplate") },
     { id: "node.unpack", title: t("node.unpack", "Unpack the subgraph"), enabled: nodes.isSubgraph, run: nodes.unpackSelected },
-    { id: "edit.deleteKeeping", title: t("delete.keeping", "Delete, and lead the links on"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeKeeping },
+    { id: "edit.deleteCutting", title: t("delete.cutting", "Delete, and cut the links"), keys: ["Ctrl+Delete"], enabled: nodes.hasNodes, run: nodes.removeCutting },
     { id: "node.tidy", title: t("node.tidy", "Tidy the selected nodes, or all"), enabled: onGraph, run: nodes.tidySelected },
     { id: "node.collapseAll", title: t("collapse.all", "Collapse all nodes"), enabled: onGraph, run: () => nodes.collapseAll(true) },
     { id: "node.expandAll", title: t("expand.all", "Expand all nodes"), enabled: onGraph, run: () => nodes.collapseAll(false) },

@@ -130,7 +130,7 @@ const signalItems = (): readonly MenuItem[] => [
   command("select.above"),
   command("select.below"),
   command("link.portal", true),
-  command("edit.deleteKeeping", true),
+  command("edit.deleteCutting", true),
 ];
 
 const arrangeItems = (): readonly MenuItem[] => [

@@ -3,7 +3,7 @@ import { t } from "../i18n";
 import { deleteCommands } from "../canvas/edit";
 import { above, below } from "../canvas/rules";
 import { align, distribute, groupNodes, tidy, type Edge } from "../document/operations/arrange";
-import { removeKeepingLinks, togglePortals } from "../document/operations/links";
+import { togglePortals } from "../document/operations/links";
 import { promoteInput } from "../document/operations/ports";
 import { toSubgraph, unpack } from "../document/operations/subgraphs";
 import { specOf } from "../document/shown";
@@ -43,13 +43,16 @@ export const togglePinned = (): void =>
   patch(t("step.pin", "Pin"), (_, all) => ({ pinned: all.every((one) => one.pinned) ? undefined : true }));
 export const paint = (color: string | undefined): void => patch(t("step.colour", "Colour"), () => ({ color }));
 
-export function removeSelected(): void {
+function remove(label: string, cut: boolean): void {
   const tab = active.get();
   if (tab === undefined) return;
-  const commands = deleteCommands(tab.document.graph(tab.place.get().graph), tab.selection.current);
-  if (commands.length > 0) tab.document.apply({ do: "several", commands }, t("step.delete", "Delete"));
+  const commands = deleteCommands(tab.document.graph(tab.place.get().graph), tab.selection.current, cut);
+  if (commands.length > 0) tab.document.apply({ do: "several", commands }, label);
   tab.selection.set({});
 }
+export const removeSelected = (): void => remove(t("step.delete", "Delete"), false);
+/** As `removeSelected`, without leading links on. */
+export const removeCutting = (): void => remove(t("step.deleteCutting", "Delete with its links"), true);
 
 export function selectAll(): void {
   const tab = active.get();
@@ -84,11 +87,6 @@ async function operateMeasured(label: string, make: (graph: Graph, ids: Readonly
 export const tidySelected = (): Promise<void> => operateMeasured(t("step.tidy", "Tidy"), (graph, ids) => (ids.size > 1 ? tidy(graph, ids) : tidy(graph)));
 export const alignSelected = (edge: Edge): Promise<void> => operateMeasured(t("step.align", "Align"), (graph, ids) => align(graph, ids, edge));
 export const distributeSelected = (axis: "x" | "y"): Promise<void> => operateMeasured(t("step.distribute", "Distribute"), (graph, ids) => distribute(graph, ids, axis));
-
-export function removeKeeping(): void {
-  operate(t("step.deleteKeeping", "Delete, links go on"), removeKeepingLinks);
-  active.get()?.selection.set({});
-}
 
 export function makeSubgraph(): void {
   const tab = active.get();

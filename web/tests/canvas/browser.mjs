@@ -234,7 +234,8 @@ same("the triangle collapses", (await node("4")).collapsed, true);
 await undo();
 const wire = await page.evaluate(() => {
   const [from, to] = ["6", "7"].map((id) => window.page.document.node("", id));
-  return { x: (from.x + from.width + to.x) / 2, y: from.y + 30 + 6 + 12 };
+  // Beside the middle, where the marker of the link's menu is.
+  return { x: (3 * (from.x + from.width) + to.x) / 4, y: from.y + 30 + 6 + 12 };
 });
 const onWire = await screen(wire.x, wire.y);
 await page.mouse.dblclick(onWire.x, onWire.y);

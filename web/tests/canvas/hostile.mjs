@@ -9,9 +9,11 @@ import { objectInfo, synthetic } from "../../../benchmarks/editor_graph.mjs";
 import { openPage } from "./serve.mjs";
 
 const { values } = parseArgs({ options: { shots: { type: "string" } } });
-const { page, errors, close } = await openPage();
+const { page, browser, errors, close } = await openPage();
 const failures = [];
 let checks = 0;
+// Under 90 where much else runs.
+const LONGEST = 110;
 
 function same(what, got, wanted) {
   checks += 1;
@@ -20,7 +22,7 @@ function same(what, got, wanted) {
 const settle = (ms = 400) => page.waitForTimeout(ms);
 const shot = async (name) => values.shots && page.screenshot({ path: join(values.shots, `${name}.png`) });
 
-/** Opens a text, again when the page was away for too long: wall time on a shared machine proves only the good. */
+/** Opens a text, again when the page was away for too long: a shared machine proves only the good. */
 async function open(text, longest = Infinity) {
   let best = await openOnce(text);
   for (let n = 0; n < 2 && best.longest > longest; n++) {
@@ -30,47 +32,56 @@ async function open(text, longest = Infinity) {
   return best;
 }
 
-/** Opens a text and says how long the page was away at most, and when the first frame of the graph came, ms. */
+/**
+ * Opens a text and says how much the longest task of the page's thread worked, and when the first frame of the graph
+ * came, ms. It is the CPU's time: how long a task lasts says more of what else the machine does.
+ */
 async function openOnce(text) {
+  await browser.startTracing(page, { categories: ["toplevel", "blink.user_timing"] });
+  const found = await opened(text);
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
+  const start = traceEvents.find((one) => one.name === "opening");
+  const mine = traceEvents.filter((one) => one.pid === start.pid && one.tid === start.tid && one.ts > start.ts && one.tdur !== undefined);
+  return { ...found, longest: Math.round(Math.max(...mine.map((one) => one.tdur)) / 1000) };
+}
+
+function opened(text) {
   return page.evaluate(async ([file, info]) => {
-    const tasks = [];
-    const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map((one) => Math.round(one.duration))));
-    observer.observe({ type: "longtask" });
-    await new Promise((done) => setTimeout(done, 200));
-    tasks.length = 0;
     const parts = [];
     const wide = { nodes: [{ id: 1, type: "Note", pos: [0, 0], size: [200, 100], widgets_values: ["x y ".repeat(24e6)] }], links: [], version: 0.4 };
     const text = file === "95 MB" ? JSON.stringify(wide) : file;
     await new Promise((done) => setTimeout(done, 200));
-    tasks.length = 0;
+    // The file as the page gets it is none of its work.
     const start = performance.now();
+    performance.mark("opening");
     const saved = await window.page.openFile(text, info, { progress: (part) => parts.push(part) });
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     const first = Math.round(performance.now() - start);
     await new Promise((done) => setTimeout(done, 2500));
-    observer.disconnect();
-    return { saved, first, longest: Math.max(0, ...tasks), parts: parts.length };
+    return { saved, first, parts: parts.length };
   }, [text, objectInfo]);
 }
 
-const many = await open(JSON.stringify(synthetic(50_000)), 600);
+const many = await open(JSON.stringify(synthetic(50_000)), LONGEST);
 console.log(`50,000 nodes: first frame after ${many.first} ms, longest task ${many.longest} ms`);
-same("50,000 nodes open without a long freeze", many.longest < 600, true);
+same("50,000 nodes open without a long freeze", many.longest < LONGEST, true);
 same("and say how far they are", many.parts > 5, true);
 same("all of them", await page.evaluate(() => window.page.document.graph("").nodes.size), 50_000);
 await shot("hostile-50000");
-const probe = await page.evaluate(() => {
+const probe = () => page.evaluate(() => {
   const canvas = document.querySelector(".graph-bottom");
   const box = canvas.getBoundingClientRect();
   const last = [...window.page.document.graph("").nodes.values()].at(-1);
   const at = window.page.camera.current.toScreen({ x: last.x + 100, y: last.y + 60 });
   return [...canvas.getContext("2d").getImageData(Math.round(at.x - box.x), Math.round(at.y - box.y), 1, 1).data][3];
 });
-same("the last of them is drawn", probe > 60, true);
+// A large graph is read in portions, a few a frame.
+for (let n = 0; n < 40 && !((await probe()) > 60); n++) await settle(500);
+same("the last of them is drawn", (await probe()) > 60, true);
 
-const big = await open("95 MB", 1200);
+const big = await open("95 MB", LONGEST);
 console.log(`one text of 95 MB: first frame after ${big.first} ms, longest task ${big.longest} ms`);
-same("it does so without a long freeze", big.longest < 1200, true);
+same("it does so without a long freeze", big.longest < LONGEST, true);
 same("a file of 95 MB opens", await page.evaluate(() => window.page.document.graph("").nodes.size), 1);
 
 const evil = {

@@ -84,6 +84,10 @@ test("text to image by keyboard alone: built, run, looked at, taken back", async
   await page.keyboard.press("Control+k");
   await pick(page, "All commands", "tidy");
   await page.waitForTimeout(200);
+  // With nothing selected the dot shows everything.
+  await page.keyboard.press("Escape");
+  await page.keyboard.press(".");
+  await page.waitForTimeout(800);
   await shoot(page, "keyboard-built");
   const links = await page.locator(".port-dot[data-linked]").count();
   assert.equal(links, 15, "ports of nine links, those that several share counted once");

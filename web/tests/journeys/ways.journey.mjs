@@ -138,6 +138,11 @@ test("all nodes collapse and expand; a node goes and its links are led on; a gro
   await title(page, "KSampler").click();
   await page.keyboard.press("Control+Delete");
   assert.equal(await node(page, "KSampler").count(), 0);
+  assert.equal(await node(page, "VAE Decode").getByRole("button", { name: "Input samples, LATENT, linked" }).count(), 0);
+  await page.keyboard.press("Control+z");
+  await title(page, "KSampler").click();
+  await page.keyboard.press("Delete");
+  assert.equal(await node(page, "KSampler").count(), 0);
   assert.equal(await node(page, "VAE Decode").getByRole("button", { name: "Input samples, LATENT, linked" }).count(), 1);
   await title(page, "Empty latent").click();
   await page.keyboard.press("Control+Shift+ArrowRight");
@@ -147,6 +152,7 @@ test("all nodes collapse and expand; a node goes and its links are led on; a gro
   await title(page, "Prompt").click();
   await title(page, "Negative prompt").click({ modifiers: ["Shift"] });
   await page.keyboard.press("Control+g");
+  await page.getByRole("textbox", { name: "Title of the group" }).press("Enter");
   const top = await node(page, "Prompt").boundingBox();
   await page.mouse.click(top.x + 40, top.y - 22, { button: "right" });
   await shoot(page, "group-menu");

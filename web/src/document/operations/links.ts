@@ -47,7 +47,7 @@ export function removeKeepingLinks(graph: Graph, ids: Iterable<NodeId>): Command
   for (const id of gone) {
     for (const link of index.of(id).out) {
       if (gone.has(link.to)) continue;
-      const source = beyond(graph, link, gone);
+      const source = beyond(graph, index, link, gone);
       if (source !== undefined)
         links.push({
           id: linkId(),
@@ -63,8 +63,7 @@ export function removeKeepingLinks(graph: Graph, ids: Iterable<NodeId>): Command
   return links.length === 0 ? remove : several([remove, { do: "addLinks", graph: graph.id, links }]);
 }
 
-function beyond(graph: Graph, link: Link, gone: ReadonlySet<NodeId>): Link | undefined {
-  const index = linkIndex(graph.links);
+function beyond(graph: Graph, index: ReturnType<typeof linkIndex>, link: Link, gone: ReadonlySet<NodeId>): Link | undefined {
   const wanted = (link.to === OUTPUTS ? graph.outputs : graph.nodes.get(link.to)!.inputs)[link.input]!.type;
   const seen = new Set<LinkId>();
   let step: Link | undefined = link;

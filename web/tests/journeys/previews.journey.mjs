@@ -4,7 +4,7 @@
  * the newest is what is seen, and that none is kept. Ends with status 1 and the list of what failed.
  */
 import { objectInfo, synthetic } from "../../../benchmarks/editor_graph.mjs";
-import { openPage } from "./serve.mjs";
+import { openPage } from "../canvas/serve.mjs";
 
 const MOST = 150;
 const { page, errors, close } = await openPage();
