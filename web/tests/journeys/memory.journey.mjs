@@ -75,12 +75,14 @@ test("what the planner says stands beside Run, node by node, in red where it doe
 
 test("the status bar tells what memory is taken now, and lets go of what is kept", async () => {
   const { page, context, problems } = await openPage(browser, server.url);
-  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  await page.getByRole("button", { name: "Make the picture" }).click();
+  await page.locator(".stage .picture img").waitFor({ timeout: 60_000 });
   const button = page.locator(".statusbar").getByRole("button", { name: "Memory" });
   await button.click();
   const gauges = page.getByRole("dialog", { name: "Memory now" });
   await gauges.getByText("RAM of the machine").waitFor();
-  assert.match(await gauges.innerText(), /[\d.]+ GB of [\d.]+ GB[\s\S]*Held by what computes/);
+  await gauges.getByText("Weights in RAM").waitFor();
+  assert.match(await gauges.innerText(), /[\d.]+ GB of [\d.]+ GB[\s\S]*safelight-emoji-128[\s\S]*Held by what computes/);
   await page.waitForTimeout(300);
   await shoot(page, "memory-gauges");
   assert.deepEqual(await serious(page), []);

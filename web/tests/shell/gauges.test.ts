@@ -15,6 +15,9 @@ safelight_up_seconds 12.5
 # HELP safelight_worker_held_bytes Memory that the worker holds.
 # TYPE safelight_worker_held_bytes gauge
 safelight_worker_held_bytes 1073741824
+# HELP safelight_weights_bytes Bytes of weights held, by tier.
+# TYPE safelight_weights_bytes gauge
+safelight_weights_bytes{tier="device"} 5
 # HELP safelight_resident_bytes Weights on the device.
 # TYPE safelight_resident_bytes gauge
 safelight_resident_bytes{model="sdxl.safetensors",part="unet"} 5.0e+09
@@ -23,10 +26,15 @@ safelight_resident_bytes{model="sdxl.safetensors",part="unet"} 5.0e+09
 safelight_moved_bytes 99
 `;
 
+const WEIGHTS = { device_bytes: 5 * GIB, device_limit: 7 * GIB, ram_bytes: GIB, ram_limit: 0, staging_bytes: 0, models: [{ name: "sdxl.safetensors unet", device_bytes: 5 * GIB, ram_bytes: GIB }] };
+
 test("the machine, its cards, and every gauge of bytes by what it counts and of what", () => {
-  expect(gaugesIn(machine, METRICS)).toEqual([
+  expect(gaugesIn(machine, WEIGHTS, METRICS)).toEqual([
     { name: "RAM of the machine", bytes: 12 * GIB, most: 16 * GIB },
     { name: "NVIDIA RTX 4060", bytes: 6 * GIB, most: 8 * GIB },
+    { name: "Weights on the card", bytes: 5 * GIB, most: 7 * GIB },
+    { name: "Weights in RAM", bytes: GIB },
+    { name: "sdxl.safetensors unet", bytes: 6 * GIB, part: true },
     { name: "Held by what computes", bytes: GIB },
     { name: "Weights on the device · sdxl.safetensors · unet", bytes: 5e9 },
   ]);

@@ -6,7 +6,7 @@ import { Popover } from "../controls/Popover";
 import { Icon } from "../icons";
 import { say, sayError } from "../toasts";
 import { gigabytes } from "./figures";
-import { gaugesIn, type Gauge, type Machine } from "./readings";
+import { gaugesIn, type Gauge, type Machine, type Weights } from "./readings";
 
 const LOOK_MS = 2000;
 
@@ -15,8 +15,8 @@ export default function Gauges({ anchor, close }: { readonly anchor: Element; re
   const [gauges, setGauges] = useState<readonly Gauge[]>();
   const look = useCallback(async (signal?: AbortSignal) => {
     const asked = signal ? { signal } : {};
-    const [machine, metrics] = await Promise.all([ask<Machine>("GET /system_stats", asked), fetchBlob("GET /metrics", asked)]);
-    setGauges(gaugesIn(machine, await metrics.text()));
+    const [machine, weights, metrics] = await Promise.all([ask<Machine>("GET /system_stats", asked), ask<Weights>("GET /memory", asked), fetchBlob("GET /metrics", asked)]);
+    setGauges(gaugesIn(machine, weights, await metrics.text()));
   }, []);
   useEffect(() => {
     const stop = new AbortController();
@@ -40,7 +40,7 @@ export default function Gauges({ anchor, close }: { readonly anchor: Element; re
         <h2>{t("gauges", "Memory now")}</h2>
         {gauges === undefined && <span className="skeleton" style={{ height: 60 }} />}
         {gauges?.map((one) => (
-          <div key={one.name} className="gauge">
+          <div key={one.name} className="gauge" data-part={one.part || undefined}>
             <span>{one.name}</span>
             <span className="number">{one.most === undefined ? gigabytes(one.bytes) : t("gauges.of", "{bytes} of {most}", { bytes: gigabytes(one.bytes), most: gigabytes(one.most) })}</span>
             {one.most !== undefined && one.most > 0 && (

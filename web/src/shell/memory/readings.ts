@@ -1,24 +1,36 @@
-/** What the server tells of memory, as gauges: the machine's and cards' own, then every count of bytes among its metrics. */
+/** What the server tells of memory, as gauges: the machine's and cards' own, the weights by tier and model, other counts of bytes. */
 import { t } from "../../i18n";
 
 export interface Machine {
   readonly system: { readonly ram_total: number; readonly ram_free: number };
   readonly devices: readonly { readonly name: string; readonly type: string; readonly vram_total: number; readonly vram_free: number }[];
 }
+/** What the worker holds of weights; empty before the first job with any. */
+export interface Weights {
+  readonly device_bytes?: number;
+  readonly device_limit?: number;
+  readonly ram_bytes?: number;
+  readonly ram_limit?: number;
+  readonly staging_bytes?: number;
+  readonly models?: readonly { readonly name: string; readonly device_bytes: number; readonly ram_bytes: number }[];
+}
 export interface Gauge {
   readonly name: string;
   readonly bytes: number;
   readonly most?: number;
+  /** A part of the gauges before it. */
+  readonly part?: boolean;
 }
 
 const LINE = /^safelight_(\w+_bytes)(?:\{([^}]*)\})? ([0-9.e+]+)$/;
 /** Counts that only grow say how much was moved, not how much is held. */
 const TOTAL = /^# TYPE safelight_(\w+) counter$/;
 
-export function gaugesIn(machine: Machine, metrics: string): readonly Gauge[] {
+export function gaugesIn(machine: Machine, weights: Weights, metrics: string): readonly Gauge[] {
   const { ram_total: most, ram_free: free } = machine.system;
   const found: Gauge[] = [{ name: t("gauges.ram", "RAM of the machine"), bytes: most - free, most }];
   for (const one of machine.devices) if (one.type !== "cpu") found.push({ name: one.name.replace(/^\w+:\d+ /, ""), bytes: one.vram_total - one.vram_free, most: one.vram_total });
+  found.push(...weightsIn(weights));
   const counters = new Set<string>();
   const helps = new Map<string, string>();
   for (const line of metrics.split("\n")) {
@@ -27,10 +39,20 @@ export function gaugesIn(machine: Machine, metrics: string): readonly Gauge[] {
     const [, named, help] = /^# HELP safelight_(\w+) (.*)$/.exec(line) ?? [];
     if (named !== undefined && help !== undefined) helps.set(named, help.replace(/\.$/, ""));
     const [, name = "", labels = "", value = ""] = LINE.exec(line) ?? [];
-    if (name === "" || counters.has(name)) continue;
+    if (name === "" || counters.has(name) || name.startsWith("weights_")) continue;
     found.push({ name: nameOf(name, labels, helps), bytes: Number(value) });
   }
   return found;
+}
+
+function weightsIn(weights: Weights): readonly Gauge[] {
+  const tier = (name: string, bytes = 0, most = 0): readonly Gauge[] => (bytes + most === 0 ? [] : [{ name, bytes, ...(most > 0 ? { most } : {}) }]);
+  return [
+    ...tier(t("gauges.device", "Weights on the card"), weights.device_bytes, weights.device_limit),
+    ...tier(t("gauges.weights", "Weights in RAM"), weights.ram_bytes, weights.ram_limit),
+    ...tier(t("gauges.staging", "Pinned for copies"), weights.staging_bytes),
+    ...(weights.models ?? []).map((one) => ({ name: one.name, bytes: one.device_bytes + one.ram_bytes, part: true })),
+  ];
 }
 
 /** A gauge's name: what its labels say (a model, a device), or what the server says that it counts. */
