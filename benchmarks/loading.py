@@ -103,7 +103,7 @@ def _load(file: Path, way: str, orders: Any) -> dict[str, Any]:
     """Wait for the word, load, and tell what it took."""
     sys.path.insert(0, str(ROOT))
     from engine.families import pipeline
-    from engine.families.building import build_module, build_resident
+    from engine.families.building import build_module
     from engine.memory.devices import probe_device
     from engine.weights.files import open_weights
     from engine.weights.recipe import file_ref
@@ -119,7 +119,7 @@ def _load(file: Path, way: str, orders: Any) -> dict[str, Any]:
     networks = []
     for recipe in pipeline.load_checkpoint(file_ref(file)):
         dtype = stored if way == "ready" else models.dtype_for(recipe)
-        networks.append((build_module if way == "ready" else build_resident)(recipe, device, dtype))
+        networks.append(build_module(recipe, device, dtype))
         parts[recipe.part] = round(time.perf_counter() - start, 3)
     for network in networks:
         for tensor in network.state_dict().values():
@@ -133,11 +133,9 @@ def _load(file: Path, way: str, orders: Any) -> dict[str, Any]:
 
 
 def _touch(tensor: Any) -> None:
-    """Read every page of a tensor; packed ones have just been written."""
+    """Read every page of a tensor."""
     import torch
 
-    if tensor.is_mkldnn:
-        return
     storage = tensor.untyped_storage()
     flat = torch.empty(0, dtype=tensor.dtype).set_(storage, tensor.storage_offset(), (tensor.numel(),))
     flat[:: max(1, 4096 // tensor.element_size())].float().sum()

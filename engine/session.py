@@ -175,14 +175,12 @@ class Session:
     def _make_models(self) -> Any:
         import torch
 
-        from engine.execution.tiered_cache import cache_directory
         from engine.families.owners import make_models
         from engine.memory.budgets import budgets_of
-        from engine.memory.cpu_choices import remember_in
 
         given = self.settings
-        remember_in(cache_directory(given, self.folders) if given.disk_cache_bytes else None)
-        torch.set_num_threads(given.threads or torch.get_num_threads())
+        if given.threads is not None:
+            torch.set_num_threads(given.threads)
         return make_models(given.device, given.dtype, budgets=budgets_of(given))
 
     @functools.cached_property

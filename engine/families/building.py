@@ -17,10 +17,8 @@ from engine.families.sizes import NetworkHints, Shapes
 from engine.families.taesd import TINY_TITLES, tiny_layout, tiny_part
 from engine.families.text_files import pair_layout
 from engine.families.upscalers import build_upscaler, empty_upscaler, measure_upscaler
-from engine.memory.cpu_choices import packing_pays
-from engine.memory.devices import SMALL_FILE, DeviceInfo
+from engine.memory.devices import DeviceInfo
 from engine.memory.heap import keep_freed_memory
-from engine.networks.packed import pack
 from engine.weights.adapters.applying import merge_sets, patched_weight
 from engine.weights.adapters.reading import read_adapters
 from engine.weights.files import WeightFile
@@ -29,7 +27,7 @@ from engine.weights.layouts import Layout
 from engine.weights.loading import Change, Target, empty_construction, fill
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["build_module", "build_resident", "empty_module", "measure_module", "parameter_shapes"]
+__all__ = ["build_module", "empty_module", "measure_module", "parameter_shapes"]
 
 
 def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
@@ -49,18 +47,6 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
         target = _target(recipe, device, dtype)
         change = _patching(recipe, shapes, device) if recipe.patches else None
         return fill(_empty(recipe, found, shapes), file, sources, target, change)
-
-
-def build_resident(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
-    """Return what `build_module` does, to stay where it is: large networks on a CPU get packed weights.
-
-    They compute the same bits, see `engine.networks.packed`. Whoever streams weights needs plain ones.
-    """
-    network = build_module(recipe, device, dtype)
-    is_large = recipe.part in ("diffusion", "control") and recipe.nbytes >= SMALL_FILE
-    if device.device.type == "cpu" and dtype == torch.bfloat16 and is_large and packing_pays():
-        pack(network)
-    return network
 
 
 def empty_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:

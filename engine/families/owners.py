@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from engine.errors import InputError
-from engine.families.building import build_module, build_resident, measure_module
+from engine.families.building import build_module, measure_module
 from engine.memory.budgets import NO_BUDGETS, Budgets
 from engine.memory.card_device import CardDevice
 from engine.memory.cards import CONTEXT_BYTES
@@ -48,7 +48,7 @@ def make_models(
         return streaming_models(found, CudaStreams(found.device), dtype, budgets)
     weights = budgets.ram_bytes if found.device.type == "cpu" else budgets.vram_bytes
     given = [one for one in (weights, budgets.weight_bytes) if one is not None]
-    return Residency(build_resident, measure_module, found, dtype=dtype, budget_bytes=min(given, default=None))
+    return Residency(build_module, measure_module, found, dtype=dtype, budget_bytes=min(given, default=None))
 
 
 def streaming_models(device: DeviceInfo, streams: Streams, dtype: DtypeName, budgets: Budgets) -> StreamingResidency:

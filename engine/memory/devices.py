@@ -22,7 +22,7 @@ import torch
 from engine.errors import InputError
 from engine.weights.recipe import Part
 
-__all__ = ["SMALL_FILE", "DeviceInfo", "DtypeName", "choose_dtype", "free_bytes", "probe_device"]
+__all__ = ["DeviceInfo", "DtypeName", "choose_dtype", "free_bytes", "probe_device"]
 
 DeviceKind = Literal["cpu", "cpu_bf16", "cuda", "cuda_old", "mps", "xpu"]
 DtypeName = Literal["auto", "float32", "float16", "bfloat16"]

@@ -17,7 +17,7 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
@@ -72,17 +72,8 @@ class _Copy:
 
 
 def _tensor_bytes(held: object) -> dict[int, int]:
-    tensors: Iterable[torch.Tensor]
-    if isinstance(held, nn.Module):
-        tensors = held.state_dict(keep_vars=True).values()
-    else:
-        tensors = adapter_tensors(cast(AdapterSet, held))
-    return {_address(tensor): tensor.numel() * tensor.element_size() for tensor in tensors}
-
-
-def _address(tensor: torch.Tensor) -> int:
-    """Return what tells apart tensors that share no memory; packed ones, whose memory is hidden, are never views."""
-    return id(tensor) if tensor.is_mkldnn else tensor.data_ptr()
+    tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
+    return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
 
 
 def _share_of(device: DeviceInfo) -> int:

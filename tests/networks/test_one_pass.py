@@ -1,4 +1,4 @@
-"""What a CPU does in one pass, and packed weights: near float32, and packed to the very bits of plain ones."""
+"""What a CPU does in one pass: as near to float32 as in several."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from torch.nn import functional
 
 from engine.networks import one_pass
 from engine.networks.attention import GatedProjection
-from engine.networks.packed import PackedConv2d, PackedLinear, can_pack, pack, plain, set_weight
 from engine.networks.unet import UNet, UNetConfig
 
-pytestmark = pytest.mark.skipif(not can_pack(), reason="needs a processor with bfloat16 instructions (x86)")
+pytestmark = pytest.mark.skipif(not one_pass.is_there(), reason="needs a processor with bfloat16 instructions (x86)")
 
 SIZES = UNetConfig(model_channels=32, channel_mult=(1, 2), num_res_blocks=(1, 1), transformer_depth=(1, 1), num_heads=1)
 
@@ -100,29 +99,3 @@ def test_attention_to_prompts_of_any_length(tokens: int) -> None:
         got = one_pass.attend_to_few(query, key, value)
     assert (got is None) == (tokens % 16 == 0)
     assert got is None or relative(got, expected) < 0.01
-
-
-def test_packed_weights_give_the_same_bits(network: UNet, inputs: tuple[Tensor, Tensor, Tensor]) -> None:
-    ordinary, packed = half(network), pack(half(network))
-    kinds = [type(module) for module in packed.modules()]
-    assert kinds.count(PackedConv2d) > 10 < kinds.count(PackedLinear)
-    assert torch.equal(call(ordinary, inputs), call(packed, inputs))
-    odd = (torch.randn(1, 4, 11, 19), inputs[1][:1], inputs[2][:1, :5])  # sizes that divide by nothing
-    assert torch.equal(call(ordinary, odd), call(packed, odd))
-    before, after = ordinary.state_dict(), packed.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], plain(tensor)) for name, tensor in after.items())
-
-
-def test_a_new_weight_is_packed(network: UNet, inputs: tuple[Tensor, Tensor, Tensor]) -> None:
-    ordinary, packed = half(network), pack(half(network))
-    for name in ("input_blocks.1.0.in_layers.2.weight", "middle_block.1.transformer_blocks.0.attn1.to_q.weight"):
-        weight = ordinary.get_parameter(name)
-        weight.mul_(1.5)
-        set_weight(packed, name, weight)
-    assert torch.equal(call(ordinary, inputs), call(packed, inputs))
-
-
-def test_float32_is_left_alone(network: UNet) -> None:
-    made = pack(copy.deepcopy(network))
-    assert not any(tensor.is_mkldnn for tensor in made.state_dict().values())

@@ -150,3 +150,20 @@ def test_peft_merges_to_the_same_weights(is_dora: bool) -> None:
         got = effective_weight(before[f"{name}.weight"], adapter, 1.0)
         torch.testing.assert_close(got, merged[f"{name}.weight"], **EXACT)
         assert (got - before[f"{name}.weight"]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["low rank", "tucker", "dora", "difference"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_order_of_a_weight_in_memory_makes_no_difference(kind: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    weight = torch.randn(40, 24, 3, 3).to(dtype)
+    adapter = {
+        "low rank": LowRank(torch.randn(40, 4, 1, 1), torch.randn(4, 24, 3, 3), alpha=2.0),
+        "tucker": LowRank(torch.randn(40, 4, 1, 1), torch.randn(4, 24, 1, 1), mid=torch.randn(4, 4, 3, 3)),
+        "dora": LowRank(torch.randn(40, 4, 1, 1), torch.randn(4, 24, 3, 3), magnitude=torch.rand(40, 1, 1, 1) + 0.5),
+        "difference": Difference(torch.randn(40, 24, 3, 3)),
+    }[kind]
+    last = weight.contiguous(memory_format=torch.channels_last)
+    made = patched_weight(last, [(adapter, 0.7), (adapter, -0.2)])
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(made, patched_weight(weight, [(adapter, 0.7), (adapter, -0.2)]))

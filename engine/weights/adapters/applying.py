@@ -13,7 +13,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from engine.networks.packed import plain, set_weight
 from engine.weights.adapters.difference import Difference
 from engine.weights.adapters.low_rank import LowRank, low_rank_factors
 from engine.weights.adapters.magnitude import with_magnitude
@@ -31,6 +30,7 @@ __all__ = [
 ]
 
 CACHED_ELEMENTS: Final = 1 << 19
+CHANNELS_LAST: Final = (0, 2, 3, 1)
 
 Adapter = LowRank | Difference
 
@@ -39,6 +39,9 @@ AdapterSet = Mapping[str, Sequence[Adapter]]
 
 Strong = tuple[Adapter, float]
 """An adapter and its strength."""
+
+Term = tuple[Tensor, Tensor | None, float]
+"""What is added to a weight: a tensor of its shape, or the two factors of one, and how often."""
 
 
 def effective_weight(weight: Tensor, adapter: Adapter, strength: float) -> Tensor:
@@ -63,6 +66,9 @@ def write_patched(out: Tensor, weight: Tensor, changes: Sequence[Strong]) -> Non
     """
     source, target = (tensor if tensor.ndim else tensor[None] for tensor in (weight, out))
     terms = [_terms(source, adapter, strength) for adapter, strength in changes]
+    if _pixels_first(source) and _pixels_first(target):  # row by row as they lie in memory
+        terms = [_with_channels_last(term, source) for term in terms]
+        source, target = (tensor.permute(CHANNELS_LAST) for tensor in (source, target))
     step = max(1, CACHED_ELEMENTS * len(source) // max(source.numel(), 1))
     in_place = target.dtype == torch.float32 and target.is_contiguous()
     buffer = None if in_place else target.new_empty((min(step, len(source)), *source.shape[1:]), dtype=torch.float32)
@@ -93,7 +99,7 @@ def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]], dt
     tensors = network.state_dict()
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     twin = copy.deepcopy(network, shared)  # the memo makes deepcopy keep every tensor as it is
-    made = {name: torch.empty_like(tensors[name], dtype=dtype) for name in changes if not tensors[name].is_mkldnn}
+    made = {name: torch.empty_like(tensors[name], dtype=dtype) for name in changes}
     twin.load_state_dict(made, strict=False, assign=True)
     rewrite_copy(twin, network, changes)
     return twin.requires_grad_(False).eval()
@@ -102,18 +108,29 @@ def patched_copy(network: nn.Module, changes: Mapping[str, Sequence[Strong]], dt
 def rewrite_copy(twin: nn.Module, network: nn.Module, changes: Mapping[str, Sequence[Strong]]) -> None:
     """Make a patched copy of `network` one with other `changes` of the same parameters, in the memory that it has.
 
-    Fresh memory costs the system several times what the sums cost. Packed weights are packed anew.
+    Fresh memory costs the system several times what the sums cost.
     """
     sources, targets = network.state_dict(), twin.state_dict()
     for name, strong in changes.items():
-        if sources[name].is_mkldnn:
-            set_weight(twin, name, patched_weight(plain(sources[name]), strong))
-        else:
-            write_patched(targets[name], sources[name], strong)
+        write_patched(targets[name], sources[name], strong)
 
 
-def _terms(weight: Tensor, adapter: Adapter, strength: float) -> tuple[Tensor, Tensor | None, float]:
-    """Return what is added to `weight`: either a tensor of its shape, or the two factors of one, and how often."""
+def _pixels_first(tensor: Tensor) -> bool:
+    """Say whether the channels of a convolution's weight lie next to one another, and its pixels do not."""
+    return tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
+
+
+def _with_channels_last(term: Term, weight: Tensor) -> Term:
+    """Return a term of `_terms` for a weight whose dimensions are taken in the order `CHANNELS_LAST`."""
+    left, right, scale = term
+    if right is None:
+        return left.permute(CHANNELS_LAST), None, scale
+    pixels = right.view(len(right), *weight.shape[1:]).permute(CHANNELS_LAST)
+    return left, pixels.reshape(len(right), -1), scale
+
+
+def _terms(weight: Tensor, adapter: Adapter, strength: float) -> Term:
+    """Return what `adapter` adds to `weight`."""
     if isinstance(adapter, Difference):
         return adapter.values.float().reshape(weight.shape), None, strength
     if adapter.magnitude is not None:
