@@ -210,8 +210,10 @@ def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
     from engine.families import pipeline
     from engine.families.control import load_controlnet
     from engine.memory.devices import probe_device
+    from engine.memory.heap import keep_freed_memory
     from engine.weights.recipe import Patch, file_ref
 
+    keep_freed_memory()  # as a session does
     bfloat16 = probe_device("cpu").kind == "cpu_bf16"
     models = pipeline.make_models("cpu", "bfloat16" if arguments.small and bfloat16 else "auto")
     model, _, vae = pipeline.load_checkpoint(file_ref(arguments.checkpoint))

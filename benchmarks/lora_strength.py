@@ -16,6 +16,7 @@ from pathlib import Path
 
 from engine.families.lora import add_lora
 from engine.families.pipeline import load_checkpoint, make_models
+from engine.memory.heap import keep_freed_memory
 from engine.memory.residency import Residency
 from engine.weights.recipe import ModelRecipe, file_ref
 
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true")
     options = parser.parse_args()
     lora = file_ref(options.lora)
+    keep_freed_memory()  # as a session does
     model, clip, vae = load_checkpoint(file_ref(options.checkpoint))
     firsts, others = [], []
     for _ in range(options.repeats):

@@ -177,10 +177,12 @@ class Session:
 
         from engine.families.owners import make_models
         from engine.memory.budgets import budgets_of
+        from engine.memory.heap import keep_freed_memory
 
         given = self.settings
-        if given.threads is not None:
-            torch.set_num_threads(given.threads)
+        if given.max_ram_bytes is None:  # what is kept would count
+            keep_freed_memory()
+        torch.set_num_threads(given.threads or torch.get_num_threads())
         return make_models(given.device, given.dtype, budgets=budgets_of(given))
 
     @functools.cached_property

@@ -18,7 +18,6 @@ from engine.families.taesd import TINY_TITLES, tiny_layout, tiny_part
 from engine.families.text_files import pair_layout
 from engine.families.upscalers import build_upscaler, empty_upscaler, measure_upscaler
 from engine.memory.devices import DeviceInfo
-from engine.memory.heap import keep_freed_memory
 from engine.weights.adapters.applying import merge_sets, patched_weight
 from engine.weights.adapters.reading import read_adapters
 from engine.weights.files import WeightFile
@@ -36,8 +35,6 @@ def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) ->
     Patches are added to each weight as it is converted, so that no second copy of the network is ever held.
     Raises `WeightError` where the file is damaged, incomplete, or does not hold the part.
     """
-    if device.device.type == "cpu":
-        keep_freed_memory()
     if recipe.part == "upscale":
         return build_upscaler(recipe, device, dtype)
     with _open(recipe) as file:
