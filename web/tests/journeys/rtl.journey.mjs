@@ -51,9 +51,12 @@ test("the user's text runs as its first letter says, on the page and on the canv
     page.evaluate(
       ([left, top, wide, from, to]) => {
         const canvas = document.querySelector(".graph-bottom");
-        const ratio = canvas.width / canvas.getBoundingClientRect().width;
-        const [zoom, dx, dy] = document.querySelector(".graph-world").style.transform.match(/-?[\d.]+/g).map(Number);
-        const at = (gx, gy) => [(gx + dx) * zoom * ratio, (gy + dy) * zoom * ratio];
+        const whole = canvas.getBoundingClientRect(); // larger than what is seen of it
+        const ratio = canvas.width / whole.width;
+        const world = document.querySelector(".graph-world");
+        const origin = world.getBoundingClientRect();
+        const zoom = Number(world.style.transform.match(/-?[\d.]+/)[0]);
+        const at = (gx, gy) => [(origin.left + gx * zoom - whole.left) * ratio, (origin.top + gy * zoom - whole.top) * ratio];
         const [sx, sy] = at(left + wide * from, top + 4);
         const [ex, ey] = at(left + wide * to, top + 26);
         const data = canvas.getContext("2d").getImageData(sx, sy, ex - sx, Math.max(2, ey - sy)).data;
