@@ -65,7 +65,7 @@ def profile_call(
         "dtype": str(dtype),
         "kind": device.kind,
         "fake": fake,
-        "attention": "fused",
+        "attention": "fused, one pass",
         "torch": torch.__version__,
     }
 

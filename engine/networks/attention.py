@@ -6,6 +6,7 @@ Parameter names follow the original single-file layout. Attention runs through t
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -45,26 +46,34 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Attend from x [B, N, C] to context [B, T, D] (x itself if None); returns [B, N, C]."""
         source = x if context is None else context
+        scale = (self.to_q.out_features // self.heads) ** -0.5
+        if one_pass.is_for(x, self.to_q):
+            asked, scale = one_pass.scaled_projection(x, self.to_q, scale), 1.0
+        else:
+            asked = self.to_q(x)
         query, key, value = (
             projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projected in (self.to_q(x), self.to_k(source), self.to_v(source))
+            for projected in (asked, self.to_k(source), self.to_v(source))
         )
-        mixed = _attend(query, key, value)
+        mixed = _attend(query, key, value, scale)
         result: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
         return result
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return softmax(q k^T / sqrt(d)) v of [B, heads, N, d] tensors.
+def _attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Return softmax(scale q k^T) v of [B, heads, N, d] tensors.
 
     Narrow heads go through float32 on a CPU: there the half-precision kernel is three times slower at d = 8.
     """
+    if scale == 1.0 and one_pass.is_for(query):
+        mixed = one_pass.attend(query, key, value)
+        if mixed is not None:
+            return mixed
+    attention = functools.partial(functional.scaled_dot_product_attention, scale=scale)
     if query.device.type == "cpu" and query.shape[-1] < NARROW_HEAD and query.dtype != torch.float32:
         with torch.autocast("cpu", enabled=False):
-            mixed = functional.scaled_dot_product_attention(query.float(), key.float(), value.float())
-        return mixed.to(query.dtype)
-    padded = one_pass.attend_to_few(query, key, value) if one_pass.is_for(query) else None
-    return padded if padded is not None else functional.scaled_dot_product_attention(query, key, value)
+            return attention(query.float(), key.float(), value.float()).to(query.dtype)
+    return attention(query, key, value)
 
 
 class GatedProjection(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.networks import one_pass
-from engine.networks.attention import GatedProjection
+from engine.networks.attention import Attention, GatedProjection
 from engine.networks.unet import UNet, UNetConfig
 
 pytestmark = pytest.mark.skipif(not one_pass.is_there(), reason="needs a processor with bfloat16 instructions (x86)")
@@ -89,13 +89,78 @@ def test_a_layer_with_hooks_is_called_as_a_module() -> None:
         assert not one_pass.is_for(x, layer.proj.float())
 
 
-@pytest.mark.parametrize("tokens", [77, 154, 16])
-def test_attention_to_prompts_of_any_length(tokens: int) -> None:
+def heads(tokens: int, width: int, sharpness: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what the layers of a network hand on: query, already scaled, key and value, [2, 3, N, d]."""
     torch.manual_seed(0)
-    query = torch.randn(2, 2, 1024, 40).bfloat16()
-    key, value = (torch.randn(2, 2, tokens, 40).bfloat16() for _ in range(2))
-    expected = functional.scaled_dot_product_attention(query.float(), key.float(), value.float())
+    asked = torch.randn(2, 1024, 3 * width) * sharpness * width**-0.5
+    told = (torch.randn(2, tokens, 3 * width) for _ in range(2))
+    query, key, value = (one.bfloat16().unflatten(-1, (3, width)).transpose(1, 2) for one in (asked, *told))
+    return query, key, value
+
+
+def plain(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    return functional.scaled_dot_product_attention(query.double(), key.double(), value.double(), scale=1.0)
+
+
+@pytest.mark.parametrize("width", [40, 64, 80, 160])
+@pytest.mark.parametrize("tokens", [16, 77, 1024, 5000])
+def test_attention_of_any_size(tokens: int, width: int) -> None:
+    taken = heads(tokens, width)
     with torch.inference_mode():
-        got = one_pass.attend_to_few(query, key, value)
-    assert (got is None) == (tokens % 16 == 0)
-    assert got is None or relative(got, expected) < 0.01
+        got = one_pass.attend(*taken)
+    assert got is not None
+    assert relative(got, plain(*taken)) < 0.004
+    assert got.transpose(1, 2).is_contiguous()  # heads lie side by side again without a copy
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 0.1, 3.0, 8.0, 15.0, 60.0, 1000.0])
+def test_attention_of_any_sharpness(sharpness: float) -> None:
+    """From 8 on some rows, in the end all, need more range than the numbers have."""
+    taken = heads(2048, 40, sharpness)
+    with torch.inference_mode():
+        got = one_pass.attend(*taken)
+        fused = functional.scaled_dot_product_attention(*taken, scale=1.0)
+    assert got is not None
+    assert relative(got, plain(*taken)) < max(0.004, 1.5 * relative(fused, plain(*taken)))
+
+
+def test_what_all_keys_have_in_common_costs_no_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = heads(512, 64, 3.0)
+    key = key + 40 * torch.randn(64).bfloat16()
+    monkeypatch.setattr(one_pass, "scaled_dot_product_attention", lambda *_, **__: pytest.fail("rows were lost"))
+    with torch.inference_mode():
+        got = one_pass.attend(query, key, value)
+    assert got is not None
+    assert relative(got, plain(query, key, value)) < 0.004
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_row_that_is_no_number_stays_so_alone(number: float) -> None:
+    query, key, value = heads(77, 64)
+    query[1, 2, 3, 4] = number
+    with torch.inference_mode():
+        got = one_pass.attend(query, key, value)
+    assert got is not None
+    assert got[1, 2, 3].isnan().all()
+    assert got.isfinite().all(-1).sum() == 2 * 3 * 1024 - 1
+
+
+def test_a_layer_whose_peaks_are_too_sharp_computes_all_the_same() -> None:
+    torch.manual_seed(0)
+    layer = Attention(128, 128, 2).requires_grad_(False)
+    layer.to_q.weight *= 100
+    x = torch.randn(1, 512, 128)
+    expected = layer(x)
+    layer.bfloat16()
+    with torch.inference_mode():
+        assert relative(layer(x.bfloat16()), expected) < 0.1  # scores of a thousand, in bfloat16
+
+
+def test_a_projection_is_rounded_once() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(320, 80, bias=False).bfloat16().requires_grad_(False)
+    x = torch.randn(2, 300, 320).bfloat16()
+    exact = functional.linear(x.double(), layer.weight.double()) * 40**-0.5
+    with torch.inference_mode():
+        got = one_pass.scaled_projection(x, layer, 40**-0.5)
+    assert relative(got, exact) < 1.02 * relative(exact.bfloat16(), exact)
