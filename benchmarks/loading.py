@@ -136,9 +136,10 @@ def _touch(tensor: Any) -> None:
     """Read every page of a tensor."""
     import torch
 
-    storage = tensor.untyped_storage()
-    flat = torch.empty(0, dtype=tensor.dtype).set_(storage, tensor.storage_offset(), (tensor.numel(),))
-    flat[:: max(1, 4096 // tensor.element_size())].float().sum()
+    pages = torch.empty(0, dtype=torch.uint8).set_(
+        tensor.untyped_storage(), tensor.storage_offset() * tensor.element_size(), (-(-tensor.nbytes // 4096),), (4096,)
+    )
+    pages.any()
 
 
 def _anonymous_bytes() -> int:
