@@ -6,10 +6,11 @@
 
 Safelight runs as it does by default (its choice of number format, layout and memory), diffusers in float32 and in
 bfloat16 (the latter only where the processor multiplies it). Each contestant is a process of its own and keeps its
-networks; they take turns, one call each, so that what else the machine does meets all of them. Printed are the median
-and the least seconds of a call, and the medians of the ratios within a round: of the clock, and of processor time,
-which counts waiting threads, too. "gemm" is the product of two square matrices in the same number format, measured in
-every round; the fraction says how much of that speed a step reaches, all its other work included.
+networks; they take turns, one call each, so that what else the machine does meets all of them. "sample" is eight steps
+of Euler through the sampler of each. Printed are the median and the least seconds of a call, and the medians of the
+ratios within a round: of the clock, and of processor time, which counts waiting threads, too. "gemm" is the product of
+two square matrices in the same number format, measured in every round; the fraction says how much of that speed a step
+reaches, all its other work included.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL: Final = {"model_channels": 64, "channel_mult": (1, 2), "num_res_blocks": (1, 1), "transformer_depth": (0, 1)}
+STEPS, CFG = 8, 7.0
 REFERENCES = ("diffusers float32", "diffusers bfloat16")
 Calls = Mapping[str, Callable[[], Any]]
 
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--controlnet", type=Path, help="also measure Safelight's step with this ControlNet")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's choice")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--part", choices=("step", "decode"), help="only this one")
+    parser.add_argument("--part", choices=("step", "sample", "decode"), help="only this one")
     parser.add_argument("--profile", action="store_true", help="print where a step's time goes")
     parser.add_argument("--without", action="append", default=[], choices=REFERENCES, help="leave a reference out")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -207,6 +209,9 @@ def _inputs(pixels: int, dtype: Any) -> tuple[Any, Any, Any, Any]:
 def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
     import torch
 
+    from engine.diffusion.conditioning import ConditioningEntry
+    from engine.diffusion.latents import Latent
+    from engine.diffusion.sampling import KSamplerSettings
     from engine.families import pipeline
     from engine.families.control import load_controlnet
     from engine.memory.devices import probe_device
@@ -237,7 +242,15 @@ def _safelight(arguments: argparse.Namespace) -> tuple[dict[str, Any], Calls]:
         calls["step with LoRA"] = lambda: step(patched)
     if arguments.controlnet:
         calls["step with ControlNet"] = _controlled(arguments, models, step, load_controlnet)
-    calls |= {"decode": decode, "gemm": lambda: left @ right}
+    latent_in = Latent(latent)
+    prompts = [(ConditioningEntry(one[None], None),) for one in context]
+    guidance = pipeline.Guidance(*prompts, CFG)  # type: ignore[arg-type]  # two prompts
+
+    def sample() -> Any:
+        settings = KSamplerSettings(1, STEPS, "euler", "normal")
+        return pipeline.sample_latent(models, model, settings, guidance, latent_in)
+
+    calls |= {"sample": sample, "decode": decode, "gemm": lambda: left @ right}
     with torch.inference_mode():
         for _ in range(3):
             left @ right
@@ -286,7 +299,7 @@ def _step_flops(model: Any, pixels: int) -> int:
 
 def _diffusers(arguments: argparse.Namespace, name: str) -> tuple[dict[str, Any], Calls]:
     import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
 
     from engine.memory.devices import probe_device
 
@@ -313,12 +326,27 @@ def _diffusers(arguments: argparse.Namespace, name: str) -> tuple[dict[str, Any]
             latent_channels=4,
             **vae_sizes,
         )
-    wanted = {"step": unet, "decode": vae}
-    unet, vae = (
-        one if arguments.part not in (None, name) else _with_any_weights(one, dtype) for name, one in wanted.items()
-    )
+    if arguments.part != "decode":
+        unet = _with_any_weights(unet, dtype)
+    if arguments.part in (None, "decode"):
+        vae = _with_any_weights(vae, dtype)
     x, timesteps, context, latent = _inputs(arguments.pixels, dtype)
-    calls = {"step": lambda: unet(x, timesteps, context).sample, "decode": lambda: vae.decode(latent).sample}
+
+    def sample() -> Any:
+        scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+        scheduler.set_timesteps(STEPS)
+        now = latent * scheduler.init_noise_sigma
+        for timestep in scheduler.timesteps:
+            both = scheduler.scale_model_input(now.repeat(2, 1, 1, 1), timestep)
+            positive, negative = unet(both, timestep, context).sample.chunk(2)
+            now = scheduler.step(negative + CFG * (positive - negative), timestep, now).prev_sample
+        return now
+
+    calls = {
+        "step": lambda: unet(x, timesteps, context).sample,
+        "sample": sample,
+        "decode": lambda: vae.decode(latent).sample,
+    }
     return {"dtype": str(dtype)}, calls
 
 
