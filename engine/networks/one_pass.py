@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 __all__ = ["attend", "gated_projection", "is_for", "is_there", "scaled_projection"]
 
-FEW_QUERIES: Final = 256
+FEW_QUERIES: Final = 512
 """With fewer, calling takes longer than computing."""
 SCORES: Final = 1 << 21
 """Scores of one head that are made at a time: 4 MB, which a cache of the processor holds."""
