@@ -25,7 +25,7 @@ from engine.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from engine.cli.progress import Display
-    from engine.jobs.following import Learner
+    from engine.jobs.records import JobReport
 
 _log = logging.getLogger("safelight.run")
 
@@ -34,44 +34,35 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a workflow file and return the exit code; see `engine.cli.entry.main`."""
     settings = read_settings(settings_from(arguments))
     if arguments.isolated or settings.max_ram_bytes is not None:
-        result, peak = _compute_isolated(arguments, settings)
+        result, ended = _compute_isolated(arguments, settings)
+        peak, plan = ended.worker.get("peak_memory_bytes"), ended.plan
     else:
+        from engine.jobs.following import PlannedRuns
+
         session = Session(settings)
         workflow = read_workflow(session, arguments)
-        learner = _planned(session, workflow) if settings.device != "cpu" else None
         # What a node prints must not mix with what this command prints for programs.
         with _heard(workflow, arguments) as (listener, cancel), contextlib.redirect_stdout(sys.stderr):
-            heard = listener if learner is None else broadcast(listener, learner)
-            result = session.run(workflow.graph, listener=heard, cancel=cancel, measure=_measured(arguments))
-        if learner is not None:
-            learner.keep()
+            measure = _measured(arguments)
+            result, plan = PlannedRuns(session).run(workflow.graph, listener=listener, cancel=cancel, measure=measure)
         _close_cache(session)
         peak = peak_memory_bytes()
     if arguments.json:
-        print_json(report(result, peak))
+        print_json(report(result, peak, plan))
     else:
         _show(result)
     return exit_code(result)
 
 
-def _planned(session: Session, workflow: Workflow) -> Learner | None:
-    """Let a device that is streamed to keep to a plan of the workflow; returns who learns from the run."""
-    from engine.jobs.following import Learner, follow_plan
-
-    made = follow_plan(session, workflow.graph)
-    return None if made is None else Learner(session, made)
-
-
-def _compute_isolated(arguments: argparse.Namespace, settings: Settings) -> tuple[Result, int | None]:
-    """Run in a worker process; return the result and the most memory that process has held."""
+def _compute_isolated(arguments: argparse.Namespace, settings: Settings) -> tuple[Result, JobReport]:
+    """Run in a worker process; return the result and the worker's report."""
     from engine.cli.isolated_run import make_supervisor, run_isolated
 
     with make_supervisor(settings, verbose=arguments.verbose) as supervisor:
         workflow = read_workflow(Session(settings), arguments)
         with _heard(workflow, arguments) as (listener, cancel):
             measure = _measured(arguments)
-            result, ended = run_isolated(supervisor, workflow.graph, listener=listener, cancel=cancel, measure=measure)
-    return result, ended.worker.get("peak_memory_bytes")
+            return run_isolated(supervisor, workflow.graph, listener=listener, cancel=cancel, measure=measure)
 
 
 def _measured(arguments: argparse.Namespace) -> bool:
@@ -118,7 +109,7 @@ def exit_code(result: Result) -> int:
     return max((error.exit_code for error in result.made.errors), default=0)
 
 
-def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
+def report(result: Result, peak_bytes: int | None = None, plan: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Describe a run as plain data: outputs with their files, what each node did, time and memory."""
     made, nodes = result.made, result.graph.nodes
     used = [outcome.usage.peak_bytes for outcome in made.nodes.values() if outcome.usage is not None]
@@ -128,6 +119,7 @@ def report(result: Result, peak_bytes: int | None = None) -> dict[str, Any]:
         "cancelled": made.cancelled,
         "seconds": round(made.seconds, 4),
         "peak_memory_bytes": max(peaks, default=None),
+        "plan": None if plan is None else dict(plan),
         "outputs": [
             {
                 "node": id,

@@ -12,6 +12,7 @@ from engine.families.corrections import corrected, work_facts
 from engine.families.profiles import NetworkCall, profile_call
 from engine.families.rehearsal import NotedCall, Rehearsal, UnknownWork
 from engine.memory.accesses import accesses_of, blocks_of
+from engine.memory.around import phase_after, phase_before
 from engine.memory.blocks import SMALLEST_BLOCK, Block
 from engine.memory.budgets import NO_BUDGETS, Budgets
 from engine.memory.cards import Card
@@ -24,7 +25,7 @@ from engine.memory.stream_plan import StreamPlan, stream_plan
 from engine.memory.streaming_residency import blocks_of_module
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["Basis", "MemoryPlan", "NodeMemory", "plan_memory"]
+__all__ = ["Around", "Basis", "MemoryPlan", "NodeMemory", "plan_memory"]
 
 Basis = Literal["predicted", "measured", "unknown"]
 """How it is known what a node takes."""
@@ -65,12 +66,21 @@ class NodeMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What a run finds and what comes after it: blocks that are on the device, by model, and the work of the next run
+    as far as anybody knows it."""
+
+    resident: Mapping[str, Sequence[Block]] = field(default_factory=dict)
+    coming: Sequence[NotedCall | UnknownWork] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryPlan:
     """A plan for a whole run. `smallest_bytes` is the smallest memory of a card that could do it.
 
     `capacities` are what weights and activations may take together in each phase; `optional` are the phases of nodes
-    that may do something else. `ram` is what the machine's own memory and its disk do, `work` under
-    which facts it is kept what nodes are measured to take.
+    that may do something else, `own` those of the run, which has others around it where it is one of several. `ram` is
+    what the machine's own memory and its disk do, `work` under which facts it is kept what nodes are measured to take.
     """
 
     card: Card
@@ -82,6 +92,7 @@ class MemoryPlan:
     optional: frozenset[int] = frozenset()
     ram: RamPlan | None = None
     work: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    own: range | None = None
 
     @property
     def fits(self) -> bool:
@@ -93,7 +104,7 @@ class MemoryPlan:
         if self.plan is None:
             return None
         whole = whole_plan(self.plan, self.capacities, Link(self.card.link_speed, COPY_LATENCY_S))
-        return stream_plan(whole, self.blocks, self.optional)
+        return stream_plan(whole, self.blocks, self.optional, self.own)
 
 
 def plan_memory(
@@ -103,8 +114,9 @@ def plan_memory(
     block_bytes: int = SMALLEST_BLOCK,
     budgets: Budgets = NO_BUDGETS,
     measured: MeasuredStore | None = None,
+    around: Around | None = None,
 ) -> MemoryPlan:
-    """Plan the calls that were rehearsed, with blocks of at least `block_bytes`.
+    """Plan the calls that were rehearsed, with blocks of at least `block_bytes`; see `Around` for a run among others.
 
     What `measured` knows of the same work on a device of this name is believed more than what is predicted. Of
     `budgets` those of weights count, on the card and in RAM; `card` is what the others leave of it.
@@ -117,19 +129,26 @@ def plan_memory(
     phases = [made[draft] if draft.calls else maker.unknown_phase(draft) for draft in drafts]
     works = _works(drafts, card, maker)
     phases, known = corrected(phases, works, card, measured or MeasuredStore(None))
+    smallest = smallest_capacity(phases) + card.context_bytes
+    own = range(len(phases))
+    if around is not None:
+        coming = list(maker.blocks_for(around.coming))
+        before = phase_before(around.resident, maker.by_model)
+        after = phase_after(coming, phases, before, min(card.usable_bytes, budgets.weight_bytes or card.usable_bytes))
+        phases, own = [before, *phases, after], range(1, 1 + len(phases))
+    unknown = {number for number, draft in zip(own, drafts, strict=True) if draft.basis == "unknown"}
     capacities = tuple(
-        phase.largest_block if draft.basis == "unknown" else _within(card.usable_bytes, phase, budgets.weight_bytes)
-        for draft, phase in zip(drafts, phases, strict=True)
+        phase.largest_block if number in unknown else _within(card.usable_bytes, phase, budgets.weight_bytes)
+        for number, phase in enumerate(phases)
     )
     found = make_plan(phases, capacities, Link(card.link_speed, COPY_LATENCY_S))
     plan = None if isinstance(found, Misfit) else found
-    smallest = smallest_capacity(phases) + card.context_bytes
     learnt = {draft.node_id for draft, is_known in zip(drafts, known, strict=True) if is_known}
-    nodes = [maker.node(one, one.node_id in learnt) for one in _by_node(phases, drafts, plan)]
-    optional = frozenset(number for number, draft in enumerate(drafts) if not draft.calls)
+    nodes = [maker.node(one, one.node_id in learnt) for one in _by_node(phases, own, drafts, plan)]
+    optional = frozenset(number for number, draft in zip(own, drafts, strict=True) if not draft.calls)
     ram = _ram(drafts, rehearsal, budgets.ram_bytes)
     work = {draft.node_id: facts for draft, facts in zip(drafts, works, strict=True) if facts}
-    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram, work)
+    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram, work, own)
 
 
 def _works(drafts: Sequence[_Draft], card: Card, maker: _Phases) -> list[dict[str, Any]]:
@@ -200,14 +219,17 @@ class _NodePhases:
     plan: ResidencyPlan | None
 
 
-def _by_node(phases: Sequence[Phase], drafts: Sequence[_Draft], plan: ResidencyPlan | None) -> Iterator[_NodePhases]:
-    """Yield the phases of each node, in the order of their first work."""
+def _by_node(
+    phases: Sequence[Phase], numbers: range, drafts: Sequence[_Draft], plan: ResidencyPlan | None
+) -> Iterator[_NodePhases]:
+    """Yield the phases of each node, in the order of their first work; `numbers` are those of the drafts' phases."""
     found: dict[str, list[int]] = {}
-    for number, draft in enumerate(drafts):
-        found.setdefault(draft.node_id, []).append(number)
-    for node_id, numbers in found.items():
-        own = tuple(phases[number] for number in numbers)
-        yield _NodePhases(node_id, tuple(numbers), own, tuple(drafts[number] for number in numbers), plan)
+    for place, draft in enumerate(drafts):
+        found.setdefault(draft.node_id, []).append(place)
+    for node_id, places in found.items():
+        own = tuple(numbers[place] for place in places)
+        of_node = tuple(phases[number] for number in own)
+        yield _NodePhases(node_id, own, of_node, tuple(drafts[place] for place in places), plan)
 
 
 class _Phases:
@@ -231,6 +253,15 @@ class _Phases:
         blocks = [block for recipe in draft.recipes for block in self._blocks_of(recipe)] or [NOTHING]
         held = self._card.set_aside(draft.held) if draft.basis == "measured" else 0
         return Phase(draft.node_id, tuple(Access(block, 0.0) for block in blocks), held)
+
+    def blocks_for(self, work: Sequence[NotedCall | UnknownWork]) -> Iterator[Block]:
+        """Yield the blocks that other work will compute with, in order."""
+        for one in dict.fromkeys(work):
+            if isinstance(one, NotedCall):
+                yield from (access.block for access in self.accesses(one))
+            else:
+                for recipe in one.recipes:
+                    yield from self._blocks_of(recipe)
 
     def _blocks_of(self, recipe: ModelRecipe) -> tuple[Block, ...]:
         """Return the blocks of a network: those of its calls, or all where nobody calls it."""

@@ -58,15 +58,15 @@ Note = Callable[[NetworkCall], None]
 class Rehearsal:
     """Lend networks that compute nothing; `calls` has every call that was made of one, in order.
 
-    `node_id` is set by whoever runs the nodes. The device is a CPU as far as tensors go, and the card as far as
+    `where` tells which node is running. The device is a CPU as far as tensors go, and the card as far as
     number formats go.
     """
 
-    def __init__(self, card: Card, dtype: DtypeName, store: ProfileStore) -> None:
+    def __init__(self, card: Card, dtype: DtypeName, store: ProfileStore, where: Callable[[], str]) -> None:
         self.device = DeviceInfo("cpu", card.kind, card.total_bytes)
         self.fake: Literal["cuda", "cpu"] = "cpu" if card.kind.startswith("cpu") else "cuda"
         self.calls: list[NotedCall | UnknownWork] = []
-        self.node_id = ""
+        self.where = where
         self.moved_bytes = self.resident_bytes = 0
         self.budget_bytes = card.usable_bytes
         self.wanted_dtype = dtype
@@ -96,7 +96,7 @@ class Rehearsal:
                 setattr(module, name, given)
 
         def note(call: NetworkCall) -> None:
-            self.calls.append(NotedCall(self.node_id, recipe, call))
+            self.calls.append(NotedCall(self.where(), recipe, call))
 
         if isinstance(network, Upscaler):
             _become(network, forward=_enlarger(network, note, lambda: self._probed_bytes(recipe)))

@@ -8,11 +8,14 @@ a rehearsal notes the calls, and they are believed.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.errors import InputError
 from engine.graph.node_types import NodeType
 from engine.graph.registry import Registry
 from engine.memory.measured import Measured, MeasuredStore
@@ -20,8 +23,9 @@ from engine.weights.recipe import ModelRecipe
 
 if TYPE_CHECKING:
     from engine.families.rehearsal import Rehearsal
+    from engine.memory.activations import ActivationMeter
 
-__all__ = ["measuring_unknown", "node_facts", "noting_unknown"]
+__all__ = ["ReachesOut", "measuring_unknown", "node_facts", "noting_unknown"]
 
 DEPTH: Final = 3
 """How far into a value (a guider, a ControlNet, a list) recipes are looked for."""
@@ -32,19 +36,33 @@ def node_facts(node_type: NodeType) -> dict[str, Any]:
     return {"node": node_type.id, "version": node_type.version}
 
 
-def noting_unknown(registry: Registry, rehearsal: Rehearsal, measured: MeasuredStore) -> Registry:
-    """Return a registry for a rehearsal, whose nodes of packs note the models that they are given."""
+class ReachesOut(InputError):
+    """Say that a node of a pack waits for something or writes, so that it is not run to see what it would take."""
+
+
+def noting_unknown(
+    registry: Registry, rehearsal: Rehearsal, measured: MeasuredStore, *, outside: bool = True
+) -> Registry:
+    """Return a registry for a rehearsal, whose nodes of packs note the models that they are given.
+
+    Without `outside` those that are awaited (others are asked and paid, as a rule) or write raise `ReachesOut`.
+    """
     from engine.families.rehearsal import UnknownWork
 
     def note(node_type: NodeType) -> Callable[..., Any]:
         run = _function_of(node_type)
 
         def noted(*context: Any, **inputs: Any) -> Any:
+            if not outside and (node_type.awaits or node_type.output_node):
+                raise ReachesOut(
+                    "a node of a pack that waits for something or writes is run by runs alone, not to plan them",
+                    got=node_type.id,
+                )
             found = measured.get(node_facts(node_type))
             recipes = tuple({recipe.weights_key: recipe for recipe in _recipes(inputs)}.values())
             if recipes or found is not None:
                 peak = None if found is None else found.peak_bytes
-                rehearsal.calls.append(UnknownWork(rehearsal.node_id, recipes, peak))
+                rehearsal.calls.append(UnknownWork(rehearsal.where(), recipes, peak))
             return run(*context, **inputs)
 
         return noted
@@ -58,6 +76,10 @@ def measuring_unknown(registry: Registry, measured: MeasuredStore) -> Registry:
     def measure(node_type: NodeType) -> Callable[..., Any]:
         run = _function_of(node_type)
 
+        def keep(meter: ActivationMeter) -> None:
+            if meter.peak:
+                measured.put(node_facts(node_type), Measured(meter.peak))
+
         def metered(*context: Any, **inputs: Any) -> Any:
             if "torch" not in sys.modules:  # what a node loads itself is measured from its second run on
                 return run(*context, **inputs)
@@ -65,8 +87,9 @@ def measuring_unknown(registry: Registry, measured: MeasuredStore) -> Registry:
 
             with ActivationMeter() as meter:
                 made = run(*context, **inputs)
-            if meter.peak:
-                measured.put(node_facts(node_type), Measured(meter.peak))
+            if inspect.isawaitable(made):
+                return _Metered(made, meter, keep)
+            keep(meter)
             return made
 
         return metered
@@ -75,13 +98,47 @@ def measuring_unknown(registry: Registry, measured: MeasuredStore) -> Registry:
 
 
 def _with_runs(registry: Registry, change: Callable[[NodeType], Callable[..., Any]]) -> Registry:
-    """Return `registry` with other functions for its nodes of packs. Those that are awaited are left as they are."""
+    """Return `registry` with other functions for its nodes of packs."""
     changed = {
-        name: dataclasses.replace(one, run=change(one))
+        name: dataclasses.replace(one, run=_awaited(change(one)) if one.awaits else change(one))
         for name, one in registry.types.items()
-        if not one.lasting and one.run is not None and not one.awaits
+        if not one.lasting and one.run is not None
     }
     return Registry(MappingProxyType({**registry.types, **changed})) if changed else registry
+
+
+def _awaited(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `run`, which gives what is to be awaited, as a coroutine: such nodes are begun before others."""
+
+    async def awaited(*context: Any, **inputs: Any) -> Any:
+        return await run(*context, **inputs)
+
+    return awaited
+
+
+class _Metered:
+    """Await something and measure the tensors of its own steps: between them other work has the thread."""
+
+    def __init__(
+        self, awaitable: Awaitable[Any], meter: ActivationMeter, keep: Callable[[ActivationMeter], None]
+    ) -> None:
+        self._awaitable, self._meter, self._keep = awaitable, meter, keep
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        steps = self._awaitable.__await__()
+        step: Callable[[], Any] = partial(next, steps)
+        while True:
+            try:
+                with self._meter:
+                    waited_for = step()
+            except StopIteration as done:
+                self._keep(self._meter)
+                return done.value
+            try:
+                yield waited_for
+                step = partial(next, steps)
+            except BaseException as error:  # noqa: BLE001 (the node's own to handle)
+                step = partial(steps.throw, error)
 
 
 def _function_of(node_type: NodeType) -> Callable[..., Any]:

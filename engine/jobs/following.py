@@ -1,24 +1,30 @@
-"""Before a run: a plan of the whole graph for the device that it runs on, which streaming then keeps to.
+"""Runs by plan: a plan of the whole graph for the device that it runs on, which streaming then keeps to.
 
-What cannot run is refused here, before anything does: with the smallest budget that could, and what to change.
+The command line and the worker both run here. What cannot run is refused before anything does, with the smallest budget
+that could and what to change. Where no plan can be made, what was used last stays, and the run says why.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import InputError
-from engine.execution.events import Event, NodeFailed, NodeFinished, NodeRetried, NodeStarted
+from engine.errors import GraphError, InputError, SafelightError
+from engine.execution.cancel import CancelToken
+from engine.execution.events import Event, Listener, NodeFailed, NodeFinished, NodeRetried, NodeStarted, broadcast
 from engine.graph.model import Graph
-from engine.jobs.plans import plan_graph
+from engine.jobs.plans import profile_store, rehearsed
 from engine.memory.budgets import Budgets, budgets_of
 from engine.memory.cards import Card, card_like
 from engine.memory.measured import Measured
-from engine.session import Session
+from engine.session import Result, Session
 
 if TYPE_CHECKING:
-    from engine.families.memory_plan import MemoryPlan, NodeMemory
+    from engine.families.memory_plan import Around, MemoryPlan, NodeMemory
+    from engine.families.rehearsal import NotedCall, UnknownWork
+    from engine.memory.profile import ProfileStore
     from engine.memory.streaming_residency import StreamingResidency
 
 SIM_FLOPS, SIM_MEMORY, SIM_LINK = 50e9, 10e9, 1e9
@@ -27,25 +33,171 @@ SIM_MARGIN = 0.25
 """What nodes hold beside what networks do, as a share of it."""
 
 
-def follow_plan(session: Session, graph: Graph) -> MemoryPlan | None:
+_log = logging.getLogger("safelight.memory")
+
+
+class TooSmall(InputError):
+    """Say that a budget cannot hold what a workflow needs, whatever is done about it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """Say what is to be run: a graph, the outputs that are wanted of it (None: all), and with whose files."""
+
+    graph: Graph
+    outputs: Sequence[str] | None = None
+    user: str | None = None
+
+
+class PlannedRuns:
+    """Run the workflows of a session one after the other, each by a plan where its device is streamed to.
+
+    What a run left on the device is known to the plan of the next, and each keeps for it what has room.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._store: ProfileStore | None = None
+
+    def run(
+        self,
+        graph: Graph,
+        *,
+        outputs: Sequence[str] | None = None,
+        listener: Listener | None = None,
+        cancel: CancelToken | None = None,
+        measure: bool = False,
+        user: str | None = None,
+        coming: Callable[[], Wanted] | None = None,
+    ) -> tuple[Result, dict[str, Any] | None]:
+        """Run as `Session.run` does; return its result, and what was planned and done (None: nothing is streamed).
+
+        That is the `policy` by which weights stayed, the bytes that were to be moved (`planned_bytes`, None without a
+        plan) and that were (`moved_bytes`), how often something else happened (`replans`), and the `reason` why
+        there was no plan. `coming` tells what is run next, and may raise where it cannot. Raises `TooSmall` as well.
+        """
+        # A CPU that was asked for is known to stream nothing before anything is loaded.
+        models = None if self._session.settings.device == "cpu" else _streaming(self._session)
+        if models is None:
+            return self._session.run(
+                graph, outputs=outputs, listener=listener, cancel=cancel, measure=measure, user=user
+            ), None  # fmt: skip
+        streamed, (made, reason) = models.streamed, self._planned(models, Wanted(graph, outputs, user), cancel, coming)
+        moved, replans = streamed.device.loaded_bytes, streamed.replans
+        learner = None if made is None else Learner(self._session, made)
+        heard = broadcast(*[one for one in (listener, learner) if one is not None])
+        result = self._session.run(graph, outputs=outputs, listener=heard, cancel=cancel, measure=measure, user=user)
+        if learner is not None:
+            learner.keep()
+        plan = None if made is None else made.plan
+        return result, {
+            "policy": "recency" if plan is None else plan.policy,
+            "planned_bytes": None if plan is None else streamed.planned_bytes,
+            "moved_bytes": streamed.device.loaded_bytes - moved,
+            "replans": streamed.replans - replans,
+            "reason": reason,
+        }
+
+    def _planned(
+        self,
+        models: StreamingResidency,
+        now: Wanted,
+        cancel: CancelToken | None,
+        coming: Callable[[], Wanted] | None,
+    ) -> tuple[MemoryPlan | None, str | None]:
+        """Plan a run; return the plan, or why there is none. Raises `GraphError` and `TooSmall`."""
+        from engine.families.memory_plan import Around
+
+        self._store = self._store or profile_store(self._session, self._session.settings)
+        try:
+            around = Around(models.streamed.resident(), self._work_of(models, coming, self._store, cancel))
+            made = follow_plan(
+                self._session, now.graph, outputs=now.outputs, user=now.user, cancel=cancel, store=self._store,
+                around=around, with_kept=True, outside=False,
+            )  # fmt: skip
+        except (GraphError, TooSmall):
+            raise
+        except Exception as error:  # noqa: BLE001 (a run needs no plan: it only moves more without one)
+            reason = _reason(error)
+            models.expect(())
+            models.streamed.follow(None)
+            if cancel is None or not cancel.cancelled:
+                _log.warning("what was used last stays on the device, for want of a plan: %s", reason)
+            return None, reason
+        return made, None if made is None or made.fits else "it fits in smaller parts alone"
+
+    def _work_of(
+        self,
+        models: StreamingResidency,
+        coming: Callable[[], Wanted] | None,
+        store: ProfileStore,
+        cancel: CancelToken | None,
+    ) -> Sequence[NotedCall | UnknownWork]:
+        """Return what the next run will ask of models: nothing where that is not known, or packs would have to tell."""
+        if coming is None:
+            return ()
+        try:
+            then, types = coming(), self._session.registry.types
+            if not all(types[node.type].lasting for node in then.graph.nodes.values()):
+                return ()
+            card = device_card(models, budgets_of(self._session.settings))
+            return rehearsed(
+                self._session, then.graph, card, store, outputs=then.outputs, user=then.user, cancel=cancel,
+                with_kept=True,
+            ).calls  # fmt: skip
+        except Exception as error:  # noqa: BLE001 (its own run will tell)
+            _log.debug("what runs next is not known: %s", error)
+            return ()
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, SafelightError):
+        return f"{type(error).__name__}: {error}"
+    problem = error.problem
+    return problem.message if problem.node_id is None else f"node {problem.node_id}: {problem.message}"
+
+
+def follow_plan(
+    session: Session,
+    graph: Graph,
+    *,
+    outputs: Sequence[str] | None = None,
+    user: str | None = None,
+    cancel: CancelToken | None = None,
+    store: ProfileStore | None = None,
+    around: Around | None = None,
+    with_kept: bool = False,
+    outside: bool = True,
+) -> MemoryPlan | None:
     """Let a device that is streamed to keep to a plan of the whole graph; returns it, None for other devices.
 
-    Raises `InputError` where the budgets cannot hold even one block beside what a node needs, `GraphError` where the
-    graph cannot run.
+    Raises `TooSmall` where the budgets cannot hold even one block beside what a node needs, and as
+    `engine.jobs.plans.rehearsed` does, whose parameters these are.
     """
-    models: StreamingResidency = session.services.models
-    if not hasattr(models, "streamed"):
+    from engine.families.memory_plan import plan_memory
+
+    models = _streaming(session)
+    if models is None:
         return None
     budgets = budgets_of(session.settings)
     card = device_card(models, budgets)
-    made = plan_graph(session, graph, card, models.block_bytes)
+    store = store or profile_store(session, session.settings)
+    rehearsal = rehearsed(
+        session, graph, card, store,
+        outputs=outputs, user=user, cancel=cancel, with_kept=with_kept, outside=outside,
+    )  # fmt: skip
+    made = plan_memory(rehearsal, card, store, models.block_bytes, budgets, session.measured, around)
     check_budgets(made, budgets, session.settings.device)
-    if made.ram is not None and made.ram.policy == "next use":
-        models.expect(made.ram.uses)
     planned = made.to_follow()
-    if planned is not None:
-        models.streamed.follow(planned)
+    models.expect(made.ram.uses if made.ram is not None and made.ram.policy == "next use" else ())
+    models.streamed.follow(planned)
     return made
+
+
+def _streaming(session: Session) -> StreamingResidency | None:
+    """Return the owner of weights where it streams them."""
+    models: Any = session.services.models
+    return models if hasattr(models, "streamed") else None
 
 
 class Learner:
@@ -100,28 +252,28 @@ def device_card(models: Any, budgets: Budgets) -> Card:
 
 
 def check_budgets(made: MemoryPlan, budgets: Budgets, device: str) -> None:
-    """Raise `InputError` where a budget cannot hold a plan's largest block, or what a node needs beside one.
+    """Raise `TooSmall` where a budget cannot hold a plan's largest block, or what a node needs beside one.
 
     A node that can be done in smaller parts is no reason to refuse: it is done so when memory runs out.
     """
     largest = max((block.nbytes for blocks in made.blocks.values() for block in blocks), default=0)
     total, usable = made.card.total_bytes, made.card.usable_bytes
     if largest > usable:
-        raise InputError(
+        raise TooSmall(
             "the device cannot hold even one block of the weights",
             expected=f"at least {made.smallest_bytes} bytes for the whole workflow, {largest} for its largest block",
             got=f"{total} bytes",
             hint=f"give it more, like {_more(made.smallest_bytes, budgets, device)}",
         )
     if budgets.weight_bytes is not None and largest > budgets.weight_bytes:
-        raise InputError(
+        raise TooSmall(
             "the budget of weights cannot hold even one block of them",
             expected=f"at least {largest} bytes",
             got=f"{budgets.weight_bytes} bytes",
             hint=f"give them more, like --memory-bytes {_mib(largest)}",
         )
     if budgets.ram_bytes is not None and made.ram is not None and made.ram.over:
-        raise InputError(
+        raise TooSmall(
             "the budget of RAM cannot hold what one node needs at a time",
             expected=f"at least {made.ram.peak_bytes} bytes",
             got=f"{budgets.ram_bytes} bytes",
@@ -130,7 +282,7 @@ def check_budgets(made: MemoryPlan, budgets: Budgets, device: str) -> None:
     stuck = [node for node in made.nodes if not _may_run(node, made.card)]
     if stuck:
         worst = max(stuck, key=lambda node: node.needed_bytes)
-        raise InputError(
+        raise TooSmall(
             f"the workflow does not fit: node {worst.node_id} needs {worst.needed_bytes} bytes at least",
             expected=f"a device that lets it take {made.smallest_bytes} bytes",
             got=f"{total} bytes, of which {usable} can be used",

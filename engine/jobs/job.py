@@ -170,6 +170,7 @@ class Job:
             report["seconds"],
             Cancelled.exit_code if state == "cancelled" else report["exit_code"],
             worker,
+            report.get("plan"),
         )
         return self.finish(made)
 

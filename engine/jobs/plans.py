@@ -6,11 +6,12 @@ The command line and the server answer with the same plan, because both make it 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Cancelled, GraphError, InputError, SafelightError
 from engine.execution.cancel import CancelToken
-from engine.execution.context import Services
+from engine.execution.context import CURRENT, Services
 from engine.execution.events import Event, NodeStarted
 from engine.execution.rehearse import rehearse
 from engine.graph.model import Graph
@@ -23,6 +24,7 @@ from engine.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
+    from engine.families.rehearsal import Rehearsal
     from engine.memory.profile import ProfileStore
     from engine.memory.ram_tier import RamPlan
 
@@ -61,23 +63,47 @@ def plan_graph(
 ) -> MemoryPlan:
     """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budgets of weights.
 
-    Raises `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong
-    input.
+    Raises as `rehearsed` does.
     """
     from engine.families.memory_plan import plan_memory
+
+    store = store or profile_store(session, session.settings)
+    rehearsal = rehearsed(session, graph, card, store, user=user, cancel=cancel)
+    budgets = budgets_of(session.settings)
+    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
+
+
+def rehearsed(
+    session: Session,
+    graph: Graph,
+    card: Card,
+    store: ProfileStore,
+    *,
+    outputs: Sequence[str] | None = None,
+    user: str | None = None,
+    cancel: CancelToken | None = None,
+    with_kept: bool = False,
+    outside: bool = True,
+) -> Rehearsal:
+    """Rehearse a graph with the files of `user`: return what its nodes ask of models on the way to `outputs`.
+
+    With `with_kept` the results that the session keeps are found as a run finds them, and what made them is not asked
+    for again. Without `outside` no node of a pack is run that may act beyond the workflow (`ReachesOut`). Raises
+    `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong input.
+    """
     from engine.families.rehearsal import Rehearsal
     from engine.families.unknown_nodes import noting_unknown
 
-    problems = session.problems(graph, None, user)
+    problems = session.problems(graph, outputs, user)
     if problems:
         raise GraphError(problems)
-    store = store or profile_store(session, session.settings)
-    rehearsal = Rehearsal(card, session.settings.dtype, store)
-    registry = noting_unknown(session.registry, rehearsal, session.measured)
+    started = [""]
+    rehearsal = Rehearsal(card, session.settings.dtype, store, lambda: _current() or started[0])
+    registry = noting_unknown(session.registry, rehearsal, session.measured, outside=outside)
 
     def listen(event: Event) -> None:
         if isinstance(event, NodeStarted):
-            rehearsal.node_id = event.display_id or event.node_id
+            started[0] = event.display_id or event.node_id
 
     folders = session.private.of(user)
     services = Services(
@@ -85,15 +111,21 @@ def plan_graph(
         models=rehearsal,
         settings=session.settings,
         file_identity=folders.identity,
-        salt="rehearsal",
+        salt=session.services_for(user).salt if with_kept else "rehearsal",
     )
-    made = rehearse(coerce_inputs(graph, session.registry), registry, services, listen, cancel)
+    ready, kept = coerce_inputs(graph, session.registry), session.cache if with_kept else None
+    made = rehearse(ready, registry, services, listen, cancel, outputs=outputs, kept=kept)
     for error in made.errors:
         raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     if made.cancelled or (cancel is not None and cancel.cancelled):
         raise Cancelled()
-    budgets = budgets_of(session.settings)
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
+    return rehearsal
+
+
+def _current() -> str | None:
+    """Return where the node is shown whose code runs here; a thread that a node started has none."""
+    context = CURRENT.get()
+    return None if context is None else context.scope.display_id(context.node_id) or context.node_id
 
 
 def _no_rehearsal(error: SafelightError) -> InputError:

@@ -34,7 +34,8 @@ class JobRequest:
     supervisor's, but for its limits; a worker that has other ones begins a new session, so nothing is warm.
     ``timeout_s`` ends the job after so many seconds of running (None: only a cancel does). With ``measure`` the outcome
     of each node has its ``usage``. ``writes`` is a file to which the worker adds a line (path,
-    sha256) before each file of a result gets its name. A ``user`` has files and kept results of its own.
+    sha256) before each file of a result gets its name. A ``user`` has files and kept results of its own. ``coming`` is
+    what runs next, as far as anybody knows: what it needs is kept where there is room.
     """
 
     id: str
@@ -46,6 +47,7 @@ class JobRequest:
     measure: bool = False
     writes: Path | None = None
     user: str | None = None
+    coming: JobRequest | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class JobReport:
     `NodeOutcome` as plain data (``error`` replaced by ``problem``). ``running`` names the nodes that had begun and not
     ended when the job was cancelled or its worker died. ``problems`` lists what went wrong, in order. A job
     that was refused (a bad graph) has problems and no nodes. ``worker`` tells of the process: ``pid``, ``killed``
-    (it had to be, or died), ``peak_memory_bytes``. ``exit_code`` is what a command line ends with.
+    (it had to be, or died), ``peak_memory_bytes``. ``plan`` says what weights were planned to take and took where a
+    device was streamed to (`engine.jobs.following`). ``exit_code`` is what a command line ends with.
     """
 
     id: str
@@ -68,6 +71,7 @@ class JobReport:
     seconds: float = 0.0
     exit_code: int = 0
     worker: Mapping[str, Any] = dataclasses.field(default_factory=lambda: EMPTY)
+    plan: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain data; all but its problems is that already."""
@@ -240,5 +244,15 @@ def request_record(request: JobRequest) -> tuple[dict[str, Any], bytes]:
         "writes": None if request.writes is None else str(request.writes),
         "user": request.user,
         "settings": None if request.settings is None else settings_record(request.settings),
+        "coming": None if request.coming is None else _coming_record(request.coming),
     }
     return record, text
+
+
+def _coming_record(request: JobRequest) -> dict[str, Any]:
+    document = request.document
+    return {
+        "document": document.decode(errors="replace") if isinstance(document, bytes) else document,
+        "outputs": None if request.outputs is None else list(request.outputs),
+        "user": request.user,
+    }

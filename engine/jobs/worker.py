@@ -32,6 +32,7 @@ from engine.execution.cancel import CancelToken
 from engine.execution.context import CURRENT
 from engine.graph.documents import load_document, parse_text
 from engine.jobs.capture import Capture
+from engine.jobs.following import PlannedRuns, Wanted
 from engine.jobs.frames import Frame, FrameSender, read_frames
 from engine.jobs.gauging import Gauging
 from engine.jobs.job import ENDED
@@ -140,7 +141,7 @@ class Worker:
         self._make_session = getattr(importlib.import_module(module), attribute)
         self._gauging = Gauging(self._emit_memory)
         self._settings = self._bounded(settings_from(setup["settings"]))
-        self._session = self._make_session(self._settings)
+        self._begin(self._settings)
         self._salt: str | None = None
         if setup["warm"]:
             self._salt = self._session.services.salt  # loads torch
@@ -237,15 +238,16 @@ class Worker:
                 graph = dataclasses.replace(graph, workflow=job["workflow"])
             with listing_writes(job.get("writes")) as announce:
                 ANNOUNCE.set(announce)
-                result = session.run(
+                result, plan = self._runs.run(
                     graph,
                     outputs=job["outputs"],
                     listener=lambda event: self._tell(running, event),
                     cancel=running.token,
                     measure=job["measure"],
                     user=job.get("user"),
+                    coming=None if job["coming"] is None else lambda: self._coming(job["coming"]),
                 )
-            return {"is": "report", "report": result_record(result.made)}
+            return {"is": "report", "report": {**result_record(result.made), "plan": plan}}
         except SafelightError as error:
             problems = [plain(problem) for problem in error.problems]
             return {"is": "refused", "problems": problems, "exit_code": error.exit_code}
@@ -255,12 +257,22 @@ class Worker:
             _log.error("the run was broken off", exc_info=error)
             return {"is": "broke", "problem": plain(_broken_off(error)), "nodes": list(running.nodes)}
 
+    def _coming(self, job: Mapping[str, Any]) -> Wanted:
+        """Read the job that runs next. Raises what reading it raises."""
+        document = job["document"]
+        document = parse_text(document, "the workflow") if isinstance(document, str) else document
+        return Wanted(load_document(document, self._session.interfaces), job["outputs"], job["user"])
+
     def _session_for(self, record: Mapping[str, Any] | None) -> Any:
         wanted = self._settings if record is None else self._bounded(settings_from(record))
         if wanted != self._session.settings:
             self._close_cache()
-            self._session = self._make_session(wanted)
+            self._begin(wanted)
         return self._session
+
+    def _begin(self, settings: Settings) -> None:
+        self._session = self._make_session(settings)
+        self._runs = PlannedRuns(self._session)
 
     def _close_cache(self) -> None:
         """Let results that are still being written to disk be written."""

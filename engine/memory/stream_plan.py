@@ -16,6 +16,7 @@ class StreamPlan:
     """The order in which blocks will be asked for, whether each stays (``kept``), and loads as (access, after).
 
     `blocks` are those of each model, by its key. ``optional[i]`` is 1 where it is not known whether access i comes.
+    `resident` are blocks that are on the device already and stay.
     """
 
     order: Sequence[Block]
@@ -23,6 +24,7 @@ class StreamPlan:
     loads: Sequence[tuple[int, int]]
     blocks: Mapping[str, Sequence[Block]]
     optional: Sequence[int] = ()
+    resident: frozenset[Block] = frozenset()
 
     @property
     def loaded_bytes(self) -> int:
@@ -31,11 +33,15 @@ class StreamPlan:
 
 
 def stream_plan(
-    plan: ResidencyPlan, blocks: Mapping[str, Sequence[Block]], optional: Container[int] = ()
+    plan: ResidencyPlan,
+    blocks: Mapping[str, Sequence[Block]],
+    optional: Container[int] = (),
+    own: range | None = None,
 ) -> StreamPlan:
     """Return a whole plan as it is followed: nobody can see where a block's use ends and its next one begins.
 
-    In the phases of the numbers `optional` something else may happen than was planned.
+    In the phases of the numbers `optional` something else may happen than was planned. Only those of the numbers `own`
+    are carried out (None: all): what is kept in those before them is there, those after them are for another time.
     """
     timeline, loads = plan.timeline, {load.access: load.after for load in plan.loads}
     order: list[Block] = []
@@ -43,7 +49,13 @@ def stream_plan(
     place: list[int] = []  # access of the plan -> access as seen
     begun: list[tuple[int, int]] = []
     may_miss = bytearray()
+    resident: set[Block] = set()
     for at, number in enumerate(timeline.order):
+        if own is not None and timeline.phase_of[at] not in own:
+            if timeline.phase_of[at] < own.start and plan.kept[at]:
+                resident.add(timeline.blocks[number])
+            place.append(0)
+            continue
         block, missing = timeline.blocks[number], timeline.phase_of[at] in optional
         if order and order[-1] == block and may_miss[-1] == missing:
             kept[-1] = plan.kept[at]
@@ -55,7 +67,7 @@ def stream_plan(
                 after = loads[at]
                 begun.append((len(order) - 1, place[after] if after < at else len(order) - 1))
         place.append(len(order) - 1)
-    return StreamPlan(tuple(order), bytes(kept), tuple(begun), blocks, bytes(may_miss))
+    return StreamPlan(tuple(order), bytes(kept), tuple(begun), blocks, bytes(may_miss), frozenset(resident))
 
 
 class Follower:

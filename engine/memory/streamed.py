@@ -85,12 +85,24 @@ class StreamedWeights:
             self._models[model] = _Model({name: block for block in blocks for name in block.tensors})
             self._home |= dict.fromkeys((block.model for block in blocks), model)
 
-    def follow(self, plan: StreamPlan) -> None:
-        """Keep to a plan from now on, for as long as it fits what happens. Nothing may be in use."""
-        self.drop_all()
-        self._models.clear()
+    def resident(self) -> dict[str, tuple[Block, ...]]:
+        """Return the blocks of each model that are on the device, in the order in which they came."""
+        return {name: tuple(model.blocks) for name, model in self._models.items() if model.blocks}
+
+    def follow(self, plan: StreamPlan | None) -> None:
+        """Keep to a plan from now on, for as long as it fits what happens; to none with None. Nothing may be in use.
+
+        Of what is on the device the plan's `resident` stays.
+        """
+        self._plan, self.planned_bytes = None, 0
+        if plan is None:
+            return
+        self._drop_but(plan.resident)
+        staying = self.resident()
+        self._models = OrderedDict((name, self._models[name]) for name in staying if name not in plan.blocks)
         for model, blocks in plan.blocks.items():
             self.add(model, blocks)
+            self._models[model].blocks += staying.get(model, ())
         self._plan = Follower(plan)
         self.planned_bytes = plan.loaded_bytes
         log.info("keeping to a plan of %d uses of blocks, %d bytes to load", len(plan.order), plan.loaded_bytes)
@@ -146,10 +158,14 @@ class StreamedWeights:
 
     def drop_all(self) -> None:
         """Let go of every block."""
+        self._drop_but(frozenset())
+
+    def _drop_but(self, staying: frozenset[Block]) -> None:
         self._current = None
         self._deferred.clear()
+        self._ahead.clear()
         for model in self._models.values():
-            for block in list(model.blocks):
+            for block in [block for block in model.blocks if block not in staying]:
                 self._drop(block)
 
     def given(self, tensors: Sequence[Tensor]) -> dict[int, Tensor]:

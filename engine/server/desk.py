@@ -24,7 +24,7 @@ from engine.server.catalogue import Catalogue
 from engine.server.console import Console
 from engine.server.grouping import Grouping
 from engine.server.hub import Hub
-from engine.server.intake import Asked, queued
+from engine.server.intake import Asked, coming, queued
 from engine.server.job_rows import JobEnd, QueuedJob
 from engine.server.options import PREVIEW_METHODS, PreviewMethod
 from engine.server.prompts import Accepted
@@ -35,7 +35,6 @@ from engine.server.written_files import WrittenFiles
 
 MAX_TRIES: Final = 25
 """So often a job is begun again after the server itself was killed while it ran."""
-
 _log = logging.getLogger("safelight.server")
 
 
@@ -227,6 +226,7 @@ class Desk:
             writes=self._written.file(job.id),
             user=job.owner if self._apart else None,
             measure=isinstance(extra, dict) and extra.get("measure") is True,
+            coming=coming(self._waiting.first(), apart=self._apart),
         )
         self.supervisor.submit(request, listener_in(asyncio.get_running_loop(), self._hear))
 
@@ -269,11 +269,9 @@ class Desk:
         job, story = running.job, running.story
         state, message = story.end(report)
         completed = state == rows.COMPLETED
-        status = {
-            "status_str": "success" if completed else "error",
-            "completed": completed,
-            "messages": story.messages,
-        }
+        status = {"status_str": "success" if completed else "error", "completed": completed, "messages": story.messages}
+        if report.get("plan") is not None:
+            status["plan"] = report["plan"]
         error = None if completed else json.dumps(message.data)
         shown, told, meta = (json.dumps(one) for one in (story.shown, status, story.meta))
         end = JobEnd(state, _now_ms(), shown, told, meta, error, json.dumps(story.states))

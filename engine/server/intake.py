@@ -9,12 +9,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
+from engine.jobs.records import JobRequest
 from engine.server.job_rows import QueuedJob
 from engine.server.prompts import Accepted
 from engine.server.webhook_rows import Webhook
 
 SECRETS: Final = ("auth_token_comfy_org", "api_key_comfy_org")
 """Keys of ``extra_data`` that are never kept."""
+LONGEST_HINT: Final = 1 << 18
+"""Prompts of more bytes are not sent a second time only to say what runs next."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,3 +74,10 @@ def _workflow_id(extra: Mapping[str, Any]) -> str | None:
     for key in ("extra_pnginfo", "workflow", "id"):
         found = found.get(key) if isinstance(found, Mapping) else None
     return found if isinstance(found, str) else None
+
+
+def coming(job: QueuedJob | None, *, apart: bool) -> JobRequest | None:
+    """Return the job that runs next as a request, for who plans ahead; None where none is known, or it is long."""
+    if job is None or len(job.prompt) > LONGEST_HINT:
+        return None
+    return JobRequest(job.id, job.prompt.encode(), job.valid, user=job.owner if apart else None)

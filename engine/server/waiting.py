@@ -113,6 +113,10 @@ class WaitingJobs:
             self.grouping.begin(job)
         return job
 
+    def first(self) -> QueuedJob | None:
+        """Return the job whose turn is next as things are; None where none waits, or another one may be chosen."""
+        return self._jobs[self._order[0][1]] if self._order and self.grouping is None else None
+
     def _grouped(self, first: str, grouping: Grouping) -> str:
         """Let the client of the job whose turn it is have another one of its own first; the rest move up one place."""
         client = self._jobs[first].fair_client

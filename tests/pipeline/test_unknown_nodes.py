@@ -47,7 +47,19 @@ class Sample:
         import nodes
         return nodes.common_ksampler(model, 3, 2, 4.0, "euler", "normal", positive, negative, latent_image)
 
-NODE_CLASS_MAPPINGS = {{"Polish": Polish, "PackSample": Sample}}
+class Await(Polish):
+    times = 1
+    async def go(self, image, model):
+        import asyncio
+        own = torch.ones(self.times * {HELD} // 4)
+        await asyncio.sleep(0.1)  # meanwhile the other one makes its tensors, in the same thread
+        again = own[:{HELD} // 4] * 2
+        return (image * again.mean() / 2,)
+
+class AwaitMore(Await):
+    times = 3
+
+NODE_CLASS_MAPPINGS = {{"Polish": Polish, "PackSample": Sample, "Await": Await, "AwaitMore": AwaitMore}}
 """
 
 
@@ -109,6 +121,23 @@ def test_nothing_else_stays_before_it_has_been_measured(open_session: Callable[.
     assert after.plan.outcome.phases[number].resident_bytes > largest
     _, tight = planned(session, polished(), Card("tight", HELD, 50e9, 10e9, 1e9, 0, "cpu", 0.0, 0))
     assert not tight["30"].fits and tight["3"].fits
+
+
+def test_nodes_that_are_awaited_are_measured_each_by_itself(open_session: Callable[..., Session]) -> None:
+    prompt = text_to_image(Sampler__steps=2)
+    for node, kind in (("30", "Await"), ("31", "AwaitMore")):
+        prompt[node] = {"class_type": kind, "inputs": {"image": ["8", 0], "model": ["4", 0]}}
+    prompt["32"] = {"class_type": "ImageBatch", "inputs": {"image1": ["30", 0], "image2": ["31", 0]}}
+    prompt["9"]["inputs"]["images"] = ["32", 0]
+    session = open_session(device="cpu")
+    _, nodes = planned(session, prompt)
+    assert nodes["30"].basis == nodes["31"].basis == "unknown"
+    assert nodes["30"].weight_bytes == nodes["3"].weight_bytes
+    session.run(session.load(prompt)).raise_for_failure()
+    _, nodes = planned(open_session(device="cpu"), prompt)
+    assert nodes["30"].basis == nodes["31"].basis == "measured"
+    assert 2 * HELD <= nodes["30"].activation_bytes < 2 * HELD + MIB
+    assert 4 * HELD <= nodes["31"].activation_bytes < 4 * HELD + MIB
 
 
 def test_what_stays_leaves_room_for_what_was_measured(open_session: Callable[..., Session]) -> None:

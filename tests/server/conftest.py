@@ -28,10 +28,12 @@ class Served(Caller):
 
 
 @contextlib.asynccontextmanager
-async def served(base: Path, middlewares: Any = (), parts: Parts = PARTS, **options: Any) -> AsyncIterator[Served]:
+async def served(
+    base: Path, middlewares: Any = (), parts: Parts = PARTS, device: str = "cpu", **options: Any
+) -> AsyncIterator[Served]:
     for name in ("input", "output", "temp", "user", "models"):
         (base / name).mkdir(exist_ok=True)
-    settings = Settings(base, device="cpu")
+    settings = Settings(base, device=device)
     chosen = dataclasses.replace(ServerOptions(port=0), **options)
     async with running(settings, chosen, middlewares, parts) as (state, app):
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_checkpoint import make_base_directory, text_to_image
+from tiny_checkpoint import make_base_directory, text_to_image, write_tiny_checkpoint
 
 from engine.cli.entry import main
 from engine.server.plans import Planning, first_card
@@ -147,3 +148,48 @@ def test_what_weights_take_is_told_while_a_job_runs_and_afterwards(serve: Any, b
         assert f'safelight_weights_bytes{{tier="ram"}} {last["ram_bytes"]}' in metrics.decode()
 
     serve(journey, parts=REAL)
+
+
+async def drawn(caller: Any, base: Path, together: bool) -> list[tuple[str, Any]]:
+    """Let two checkpoints take turns, queued together or one after the other: sha256 and plan of each job."""
+    await caller.post("/queue", {"pause": together})
+    queued, found = [], []
+    for number in range(4):
+        name = ("tiny.safetensors", "other.safetensors")[number % 2]
+        prompt = text_to_image(Sampler__steps=1, Sampler__seed=number, Checkpoint__ckpt_name=name)
+        queued.append((await caller.post("/prompt", {"prompt": prompt}))["prompt_id"])
+        if not together:
+            await ended(caller, queued[-1])
+    await caller.post("/queue", {"pause": False})
+    for id in queued:
+        job = await ended(caller, id)
+        (file,) = job["nodes"]["9"]["files"]
+        data = (base / "output" / file["subfolder"] / file["filename"]).read_bytes()
+        found.append((hashlib.sha256(data).hexdigest(), job["execution_status"].get("plan")))
+    return found
+
+
+async def ended(caller: Any, id: str) -> Any:
+    while (job := await caller.get(f"/api/jobs/{id}"))["status"] in ("pending", "in_progress"):
+        await asyncio.sleep(0.05)
+    assert job["status"] == "completed", job
+    return job
+
+
+def test_jobs_on_a_device_that_is_streamed_to_keep_to_their_plans(serve: Any, base: Path) -> None:
+    """The bytes of each are those that were planned; where the next job is known, together they are fewer."""
+    write_tiny_checkpoint(base / "models/checkpoints/other.safetensors", seed=5)
+    made: dict[tuple[str, bool], list[tuple[str, Any]]] = {}
+    for device, together in (("cpu", True), ("sim:12MiB", True), ("sim:12MiB", False)):
+
+        async def journey(caller: Any, device: str = device, together: bool = together) -> None:
+            made[device, together] = await drawn(caller, base, together)
+
+        serve(journey, parts=REAL, device=device)
+    whole, known, unknown = made.values()
+    assert [one for one, _ in whole] == [one for one, _ in known] == [one for one, _ in unknown]
+    assert all(plan is None for _, plan in whole)
+    for _, plan in (*known, *unknown):
+        assert plan["policy"] == "next use" and plan["reason"] is None and plan["replans"] == 0
+        assert plan["moved_bytes"] == plan["planned_bytes"]
+    assert 0 < sum(plan["moved_bytes"] for _, plan in known) < sum(plan["moved_bytes"] for _, plan in unknown)
