@@ -1,3 +1,4 @@
+import type { Way } from "../document/operations/bends";
 import type { GraphId, NodeId, Slot } from "../document/types";
 import type { Point } from "./camera";
 import type { PortRef, Target } from "./hit";
@@ -9,8 +10,8 @@ export interface Actions {
   readonly snapToGrid: boolean;
   /** The hand tool: every drag pans. */
   readonly hand: boolean;
-  /** `slot` is what the port stands for, or would once it is linked. */
-  onOpenSearch(position: Point, client: Point, fromPort?: PortRef, slot?: Slot): void;
+  /** `slot` is what the port stands for, or would once it is linked; `way` how the link gets to where it was let go. */
+  onOpenSearch(position: Point, client: Point, fromPort?: PortRef, slot?: Slot, way?: Way): void;
   onOpenSubgraph(id: GraphId, node: NodeId): void;
   onContextMenu(target: Target, position: Point, client: Point): void;
   onOpenImage(node: NodeId, index: number): void;

@@ -3,6 +3,7 @@ import { GraphView, type CameraHandle } from "../canvas/GraphView";
 import type { PortRef, Target } from "../canvas/hit";
 import type { NodeProblem } from "../canvas/runView";
 import { useStore } from "../client/store";
+import type { Way } from "../document/operations/bends";
 import type { GraphId, NodeId, Slot } from "../document/types";
 import { t } from "../i18n";
 import { dropPicture } from "../pictures/drop";
@@ -52,6 +53,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
         return { x: Math.round(x + width / 2), y: Math.round(y + height / 2), zoom: camera.current?.zoom ?? 1 };
       },
       goTo: (at, zoom) => camera.current?.goTo(at, zoom),
+      branch: (target, at) => camera.current?.branch(target, at),
       namePortal: (link) => camera.current?.namePortal(link),
       renameGroup: (group) => camera.current?.renameGroup(group),
       renamePort: (port) => camera.current?.renamePort(port),
@@ -63,9 +65,9 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
   }, [tab, place]);
   if (known === undefined) return null;
 
-  const search = (at: At, client: At, port?: PortRef, slot?: Slot): void => {
+  const search = (at: At, client: At, port?: PortRef, slot?: Slot, way?: Way): void => {
     const from = port && fromPort(tab, place.graph, port, slot);
-    overlay.set({ search: { x: client.x, y: client.y, at, ...(from ? { port: from } : {}) } });
+    overlay.set({ search: { x: client.x, y: client.y, at, ...(from ? { port: { ...from, way } } : {}) } });
   };
   const enter = (graph: GraphId, id: NodeId): void => {
     const name = tab.document.workflow.graphs.get(graph)?.name ?? id;

@@ -68,6 +68,7 @@ export const canvas: Readonly<Record<string, string>> = {
   "colour.red": "Rot",
   "colour.violet": "Violett",
   crumbs: "Wo im Workflow",
+  "link.branch": "Neue Verbindung von hier…",
   "link.copied": "Der Link: {link}",
   "link.copy": "Link zu diesem Formular kopieren",
   "link.delete": "Diese Verbindung löschen",
