@@ -45,7 +45,7 @@ export function PartnerList() {
         choices={choices}
         onChoose={(chosen) => {
           close();
-          if (chosen === NEW) return actions().onOpenSearch({ x: at.x + (port.side === "output" ? 120 : -120), y: at.y }, anchor, port, source, branch?.way);
+          if (chosen === NEW) return actions().onOpenSearch({ x: at.x + (port.side === "output" ? 120 : -120), y: at.y }, anchor, { port, slot: source, way: branch?.way });
           if (chosen === OFF) return unlink(stage, links.map((link) => link.id));
           const partner = found.find((one) => key(one) === chosen);
           if (partner !== undefined) connect(stage, port, partner, branch?.way);

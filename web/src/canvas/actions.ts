@@ -4,14 +4,24 @@ import type { Point } from "./camera";
 import type { PortRef, Target } from "./hit";
 import type { NodeProblem } from "./runView";
 
+/** A link that was let go over nothing. */
+export interface LinkEnd {
+  readonly port: PortRef;
+  /** What the port stands for, or would once it is linked. */
+  readonly slot: Slot | undefined;
+  /** How the link gets to where it was let go. */
+  readonly way?: Way | undefined;
+  /** True where a short menu is asked for in place of the search. */
+  readonly menu?: boolean;
+}
+
 /** What the canvas asks its surroundings to do. Positions come in graph units and in client pixels. */
 export interface Actions {
   readonly readOnly: boolean;
   readonly snapToGrid: boolean;
   /** The hand tool: every drag pans. */
   readonly hand: boolean;
-  /** `slot` is what the port stands for, or would once it is linked; `way` how the link gets to where it was let go. */
-  onOpenSearch(position: Point, client: Point, fromPort?: PortRef, slot?: Slot, way?: Way): void;
+  onOpenSearch(position: Point, client: Point, from?: LinkEnd): void;
   onOpenSubgraph(id: GraphId, node: NodeId): void;
   onContextMenu(target: Target, position: Point, client: Point): void;
   onOpenImage(node: NodeId, index: number): void;

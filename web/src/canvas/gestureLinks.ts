@@ -1,9 +1,9 @@
 import { promoteInput, promoteOutput } from "../document/operations/ports";
 import { along, type Way } from "../document/operations/bends";
-import { INPUTS, type Link, type LinkId } from "../document/types";
+import { INPUTS, type Command, type Link, type LinkId } from "../document/types";
 import type { Branch } from "./bends";
 import type { Point } from "./camera";
-import { apply, fittingPort, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
+import { apply, fittingPort, freshIds, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { hit, linksAt, nodeAt, portPoint, widgetPort, type PortRef } from "./hit";
 import type { Wire } from "./overlay";
@@ -110,15 +110,18 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
       const found = find(at, finger);
       target = found.port;
       const snap = target === undefined ? undefined : portPoint(scene, target);
-      overlay.state = {
-        wires, free: at, finger, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
-      };
+      const swap = event.shiftKey && target !== undefined ? swapOf(stage, port, off, target) : undefined;
+      const refusal = found.refusal ?? swap?.refusal;
+      const back = swap && refusal === undefined ? [wireBack(stage, swap.link, port)] : [];
+      overlay.state = { wires: [...wires, ...back], free: at, finger, ...(snap && { snap }), ...(refusal !== undefined && { refusal }) };
       stage.redraw();
     },
     end(at, event, moved) {
       const refusal = overlay.state.refusal;
       finish();
       if (!moved || (start !== undefined && Math.hypot(at.x - start.x, at.y - start.y) < 8)) return;
+      const swap = event.shiftKey && target !== undefined ? swapOf(stage, port, off, target) : undefined;
+      if (target !== undefined && swap !== undefined) return exchange(stage, port, off[0]!, target, swap);
       if (target !== undefined) return drop(stage, ports, off, target, way);
       const border = scene.ids[nodeAt(scene, at.x, at.y)];
       if (border !== undefined && isBorder(border)) return newPort(stage, first, border === INPUTS, way);
@@ -127,7 +130,7 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
       if (empty !== "empty" && empty !== "groupTitle" && empty !== "link") return;
       // A link pulled off an input and let go over nothing is a link taken away.
       if (off.length > 0) return unlink(stage, off.map((link) => link.id));
-      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first, slotOf(scene, first), way);
+      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, { port: first, slot: slotOf(scene, first), way, menu: event.shiftKey });
     },
     cancel: finish,
   };
@@ -146,6 +149,34 @@ function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], tar
   }
   document.commit();
   stage.ui.announce(describeLink(stage, ports[0] ?? target, target));
+}
+
+/** The link of an input that would change places with the one pulled off `port`, and why it cannot where it does not fit there. */
+function swapOf(stage: Stage, port: PortRef, off: readonly Link[], target: PortRef): { readonly link: Link; readonly refusal?: string } | undefined {
+  const [link] = target.side === "input" ? linksAt(stage.scene, target) : [];
+  if (port.side !== "input" || off.length !== 1 || link === undefined || link.id === off[0]?.id) return undefined;
+  const answer = verdict(stage.scene, { node: link.from, side: "output", index: link.output }, port);
+  return answer.ok ? { link } : { link, refusal: say("canvas.noSwap", "No swap: {reason}", { reason: answer.reason }) };
+}
+
+function wireBack(stage: Stage, link: Link, port: PortRef): Wire {
+  const from = link.bends?.at(-1) ?? portPoint(stage.scene, { node: link.from, side: "output", index: link.output });
+  const to = portPoint(stage.scene, port);
+  return { fixed: from ?? { x: 0, y: 0 }, type: link.type, forward: true, ...(to && { to }) };
+}
+
+/** Two links change places: what was pulled off `port` goes to `target`, and what fed that to `port`. */
+function exchange(stage: Stage, port: PortRef, pulled: Link, target: PortRef, { link, refusal }: NonNullable<ReturnType<typeof swapOf>>): void {
+  if (refusal !== undefined) return stage.ui.announce(refusal);
+  const { document, graphId: graph } = stage;
+  const ids = freshIds(document.graph(graph).links, 2);
+  const to = ({ extra: _extra, ...old }: Link, end: PortRef, place: number): Link => ({ ...old, id: ids[place]!, to: end.node, input: end.index });
+  const commands: readonly Command[] = [
+    { do: "removeLinks", graph, ids: [pulled.id, link.id] },
+    { do: "addLinks", graph, links: [to(pulled, target, 0), to(link, port, 1)] },
+  ];
+  apply(document, commands, say("canvas.swap", "Swap links"));
+  stage.ui.announce(say("canvas.swapped", "The links have changed places"));
 }
 
 /** A link that is moved keeps its points; the name of a portal belongs to its output. */

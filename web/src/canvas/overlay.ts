@@ -7,6 +7,8 @@ export interface Wire {
   readonly type: string;
   /** True when the fixed end is an output, so that the free end is an input. */
   readonly forward: boolean;
+  /** Where its other end stays, when that is not in hand. */
+  readonly to?: Point;
 }
 
 /** What a gesture shows above everything. */
@@ -78,7 +80,8 @@ export class Overlay {
     for (const wire of wires) {
       context.strokeStyle = this.palette.socket(wire.type);
       context.beginPath();
-      const [a, b] = wire.forward ? [wire.fixed, end] : [end, wire.fixed];
+      const other = wire.to ?? end;
+      const [a, b] = wire.forward ? [wire.fixed, other] : [other, wire.fixed];
       context.moveTo(a.x, a.y);
       addCurve(context, a.x, a.y, b.x, b.y);
       context.stroke();

@@ -161,3 +161,43 @@ test("a branch begins at a portal too, and from the menu of a link without a dra
   assert.deepEqual(problems, []);
   await context.close();
 });
+
+test("with Shift two links change places, or none does; over nothing Shift asks for a menu in place of the search", async () => {
+  for (const theme of ["light", "dark"]) {
+    const { page, context, problems, port, drag, screen } = await openGraph(theme);
+    if (theme === "light") await page.evaluate(() => (document.documentElement.dataset.theme = "light"));
+    const inverted = await port("3", "input0");
+    // Shift is pressed on the way: the preview shows where both links will lie.
+    await page.mouse.move(inverted.x, inverted.y);
+    await page.mouse.down();
+    const shown = await port("4", "input0");
+    await page.mouse.move(shown.x - 60, shown.y - 60, { steps: 5 });
+    await page.keyboard.down("Shift");
+    await page.mouse.move(shown.x, shown.y, { steps: 5 });
+    await shoot(page, `swap-dragged-${theme}`);
+    await page.mouse.up();
+    await page.keyboard.up("Shift");
+    await page.waitForTimeout(200);
+    await page.mouse.move(shown.x, shown.y + 250);
+    await shoot(page, `swap-done-${theme}`);
+    const { feeds, points } = await saved(page, `swap-${theme}`);
+    assert.deepEqual(feeds, { 3: 2, 4: 1 });
+    assert.deepEqual(points.map((one) => one.links), [1, 1], "a link keeps its points");
+    await page.locator(".graph").focus();
+    await page.keyboard.press("Control+z");
+    assert.deepEqual((await saved(page, `swap-${theme}`)).feeds, { 3: 1, 4: 2 });
+    // 3 feeds 6, and would have to feed itself if the two changed places: both stay, and it is said why.
+    await drag(await port("3", "output0"), await port("6", "input0"));
+    await drag(await port("3", "input0"), await port("6", "input0"), { shift: "end" });
+    await page.getByText("No swap: A node cannot feed itself").waitFor({ state: "attached" });
+    assert.deepEqual((await saved(page, `swap-${theme}`)).feeds, { 3: 1, 4: 2, 6: 3 });
+    await drag(await port("6", "output0"), await screen(1250, 300), { shift: "end" });
+    await page.getByRole("menuitem", { name: "Preview Image" }).waitFor();
+    await shoot(page, `drop-menu-${theme}`);
+    await page.getByRole("menuitem", { name: "Preview Image" }).click();
+    await page.waitForTimeout(200);
+    assert.deepEqual((await saved(page, `swap-${theme}`)).feeds, { 3: 1, 4: 2, 6: 3, 7: 6 });
+    assert.deepEqual(problems, []);
+    await context.close();
+  }
+});
