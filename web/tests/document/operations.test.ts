@@ -220,6 +220,9 @@ describe("subgraphs", () => {
     const editor = readEditor(text(writeEditor(value, NONE)), NONE);
     expect(editor.bookmarks).toEqual(value.bookmarks);
     expect(readNative(text(writeNative(value)), NONE).bookmarks).toEqual(value.bookmarks);
+    const named = after(value, { do: "setBookmark", digit: "1", to: { graph: ROOT, x: 1, y: 2, zoom: 1, name: "the start" } });
+    expect(readEditor(text(writeEditor(named, NONE)), NONE).bookmarks?.["1"]?.name).toBe("the start");
+    expect(readNative(text(writeNative(named)), NONE).bookmarks).toEqual(named.bookmarks);
     const gone = after(after(editor, { do: "setBookmark", digit: "1", to: null }), { do: "setBookmark", digit: "2", to: null });
     expect(text(writeEditor(gone, NONE)).extra).toEqual({});
     expect(readEditor({ ...text(writeEditor(value, NONE)), extra: { safelight_bookmarks: { x: 1, "3": { graph: "gone", x: 0, y: 0, zoom: 1 } } } }, NONE).bookmarks).toBeUndefined();
