@@ -21,7 +21,7 @@ class Gauging:
         self._weights: dict[str, Any] = {}
 
     def look(self, session: Any, *, at_end: bool = False) -> None:
-        """Tell what the session holds; nothing where it keeps nothing, or it was told just now."""
+        """Tell what the session holds; nothing where no weights were ever asked for, or it was told just now."""
         now = time.monotonic()
         if not at_end and now - self._last < INTERVAL_S:
             return
@@ -32,9 +32,8 @@ class Gauging:
         else:
             with contextlib.suppress(RuntimeError):  # a card that is lost: its node says so
                 self._weights = models.gauges().to_json()
-        record = self.now(session)
-        if record:
-            self._send({"event": "memory", **record})
+        if self._weights:
+            self._send({"event": "memory", **self.now(session)})
 
     def now(self, session: Any) -> dict[str, Any]:
         """Return what the cache holds now, and of weights what `look` saw last; empty before there is anything.
