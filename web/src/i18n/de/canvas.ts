@@ -23,6 +23,7 @@ export const canvas: Readonly<Record<string, string>> = {
   "canvas.move": "Verschieben",
   "canvas.moveBend": "Knick verschieben",
   "canvas.moved": "Verschoben nach {x}, {y}",
+  "canvas.noFilm": "{name} kann hier nicht abgespielt werden",
   "canvas.noSwap": "Kein Tausch: {reason}",
   "canvas.swap": "Verbindungen tauschen",
   "canvas.swapped": "Die Verbindungen haben die Plätze getauscht",
