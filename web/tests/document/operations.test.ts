@@ -453,6 +453,34 @@ describe("branches", () => {
     expect([bends(less, "5"), bends(less, "6")]).toEqual([[["10", 0, 0], ["6", 30, 40]], [["10", 0, 0], ["11", 7, 7]]]);
   });
 
+  it("are held by a file whatever was done to them", () => {
+    const steps = fc.array(fc.tuple(fc.constantFrom("add", "move", "remove", "branch", "cut"), fc.nat(20), fc.nat(20)), { maxLength: 12 });
+    fc.assert(
+      fc.property(steps, fc.boolean(), (list, schema1) => {
+        let value: Workflow = before();
+        for (const [what, at, place] of list) {
+          const links = [...root(value).links.values()];
+          const one = links[at % Math.max(1, links.length)];
+          const count = one?.bends?.length ?? 0;
+          const free = ["2", "3"].flatMap((id) => ["a", "b"].map((name, input) => ({ id, name, input }))).find(({ id, input }) => !links.some((other) => other.to === id && other.input === input));
+          const command =
+            one === undefined ? undefined
+            : what === "add" ? addBend(root(value), one, place % (count + 1), { x: at, y: place }).command
+            : what === "branch" ? free && along(connect(root(value), "1", 0, free.id, free.name)!, { bends: (one.bends ?? []).slice(0, place % (count + 1)) })
+            : what === "cut" ? ({ do: "removeLinks", graph: ROOT, ids: [one.id] } as const)
+            : setBend(root(value), one, place % Math.max(1, count), what === "move" ? { x: at, y: place } : undefined);
+          if (command !== undefined) value = after(value, command);
+          // Saved and opened on the way, as autosave and the next visit do.
+          if (place % 4 === 0) value = readEditor(JSON.parse(JSON.stringify(writeEditor({ ...value, ...(schema1 && { extra: { version: 1 } }) }, NONE))) as JsonObject, NONE);
+        }
+        const again = readEditor(JSON.parse(JSON.stringify(writeEditor(value, NONE))) as JsonObject, NONE);
+        const bendsOf = (of: Workflow) => [...root(of).links.values()].map((one) => [one.from, one.to, one.input, one.bends ?? []]);
+        expect(bendsOf(again)).toEqual(bendsOf(value));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("of copies are their own, twice pasted too", () => {
     const value = before();
     const made = after(value, branch(value));
