@@ -481,6 +481,13 @@ describe("branches", () => {
     );
   });
 
+  it("of two outputs are two in a file, though they have one id", () => {
+    const other = { ...link("x", "2", "3"), id: "7", bends: [{ id: "4", x: 77, y: 78 }] };
+    const value = workflow(graph([node("1"), node("2"), node("3")], [bent, other]));
+    const again = readEditor(JSON.parse(JSON.stringify(writeEditor(value, NONE))) as JsonObject, NONE);
+    expect([bends(again, "5"), bends(again, "7")]).toEqual([[["4", 10, 20], ["6", 30, 40]], [["7", 77, 78]]]);
+  });
+
   it("of copies are their own, twice pasted too", () => {
     const value = before();
     const made = after(value, branch(value));
