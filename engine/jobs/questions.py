@@ -10,9 +10,9 @@ from typing import Any, Final
 from engine.jobs.process import WorkerProcess
 
 Answer = concurrent.futures.Future[dict[str, Any]]
-ANSWERS: Final[Mapping[Any, str]] = {"freed": "free", "pong": "ping", "known": "known"}
+ANSWERS: Final[Mapping[Any, str]] = {"freed": "free", "pong": "ping", "known": "known", "gauged": "gauge"}
 """What answers a question, and where it says which one."""
-TOLD: Final = ("before", "after", "tiers", "salt")
+TOLD: Final = ("before", "after", "tiers", "salt", "memory")
 
 
 class Questions:

@@ -136,6 +136,10 @@ class Supervisor:
         (None: it has run nothing). Without a worker the answer is empty; one that computes may take its time."""
         return self._ask({"do": "known", "keys": list(keys)}, {})
 
+    def gauges(self) -> Answer:
+        """Ask the worker's control thread what is held now: ``memory``, empty before the first job."""
+        return self._ask({"do": "gauge"}, {"memory": {}})
+
     def _ask(self, message: dict[str, Any], nothing: dict[str, Any]) -> Answer:
         with self._changed:
             return self._questions.ask(self._worker, message, nothing)

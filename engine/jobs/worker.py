@@ -157,6 +157,9 @@ class Worker:
                         self._cancel(message["job"])
                     case "known":
                         self._tell_known(message)
+                    case "gauge":
+                        held = self._gauging.now(self._session)
+                        self._sender.send({"is": "gauged", "gauge": message["gauge"], "memory": held})
                     case "ping":
                         self._sender.send({"is": "pong", "ping": message["ping"]})
                     case _:
@@ -353,6 +356,7 @@ class Worker:
             _return_memory()
         except Exception:  # noqa: BLE001 (what cannot be let go of stays)
             _log.exception("letting go of results and weights failed")
+        self._gauging.look(self._session, at_end=True)
         self._sender.send({"is": "freed", "free": message["free"], "before": before, "after": held_bytes(os.getpid())})
 
     def _end_children(self, began: float) -> None:

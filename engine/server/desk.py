@@ -101,7 +101,7 @@ class Desk:
         self.closing = False
         self.finished: dict[str, int] = {}
         self.memory: dict[str, Any] = {}
-        """What the worker last said of what it holds, see `engine.memory.gauges`."""
+        """What the worker last said of what it holds, see `engine.jobs.gauging`."""
         self.webhooks_due: Callable[[], None] = lambda: None
         """Called when the end of a job is to be told to a webhook."""
 

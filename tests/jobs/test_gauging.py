@@ -11,6 +11,7 @@ import pytest
 from tiny_checkpoint import make_base_directory, text_to_image
 
 from engine.jobs.gauging import Gauging
+from engine.memory.gauges import Gauges
 from engine.session import Session
 from engine.settings import Settings
 
@@ -55,3 +56,29 @@ def test_what_is_held_where(device: str, root: Path, tmp_path: Path) -> None:
     models.drop_unused()
     empty = models.gauges().to_json()
     assert empty["device_bytes"] == empty["ram_bytes"] == 0 and empty["models"] == []
+
+
+def test_kept_results_are_counted_by_tier(root: Path, tmp_path: Path) -> None:
+    base = make_base_directory(tmp_path, root)
+    settings = Settings(base, output_directory=tmp_path / "out", cache_bytes=64 << 20, disk_cache_bytes=32 << 20)
+    session = Session(settings)
+    events: list[Any] = []
+    gauging = Gauging(told(events))
+    assert gauging.now(session) == {}
+    _ = session.cache
+    gauging.look(session, at_end=True)
+    assert events == []  # a job without weights has nothing to tell; who asks hears of its results
+    assert gauging.now(session) == {
+        **Gauges("").to_json(),
+        "cache_bytes": 0, "cache_limit": 64 << 20, "disk_cache_bytes": 0, "disk_cache_limit": 32 << 20,
+    }  # fmt: skip
+    session.run(session.load(text_to_image(Sampler__steps=1))).raise_for_failure()
+    session.cache.flush()
+    gauging.look(session, at_end=True)
+    facts = session.cache.facts()
+    assert facts.disk is not None and facts.size > 0 and facts.disk.size > 0
+    assert (events[0]["cache_bytes"], events[0]["disk_cache_bytes"]) == (facts.size, facts.disk.size)
+    assert events[0]["ram_bytes"] > 0
+    session.cache.clear()
+    after = {name: value for name, value in events[0].items() if name != "event"}
+    assert gauging.now(session) == {**after, "cache_bytes": 0}  # weights as they were seen last

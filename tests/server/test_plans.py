@@ -142,10 +142,20 @@ def test_what_weights_take_is_told_while_a_job_runs_and_afterwards(serve: Any, b
         held = [message["data"] for message in told if message["type"] == "memory"]
         assert held and all("n" not in message for message in told if message["type"] == "memory")
         last = await caller.get("/memory")
-        assert last == held[-1] and last["ram_bytes"] > 1 << 20
+        assert last == {**held[-1], "time": last["time"]} and last["time"] >= held[-1]["time"]
+        assert last["ram_bytes"] > 1 << 20 and last["cache_limit"] > last["cache_bytes"] > 0
         assert sum(model["ram_bytes"] for model in last["models"]) >= last["ram_bytes"]
         _, _, metrics = await caller.raw("GET", "/metrics")
         assert f'safelight_weights_bytes{{tier="ram"}} {last["ram_bytes"]}' in metrics.decode()
+        assert f'safelight_cache_bytes{{tier="memory"}} {last["cache_bytes"]}' in metrics.decode()
+        assert 'safelight_cache_limit_bytes{tier="disk"} 0' in metrics.decode()  # no disk tier was asked for
+        await caller.post("/free", {"unload_models": True, "free_memory": True})
+        for _ in range(100):
+            last = await caller.get("/memory")
+            if not last["cache_bytes"] and not last["ram_bytes"]:
+                break
+            await asyncio.sleep(0.1)
+        assert last["cache_bytes"] == last["ram_bytes"] == 0
 
     serve(journey, parts=REAL)
 

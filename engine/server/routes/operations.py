@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,11 @@ from engine.paths import path_below
 from engine.server import job_rows as rows
 from engine.server.machine import version
 from engine.server.openapi import describe_api, page
-from engine.server.state import Route, answer_json, state_of
+from engine.server.state import Route, ServerState, answer_json, state_of
 
 TEMPLATES: Final = "safelight"
+ANSWER_S: Final = 0.5
+_CACHE_TIERS: Final = (("memory", "cache"), ("disk", "disk_cache"))
 
 
 async def get_health(request: web.Request) -> web.StreamResponse:
@@ -41,8 +44,20 @@ async def get_health(request: web.Request) -> web.StreamResponse:
 
 
 async def get_memory(request: web.Request) -> web.StreamResponse:
-    """Return what the worker last said of the weights that it holds; an empty object before the first job with any."""
-    return answer_json(state_of(request).desk.memory)
+    """Return what the worker holds of weights and kept results; an empty object before its first job."""
+    return answer_json(await _memory_now(state_of(request)))
+
+
+async def _memory_now(state: ServerState) -> dict[str, Any]:
+    """Ask the worker what it holds; one that has no time to answer still holds about what it last told."""
+    if not state.supervisor.ready:
+        state.desk.memory = {}
+        return {}
+    with contextlib.suppress(TimeoutError):
+        told = await asyncio.wait_for(asyncio.wrap_future(state.supervisor.gauges()), ANSWER_S)
+        memory = told.get("memory", {})
+        state.desk.memory = {**memory, "time": time.time()} if memory else {}
+    return state.desk.memory
 
 
 def _memory_metrics(memory: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -53,6 +68,10 @@ def _memory_metrics(memory: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
     yield "weights_bytes", "Bytes of weights held, by tier (staging: pinned memory for copies).", _by("tier", tiers)
     limits = {name: memory[f"{name}_limit"] for name in ("device", "ram")}
     yield "weights_limit_bytes", "What bounds them.", _by("tier", limits)
+    kept = {tier: memory.get(f"{name}_bytes", 0) for tier, name in _CACHE_TIERS}
+    yield "cache_bytes", "Bytes of kept results, by tier.", _by("tier", kept)
+    bounds = {tier: memory.get(f"{name}_limit", 0) for tier, name in _CACHE_TIERS}
+    yield "cache_limit_bytes", "What bounds them.", _by("tier", bounds)
     yield "link_bytes_per_second", "Speed of the last copies to the device.", {"": memory["link_speed"] or 0}
 
 
@@ -77,9 +96,10 @@ async def get_metrics(request: web.Request) -> web.StreamResponse:
     add("sockets_let_go_total", "counter", "Clients let go of because they did not read.", {"": state.hub.let_go})
     add("worker_starts_total", "counter", "Worker processes started.", {"": worker.starts})
     add("worker_held_bytes", "gauge", "Memory that the worker holds.", {"": worker.held_bytes or 0})
-    for name, text, values in _memory_metrics(state.desk.memory):
+    memory = await _memory_now(state)
+    for name, text, values in _memory_metrics(memory):
         add(name, "gauge", text, values)
-    loaded = state.desk.memory.get("loaded_bytes", 0)
+    loaded = memory.get("loaded_bytes", 0)
     add("weights_loaded_bytes_total", "counter", "Bytes of weights brought to the device by this worker.", {"": loaded})
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
 
@@ -127,7 +147,12 @@ async def get_template(request: web.Request) -> web.StreamResponse:
 ROUTES: Final = (
     Route("GET", "/healthz", get_health, "Is the server well", answers={503: "it takes no jobs in"}, twin=False),
     Route("GET", "/metrics", get_metrics, "Counts for Prometheus", kind="text/plain", twin=False),
-    Route("GET", "/memory", get_memory, "What weights take of the device and of RAM, by model"),
+    Route(
+        "GET",
+        "/memory",
+        get_memory,
+        "What weights take of device and RAM, by model, and kept results of RAM and disk",
+    ),
     Route("GET", "/openapi.json", get_openapi, "This description", twin=False),
     Route("GET", "/docs/api", get_api_page, "This description, for people", kind="text/html", twin=False),
     Route("GET", "/workflow_templates", get_templates, "Example workflows"),

@@ -3,13 +3,14 @@ import type { Document, GraphId, GroupId, LinkId, NodeId, Specs } from "../docum
 import { NO_SERVICES, type WidgetServices } from "../widgets/services";
 import type { Actions } from "./actions";
 import type { Box, Point } from "./camera";
+import { branchAt } from "./bends";
 import { shiftPort, takePort } from "./borderPorts";
 import "./canvas.css";
 import "../widgets/widgets.css";
 import { useUi, useView, ViewContext, type View } from "./context";
 import type { LinkStyle } from "./curve";
 import { GroupTitle } from "./GroupTitle";
-import type { PortRef } from "./hit";
+import type { PortRef, Target } from "./hit";
 import { describe, Keyboard, toggleTrace } from "./keyboard";
 import { MinimapView } from "./MinimapView";
 import { NodeBody } from "./node/NodeBody";
@@ -39,6 +40,8 @@ export interface CameraHandle {
   toggleTrace(): void;
   /** Flies to a place, as the middle of the view. */
   goTo(at: Point, zoom: number): void;
+  /** Lists what a new link from a place on another may go to. */
+  branch(target: Target, at: Point): void;
   /** Begins to edit the name of a link shown as a portal. */
   namePortal(id: LinkId): void;
   renameGroup(id: GroupId): void;
@@ -196,6 +199,10 @@ function cameraHandle(get: () => Stage | undefined): CameraHandle {
       if (stage !== undefined) toggleTrace(stage);
     },
     goTo: (at, zoom) => get()?.camera.centreOn(at.x, at.y, zoom),
+    branch(target, at) {
+      const stage = get();
+      if (stage !== undefined) stage.ui.set({ branching: branchAt(stage, target, at) });
+    },
     namePortal: (id) => get()?.ui.set({ renamingLink: id }),
     renameGroup: (id) => get()?.ui.set({ renamingGroup: id }),
     rename: (id) => get()?.ui.set({ renaming: id }),

@@ -13,13 +13,14 @@ const OFF = "off";
 /** Links without a mouse: every port that the chosen one fits, as a list to search. */
 export function PartnerList() {
   const { stage, actions } = useView();
-  const port = useUi((ui) => ui.linkingPort);
+  const branch = useUi((ui) => ui.branching);
+  const port = useUi((ui) => ui.branching?.port ?? ui.linkingPort);
   const close = useCallback(() => {
-    stage.ui.set({ linkingPort: undefined });
+    stage.ui.set({ linkingPort: undefined, branching: undefined });
     stage.parts.host.focus({ preventScroll: true });
   }, [stage]);
   if (port === undefined) return null;
-  const at = portPoint(stage.scene, port);
+  const at = branch?.at ?? portPoint(stage.scene, port);
   const source = slotOf(stage.scene, port);
   if (at === undefined || source === undefined) return null;
   const box = stage.parts.host.getBoundingClientRect();
@@ -27,7 +28,7 @@ export function PartnerList() {
   const anchor = { x: box.left + screen.x, y: box.top + screen.y };
   const found = partners(stage.scene, port);
   const key = (one: PortRef): string => `${one.node} ${one.side} ${one.index}`;
-  const links = linksAt(stage.scene, port);
+  const links = branch === undefined ? linksAt(stage.scene, port) : [];
   const choices = [
     ...found.map((one) => {
       const slot = slotOf(stage.scene, one);
@@ -44,10 +45,10 @@ export function PartnerList() {
         choices={choices}
         onChoose={(chosen) => {
           close();
-          if (chosen === NEW) return actions().onOpenSearch({ x: at.x + (port.side === "output" ? 120 : -120), y: at.y }, anchor, port, source);
+          if (chosen === NEW) return actions().onOpenSearch({ x: at.x + (port.side === "output" ? 120 : -120), y: at.y }, anchor, { port, slot: source, way: branch?.way });
           if (chosen === OFF) return unlink(stage, links.map((link) => link.id));
           const partner = found.find((one) => key(one) === chosen);
-          if (partner !== undefined) connect(stage, port, partner);
+          if (partner !== undefined) connect(stage, port, partner, branch?.way);
         }}
       />
     </Popover>

@@ -1,6 +1,8 @@
 import {
   INPUTS, OUTPUTS, type Command, type Document, type Graph, type GraphId, type GraphNode, type Link, type LinkId, type NodeId, type Slot,
 } from "../document/types";
+import { several } from "../document/commands";
+import { along, copiedBends, type Way } from "../document/operations/bends";
 import { removeKeepingLinks } from "../document/operations/links";
 import { compatible } from "../document/typeRules";
 import type { PortRef } from "./hit";
@@ -18,10 +20,9 @@ export function freshIds(taken: ReadonlyMap<string, unknown>, count: number): st
   return Array.from({ length: count }, (_, n) => String(highest + 1 + n));
 }
 
-export function apply(document: Document, commands: readonly Command[], label: string): void {
-  const [first] = commands;
-  if (first === undefined) return;
-  document.apply(commands.length === 1 ? first : { do: "several", commands }, label);
+/** Applies commands as one step; links that they make go the given way. */
+export function apply(document: Document, commands: readonly Command[], label: string, way?: Way): void {
+  if (commands.length > 0) document.apply(along(several(commands), way), label);
 }
 
 export const isBorder = (id: NodeId): boolean => id === INPUTS || id === OUTPUTS;
@@ -149,8 +150,9 @@ export function cloneCommands(document: Document, graphId: GraphId, ids: readonl
     { do: "addNodes", graph: graphId, nodes: nodes.map((node) => ({ ...node, id: copyOf.get(node.id) as NodeId, x: node.x + dx, y: node.y + dy })) },
   ];
   if (inner.length > 0) {
-    const links = inner.map((link, n) => ({
-      ...link, id: linkNames[n] as LinkId, from: copyOf.get(link.from) as NodeId, to: copyOf.get(link.to) as NodeId,
+    const bendsOf = copiedBends(graph, dx, dy);
+    const links = inner.map(({ bends, ...link }, n) => ({
+      ...link, id: linkNames[n] as LinkId, from: copyOf.get(link.from) as NodeId, to: copyOf.get(link.to) as NodeId, ...(bends && { bends: bendsOf(bends)! }),
     }));
     commands.push({ do: "addLinks", graph: graphId, links });
   }

@@ -1,7 +1,9 @@
 import { promoteInput, promoteOutput } from "../document/operations/ports";
+import { along, type Way } from "../document/operations/bends";
 import { INPUTS, type Command, type Link, type LinkId } from "../document/types";
+import type { Branch } from "./bends";
 import type { Point } from "./camera";
-import { apply, fittingPort, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
+import { apply, fittingPort, freshIds, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { hit, linksAt, nodeAt, portPoint, widgetPort, type PortRef } from "./hit";
 import type { Wire } from "./overlay";
@@ -61,16 +63,20 @@ function held(stage: Stage, port: PortRef, several: boolean): Held {
   return { ports: [port], off: [] };
 }
 
-/** Drags a wire from a port. From a linked input it takes that link along; with Shift all links of an output. */
-export function dragLink({ stage, actions }: GestureContext, port: PortRef, several: boolean): Gesture {
+/**
+ * Drags a wire from a port, or from a place on a link of it. From a linked input it takes that link along; with Shift all
+ * links of an output.
+ */
+export function dragLink({ stage, actions }: GestureContext, port: PortRef, several: boolean, branch?: Branch): Gesture {
   const { scene, overlay } = stage;
   const { ports, off } = held(stage, port, several);
+  const way = branch?.way;
   const first = ports[0] ?? port;
   const unmark = markPartners(stage, first);
-  const wires: Wire[] = ports.map((one) => ({
-    fixed: portPoint(scene, one) ?? { x: 0, y: 0 }, type: slotOf(scene, one)?.type ?? "*", forward: one.side === "output",
+  const wires: Wire[] = ports.map((one, place) => ({
+    fixed: branch?.at ?? off[place]?.bends?.at(one.side === "output" ? -1 : 0) ?? portPoint(scene, one) ?? { x: 0, y: 0 }, type: slotOf(scene, one)?.type ?? "*", forward: one.side === "output",
   }));
-  const start = portPoint(scene, port);
+  const start = branch?.at ?? portPoint(scene, port);
   let target: PortRef | undefined;
 
   const find = (at: Point, finger: boolean): { port: PortRef | undefined; refusal?: string } => {
@@ -104,46 +110,83 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
       const found = find(at, finger);
       target = found.port;
       const snap = target === undefined ? undefined : portPoint(scene, target);
-      overlay.state = {
-        wires, free: at, finger, ...(snap === undefined ? {} : { snap }), ...(found.refusal === undefined ? {} : { refusal: found.refusal }),
-      };
+      const swap = event.shiftKey && target !== undefined ? swapOf(stage, port, off, target) : undefined;
+      const refusal = found.refusal ?? swap?.refusal;
+      const back = swap && refusal === undefined ? [wireBack(stage, swap.link, port)] : [];
+      overlay.state = { wires: [...wires, ...back], free: at, finger, ...(snap && { snap }), ...(refusal !== undefined && { refusal }) };
       stage.redraw();
     },
     end(at, event, moved) {
       const refusal = overlay.state.refusal;
       finish();
       if (!moved || (start !== undefined && Math.hypot(at.x - start.x, at.y - start.y) < 8)) return;
-      if (target !== undefined) return drop(stage, ports, off, target);
+      const swap = event.shiftKey && target !== undefined ? swapOf(stage, port, off, target) : undefined;
+      if (target !== undefined && swap !== undefined) return exchange(stage, port, off[0]!, target, swap);
+      if (target !== undefined) return drop(stage, ports, off, target, way);
       const border = scene.ids[nodeAt(scene, at.x, at.y)];
-      if (border !== undefined && isBorder(border)) return newPort(stage, first, border === INPUTS);
+      if (border !== undefined && isBorder(border)) return newPort(stage, first, border === INPUTS, way);
       if (refusal !== undefined) return stage.ui.announce(refusal);
       const empty = hit(scene, at.x, at.y, stage.camera.zoom).kind;
       if (empty !== "empty" && empty !== "groupTitle" && empty !== "link") return;
       // A link pulled off an input and let go over nothing is a link taken away.
       if (off.length > 0) return unlink(stage, off.map((link) => link.id));
-      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, first, slotOf(scene, first));
+      actions.onOpenSearch(at, { x: event.clientX, y: event.clientY }, { port: first, slot: slotOf(scene, first), way, menu: event.shiftKey });
     },
     cancel: finish,
   };
 }
 
 /** Links the held wires to a port, taking off what they were on: one step of the history. */
-function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], target: PortRef): void {
+function drop(stage: Stage, ports: readonly PortRef[], off: readonly Link[], target: PortRef, way: Way | undefined): void {
   const { document, graphId: graph, scene } = stage;
   const back = off.find((link) => (target.side === "input" ? link.to : link.from) === target.node && (target.side === "input" ? link.input : link.output) === target.index);
   if (back !== undefined) return;
   const label = off.length > 0 ? say("canvas.relink", "Move link") : say("canvas.link", "Link");
   document.begin(label);
   if (off.length > 0) document.apply({ do: "removeLinks", graph, ids: off.map((link) => link.id) }, label);
-  for (const port of ports) {
-    if (verdict(scene, port, target).ok) apply(document, linkCommands(scene, port, target), label);
+  for (const [place, port] of ports.entries()) {
+    if (verdict(scene, port, target).ok) apply(document, linkCommands(scene, port, target), label, way ?? wayOf(off[place], target));
   }
   document.commit();
   stage.ui.announce(describeLink(stage, ports[0] ?? target, target));
 }
 
+/** The link of an input that would change places with the one pulled off `port`, and why it cannot where it does not fit there. */
+function swapOf(stage: Stage, port: PortRef, off: readonly Link[], target: PortRef): { readonly link: Link; readonly refusal?: string } | undefined {
+  const [link] = target.side === "input" ? linksAt(stage.scene, target) : [];
+  if (port.side !== "input" || off.length !== 1 || link === undefined || link.id === off[0]?.id) return undefined;
+  const answer = verdict(stage.scene, { node: link.from, side: "output", index: link.output }, port);
+  return answer.ok ? { link } : { link, refusal: say("canvas.noSwap", "No swap: {reason}", { reason: answer.reason }) };
+}
+
+function wireBack(stage: Stage, link: Link, port: PortRef): Wire {
+  const from = link.bends?.at(-1) ?? portPoint(stage.scene, { node: link.from, side: "output", index: link.output });
+  const to = portPoint(stage.scene, port);
+  return { fixed: from ?? { x: 0, y: 0 }, type: link.type, forward: true, ...(to && { to }) };
+}
+
+/** Two links change places: what was pulled off `port` goes to `target`, and what fed that to `port`. */
+function exchange(stage: Stage, port: PortRef, pulled: Link, target: PortRef, { link, refusal }: NonNullable<ReturnType<typeof swapOf>>): void {
+  if (refusal !== undefined) return stage.ui.announce(refusal);
+  const { document, graphId: graph } = stage;
+  const ids = freshIds(document.graph(graph).links, 2);
+  const to = ({ extra: _extra, ...old }: Link, end: PortRef, place: number): Link => ({ ...old, id: ids[place]!, to: end.node, input: end.index });
+  const commands: readonly Command[] = [
+    { do: "removeLinks", graph, ids: [pulled.id, link.id] },
+    { do: "addLinks", graph, links: [to(pulled, target, 0), to(link, port, 1)] },
+  ];
+  apply(document, commands, say("canvas.swap", "Swap links"));
+  stage.ui.announce(say("canvas.swapped", "The links have changed places"));
+}
+
+/** A link that is moved keeps its points; the name of a portal belongs to its output. */
+function wayOf(link: Link | undefined, target: PortRef): Way | undefined {
+  if (link === undefined) return undefined;
+  return { ...(link.bends && { bends: link.bends }), ...(link.portal !== undefined && target.side === "input" && { portal: link.portal }) };
+}
+
 /** A wire let go on a border of a subgraph makes a port of it there, and in every instance. */
-function newPort(stage: Stage, port: PortRef, entering: boolean): void {
+function newPort(stage: Stage, port: PortRef, entering: boolean, way: Way | undefined): void {
   const { document, graphId, scene } = stage;
   const slot = slotOf(scene, port);
   if (slot === undefined || isBorder(port.node) || (port.side === "input") !== entering) return;
@@ -151,12 +194,12 @@ function newPort(stage: Stage, port: PortRef, entering: boolean): void {
   const { command } = entering
     ? promoteInput(document.workflow, graphId, port.node, slot.name, spec)
     : promoteOutput(document.workflow, graphId, port.node, port.index);
-  document.apply(command, say("canvas.link", "Link"));
+  document.apply(along(command, way), say("canvas.link", "Link"));
 }
 
 /** Links two ports as one step; used by the keyboard too. */
-export function connect(stage: Stage, a: PortRef, b: PortRef): void {
-  apply(stage.document, linkCommands(stage.scene, a, b), say("canvas.link", "Link"));
+export function connect(stage: Stage, a: PortRef, b: PortRef, way?: Way): void {
+  apply(stage.document, linkCommands(stage.scene, a, b), say("canvas.link", "Link"), way);
   stage.ui.announce(describeLink(stage, a, b));
 }
 
@@ -170,50 +213,4 @@ export function unlink(stage: Stage, ids: readonly LinkId[]): void {
   if (ids.length === 0) return;
   stage.document.apply({ do: "removeLinks", graph: stage.graphId, ids }, say("canvas.unlink", "Remove link"));
   stage.ui.announce(say("canvas.unlinked", "Link removed"));
-}
-
-/** Adds a point that the link runs through. */
-export function addBend(stage: Stage, id: LinkId, segment: number, at: Point): void {
-  const link = stage.document.graph(stage.graphId).links.get(id);
-  if (link === undefined) return;
-  const bends = [...(link.bends ?? [])];
-  bends.splice(segment, 0, { x: at.x, y: at.y, id: freshBend(stage) });
-  stage.document.apply(bendCommand(stage, id, bends), say("canvas.addBend", "Add bend"));
-}
-
-// Reroute ids are numbers of the whole graph in the ecosystem's files.
-function freshBend(stage: Stage): string {
-  let highest = 0;
-  for (const id of stage.scene.links.bends.keys()) {
-    for (const bend of stage.document.graph(stage.graphId).links.get(id)?.bends ?? []) highest = Math.max(highest, Number(bend.id) || 0);
-  }
-  return String(highest + 1);
-}
-
-export function removeBend(stage: Stage, id: LinkId, index: number): void {
-  const bends = stage.document.graph(stage.graphId).links.get(id)?.bends?.filter((_, n) => n !== index);
-  if (bends !== undefined) stage.document.apply(bendCommand(stage, id, bends), say("canvas.removeBend", "Remove bend"));
-}
-
-function bendCommand(stage: Stage, id: LinkId, bends: NonNullable<Link["bends"]>): Command {
-  return { do: "updateLink", graph: stage.graphId, id, set: { bends } };
-}
-
-export function dragBend({ stage }: GestureContext, id: LinkId, index: number): Gesture {
-  const { document } = stage;
-  let begun = false;
-  return {
-    move(at) {
-      if (!begun) document.begin(say("canvas.moveBend", "Move bend"));
-      begun = true;
-      const bends = document.graph(stage.graphId).links.get(id)?.bends?.map((bend, n) => (n === index ? { ...bend, x: at.x, y: at.y } : bend));
-      if (bends !== undefined) document.apply(bendCommand(stage, id, bends), say("canvas.moveBend", "Move bend"));
-    },
-    end() {
-      if (begun) document.commit();
-    },
-    cancel() {
-      if (begun) document.cancel();
-    },
-  };
 }

@@ -22,6 +22,8 @@ export type Target =
   | { readonly kind: "port"; readonly port: PortRef }
   | { readonly kind: "title" | "body" | "resize" | "collapse"; readonly id: NodeId }
   | { readonly kind: "bend"; readonly link: LinkId; readonly bend: number }
+  /** The handle beside a bend that a new link is drawn from. */
+  | { readonly kind: "sprout"; readonly link: LinkId; readonly bend: number }
   | { readonly kind: "marker"; readonly link: LinkId }
   | { readonly kind: "link"; readonly link: LinkId; readonly segment: number }
   | { readonly kind: "groupTitle" | "groupResize"; readonly id: GroupId }

@@ -163,12 +163,16 @@ export class LinkTable {
     return this.order;
   }
 
-  /** The middle of link `i`, where its marker sits: the middle bend, or the middle of the curve. */
+  /** Which part of a link has its marker: the middle one, after rather than before a bend that others may run through. */
+  markedSegment(id: LinkId): number {
+    return ((this.bends.get(id)?.length ?? 0) + 2) >> 2;
+  }
+
+  /** The middle of link `i`, where its marker sits. */
   middle(i: number): { x: number; y: number } {
     const bends = this.bends.get(this.ids[i] ?? "");
     if (bends === undefined) return wireMiddle(this.style, this.x1[i] ?? 0, this.y1[i] ?? 0, this.x2[i] ?? 0, this.y2[i] ?? 0);
-    const segment = bends.length >> 2;
-    const [ax, ay, bx, by] = this.segment(i, segment, bends);
+    const [ax, ay, bx, by] = this.segment(i, this.markedSegment(this.ids[i] as LinkId), bends);
     return wireMiddle(this.style, ax, ay, bx, by);
   }
 

@@ -7,6 +7,8 @@ export interface Wire {
   readonly type: string;
   /** True when the fixed end is an output, so that the free end is an input. */
   readonly forward: boolean;
+  /** Where its other end stays, when that is not in hand. */
+  readonly to?: Point;
 }
 
 /** What a gesture shows above everything. */
@@ -15,6 +17,8 @@ export interface OverlayState {
   readonly wires?: readonly Wire[];
   readonly free?: Point;
   readonly snap?: Point;
+  /** The handle beside a bend that a new link is drawn from, `on` while the pointer is on it. */
+  readonly sprout?: { readonly link: string; readonly bend: number; readonly from: Point; readonly at: Point; readonly type: string; readonly on: boolean };
   /** True under a finger, which hides what it is on. */
   readonly finger?: boolean;
   /** Why the port under the pointer cannot be linked. */
@@ -53,6 +57,7 @@ export class Overlay {
     const scale = camera.zoom * ratio;
     context.setTransform(scale, 0, 0, scale, -camera.x * scale, -camera.y * scale);
     if (state.marquee !== undefined) this.marquee(state.marquee.from, state.marquee.to);
+    if (state.sprout !== undefined) this.sprout(state.sprout);
     if (state.wires !== undefined && state.free !== undefined) this.wires(state.wires, state.snap ?? state.free);
     if (state.snap !== undefined) this.ring(state.snap, palette.get("text"));
     if (state.refusal !== undefined && state.free !== undefined) this.refusal(state.free, state.refusal);
@@ -75,11 +80,35 @@ export class Overlay {
     for (const wire of wires) {
       context.strokeStyle = this.palette.socket(wire.type);
       context.beginPath();
-      const [a, b] = wire.forward ? [wire.fixed, end] : [end, wire.fixed];
+      const other = wire.to ?? end;
+      const [a, b] = wire.forward ? [wire.fixed, other] : [other, wire.fixed];
       context.moveTo(a.x, a.y);
       addCurve(context, a.x, a.y, b.x, b.y);
       context.stroke();
     }
+  }
+
+  private sprout({ from, at, type, on }: NonNullable<OverlayState["sprout"]>): void {
+    const { context, palette } = this;
+    const radius = on ? 7 : 6;
+    context.lineWidth = 2;
+    context.strokeStyle = palette.socket(type);
+    context.fillStyle = on ? palette.socket(type) : palette.get("surface-0");
+    context.beginPath();
+    context.moveTo(from.x, from.y);
+    context.lineTo(at.x - radius, at.y);
+    context.moveTo(at.x + radius, at.y);
+    context.arc(at.x, at.y, radius, 0, 7);
+    context.fill();
+    context.stroke();
+    context.strokeStyle = on ? palette.get("surface-0") : palette.socket(type);
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.moveTo(at.x - 3, at.y);
+    context.lineTo(at.x + 3, at.y);
+    context.moveTo(at.x, at.y - 3);
+    context.lineTo(at.x, at.y + 3);
+    context.stroke();
   }
 
   private ring(at: Point, colour: string): void {

@@ -4,7 +4,8 @@ import { dragPort } from "./borderPorts";
 import { isBorder } from "./edit";
 import { EdgePull } from "./edgePull";
 import { click, pan, type Gesture, type GestureContext } from "./gesture";
-import { addBend, dragBend, dragLink, removeBend, unlink } from "./gestureLinks";
+import { addBend, branchAt, dragBend, removeBend, showSprout, sproutAt, type Branch } from "./bends";
+import { dragLink, unlink } from "./gestureLinks";
 import { dragSelection, marquee, resizeGroup, resizeNode } from "./gestureNodes";
 import { hit, linksAt, portPoint, portRef, type PortRef, type Target } from "./hit";
 import { fromField, interactive, quieten, scrolls } from "./presses";
@@ -123,7 +124,7 @@ export class Pointer {
     const name = port?.dataset["port"];
     if (node !== undefined && name !== undefined) return { kind: "port", port: portRef(node, name) };
     const at = stage.pointOf(event);
-    return hit(stage.scene, at.x, at.y, stage.camera.zoom, event instanceof PointerEvent && event.pointerType === "touch");
+    return sproutAt(stage, at) ?? hit(stage.scene, at.x, at.y, stage.camera.zoom, event instanceof PointerEvent && event.pointerType === "touch");
   }
 
   /** The second click or tap of a link; a drag in between moves the view. */
@@ -145,19 +146,36 @@ export class Pointer {
   }
 
   /** A link that is dragged, or begun with a click and ended with another. */
-  private link(context: GestureContext, port: PortRef, event: PointerEvent): Gesture {
+  private link(context: GestureContext, port: PortRef, event: PointerEvent, branch?: Branch): Gesture {
     if (isBorder(port.node) && event.target instanceof Element && event.target.closest(".port-name") !== null) return dragPort(context, port, () => dragLink(context, port, event.shiftKey));
-    const drag = dragLink(context, port, event.shiftKey);
+    const drag = dragLink(context, port, event.shiftKey && branch === undefined, branch);
     return {
       ...drag,
       end: (at, e, moved) => {
         if (moved) return drag.end(at, e, moved);
         this.armed = drag;
         this.armedLinked = port.side === "input" && linksAt(this.stage.scene, port).length > 0;
-        drag.move(portPoint(this.stage.scene, port) ?? at, e);
+        drag.move(branch?.at ?? portPoint(this.stage.scene, port) ?? at, e);
         this.stage.redraw();
         this.stage.ui.announce(say("canvas.armed", "Now choose where the link goes, or press Esc"));
       },
+    };
+  }
+
+  /** A new link from a place on another. */
+  private branch(context: GestureContext, target: Target, event: PointerEvent): Gesture {
+    const branch = branchAt(context.stage, target, context.start);
+    return branch === undefined ? click(() => undefined) : this.link(context, branch.port, event, branch);
+  }
+
+  /** The middle of a link, or a tag of a portal: a click opens its menu, a drag draws a link from there. */
+  private marker(context: GestureContext, target: Target, event: PointerEvent): Gesture {
+    let drag: Gesture | undefined;
+    return {
+      edges: true,
+      move: (at, e) => (drag ??= this.branch(context, target, event)).move(at, e),
+      end: (at, e, moved) => (moved ? drag?.end(at, e, moved) : context.actions.onContextMenu(target, at, { x: e.clientX, y: e.clientY })),
+      cancel: () => drag?.cancel(),
     };
   }
 
@@ -168,7 +186,7 @@ export class Pointer {
   }
 
   private edit(context: GestureContext, target: Exclude<Target, { kind: "empty" }>, event: PointerEvent): Gesture {
-    const { stage, actions } = context;
+    const { stage } = context;
     switch (target.kind) {
       case "port":
         if (event.altKey && (event.ctrlKey || event.metaKey)) return click(() => unlink(stage, linksAt(stage.scene, target.port).map((link) => link.id)));
@@ -176,10 +194,13 @@ export class Pointer {
       case "resize":
         return resizeNode(context, target.id);
       case "bend":
-        return event.altKey ? click(() => removeBend(stage, target.link, target.bend)) : dragBend(context, target.link, target.bend);
+        if (event.altKey) return click(() => removeBend(stage, target.link, target.bend));
+        return event.shiftKey ? this.branch(context, target, event) : dragBend(context, target.link, target.bend);
+      case "sprout":
+        return this.branch(context, target, event);
       case "marker":
         this.pickLink(target.link);
-        return click((at, e) => actions.onContextMenu(target, at, { x: e.clientX, y: e.clientY }));
+        return this.marker(context, target, event);
       case "link":
         this.pickLink(target.link);
         return click((at) => (event.altKey ? addBend(stage, target.link, target.segment, at) : undefined));
@@ -249,17 +270,20 @@ export class Pointer {
     const { host } = this.stage.parts;
     this.armed?.move(this.stage.pointOf(event), event);
     let cursor = "";
+    let bend: Target = { kind: "empty" };
     if (this.space) cursor = "grab";
     else if (!interactive(event)) {
       const target = this.targetOf(event);
       const { kind } = target;
       const port = target.kind === "port" ? linksAt(this.stage.scene, target.port).map((link) => link.id) : [];
       this.stage.hoverLinks("link" in target ? [target.link] : port);
-      if (kind === "port") cursor = "crosshair";
+      if (this.armed === undefined && !this.actions().readOnly) bend = target;
+      if (kind === "port" || kind === "sprout") cursor = "crosshair";
       else if (kind === "resize" || kind === "groupResize") cursor = "nwse-resize";
       else if (kind === "marker" || kind === "link" || kind === "collapse") cursor = "pointer";
       else if (kind === "bend" || kind === "groupTitle") cursor = "move";
     }
+    if (this.armed === undefined) showSprout(this.stage, bend);
     if (host.style.cursor !== cursor) host.style.cursor = cursor;
   }
 

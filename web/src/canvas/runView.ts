@@ -2,12 +2,16 @@ import type { NodeId } from "../document/types";
 
 export type NodeStatus = "queued" | "running" | "done" | "cached" | "failed" | "blocked";
 
-/** A picture that a node made, already as an address that the page may load. */
+/** A picture or a film that a node made, already as an address that the page may load. */
 export interface ResultImage {
   readonly url: string;
   readonly name: string;
   /** A smaller version for the node, where the server makes one; the node shows `url` without it. */
   readonly small?: string;
+  /** True for what is played rather than shown. */
+  readonly film?: boolean;
+  /** A version that does not move, of a picture that may. */
+  readonly still?: string;
   readonly width?: number;
   readonly height?: number;
 }

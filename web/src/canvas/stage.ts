@@ -152,7 +152,7 @@ export class Stage {
       // The live picture and the progress of a node in the DOM are not on the canvas.
       changed ||= outline || told || !near || !this.mounts.has(id);
       const first = state?.images?.[0];
-      this.thumbnails.set(id, (state?.status === "running" ? (state.frame ?? state.preview) : undefined) ?? first?.small ?? first?.url ?? state?.preview);
+      this.thumbnails.set(id, (state?.status === "running" ? (state.frame ?? state.preview) : undefined) ?? first?.small ?? first?.url ?? state?.preview, first?.film);
       if (outline) this.mounts.placeOne(id);
     }
     if (changed) this.redraw();

@@ -2,6 +2,7 @@ import type { NodeId } from "../document/types";
 
 const SIDE = 256;
 const MOST = 400;
+const FILM_MS = 5000;
 
 /** Small bitmaps of pictures for nodes drawn on the canvas: a 4K picture is never drawn into a 200-pixel box. */
 export class Thumbnails {
@@ -16,7 +17,7 @@ export class Thumbnails {
   }
 
   /** Says which picture a node shows; until it is there, the one before stays. */
-  set(id: NodeId, source: string | Blob | ImageBitmap | undefined): void {
+  set(id: NodeId, source: string | Blob | ImageBitmap | undefined, film = false): void {
     const old = this.bitmaps.get(id);
     if (old?.source === source) return;
     if (source === undefined || source instanceof ImageBitmap) close(old);
@@ -26,13 +27,13 @@ export class Thumbnails {
     if (source instanceof ImageBitmap) return void this.bitmaps.set(id, { source, bitmap: source });
     if (old?.source instanceof ImageBitmap) old.bitmap = undefined;
     this.bitmaps.set(id, { source, bitmap: old?.bitmap });
-    this.queue = this.queue.then(() => this.load(id, source));
+    this.queue = this.queue.then(() => this.load(id, source, film));
   }
 
-  private async load(id: NodeId, source: string | Blob): Promise<void> {
+  private async load(id: NodeId, source: string | Blob, film: boolean): Promise<void> {
     if (this.bitmaps.get(id)?.source !== source) return;
     try {
-      const bitmap = await small(source);
+      const bitmap = await (film && typeof source === "string" ? firstFrame(source) : small(source));
       const entry = this.bitmaps.get(id);
       if (entry?.source !== source) return bitmap.close();
       close(entry);
@@ -66,6 +67,29 @@ async function small(source: string | Blob): Promise<ImageBitmap> {
     picture = image;
   }
   // Previews that come as a Blob are small already.
+  return reduced(picture, width, height);
+}
+
+/** The beginning of a film; one that does not come soon does not hold up the pictures after it. */
+async function firstFrame(url: string): Promise<ImageBitmap> {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.preload = "auto";
+  try {
+    await new Promise((done, fail) => {
+      video.onloadeddata = done;
+      video.onerror = fail;
+      setTimeout(fail, FILM_MS);
+      video.src = `${url}#t=0.01`;
+    });
+    return await reduced(video, video.videoWidth, video.videoHeight);
+  } finally {
+    video.removeAttribute("src");
+    video.load();
+  }
+}
+
+async function reduced(picture: ImageBitmapSource, width: number, height: number): Promise<ImageBitmap> {
   if (Math.max(width, height) <= SIDE) return createImageBitmap(picture);
   const scale = SIDE / Math.max(width, height);
   return createImageBitmap(picture, {

@@ -1,4 +1,5 @@
 import type { GroupId, LinkId, NodeId } from "../document/types";
+import type { Branch } from "./bends";
 import type { PortRef } from "./hit";
 
 /** What is being done to the view just now and is nobody else's business: not in the document, not in its history. */
@@ -13,6 +14,8 @@ export interface UiState {
   readonly entered?: NodeId | undefined;
   /** The port whose list of partners is open. */
   readonly linkingPort?: PortRef | undefined;
+  /** The place on a link that the list is open for, rather than for its port. */
+  readonly branching?: Branch | undefined;
   /** The nodes on the way of the signal that is traced. */
   readonly traced?: ReadonlySet<NodeId> | undefined;
   readonly announcement: string;

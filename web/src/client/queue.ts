@@ -108,6 +108,9 @@ export async function forgetDone(): Promise<void> {
 
 export const interrupt = (id?: string) => ask("POST /interrupt", { body: id === undefined ? {} : { prompt_id: id } });
 
+/** Whether a file is played rather than shown. */
+export const plays = (name: string): boolean => /\.(mp4|webm|mov|m4v|mkv)$/i.test(name);
+
 /** The address of a file that a node showed; `small` asks for a preview of it. */
 export function viewAddress(file: ShownFile, small = false): string {
   const query = new URLSearchParams({ filename: file.filename, subfolder: file.subfolder ?? "", type: file.type });

@@ -84,7 +84,7 @@ export interface Routes {
   "PATCH /internal/logs/subscribe": { readonly query: never; readonly body: { readonly clientId?: string; readonly enabled?: boolean } };
   /** Stop the job that runs */
   "POST /interrupt": { readonly query: never; readonly body: { readonly prompt_id?: string } };
-  /** What weights take of the device and of RAM, by model */
+  /** What weights take of device and RAM, by model, and kept results of RAM and disk */
   "GET /memory": { readonly query: never; readonly body: undefined };
   /** Counts for Prometheus */
   "GET /metrics": { readonly query: never; readonly body: undefined };

@@ -1,7 +1,7 @@
 import type { NodeProblem, NodeRun, NodeStatus, ResultImage, RunView } from "../canvas/runView";
 import type { NodeId } from "../document/types";
 import type { NodeErrors } from "./http";
-import { type ShownFile, viewAddress } from "./queue";
+import { plays, type ShownFile, viewAddress } from "./queue";
 import type { Preview, Told } from "./socket";
 import { Store } from "./store";
 
@@ -223,18 +223,18 @@ export class RunState {
   }
 
   #executed(id: NodeId, output: Record<string, unknown>): void {
-    const images = ((output.images ?? []) as ShownFile[])
-      .filter((file) => file.filename !== undefined)
-      .map((file) => ({ url: viewAddress(file), name: file.filename }));
+    // Packs name films in their own ways.
+    const images = ["images", "gifs", "video", "videos"]
+      .flatMap((key) => (Array.isArray(output[key]) ? (output[key] as ShownFile[]) : []))
+      .filter((file) => typeof file?.filename === "string")
+      .map(resultOf);
     const texts = ["text", "string"].flatMap((key) => (Array.isArray(output[key]) ? (output[key] as unknown[]) : [])).map(String);
     this.#change(ids(id), (run) => ({
       ...run,
       ...(images.length > 0 ? { images } : {}),
       ...(texts.length > 0 ? { texts } : {}),
     }));
-    const films = ["gifs", "video", "videos"].flatMap((key) => (Array.isArray(output[key]) ? (output[key] as ShownFile[]) : [])).filter((file) => typeof file.filename === "string");
-    const made = [...images, ...films.map((file) => ({ url: viewAddress(file), name: file.filename }))];
-    if (made.length > 0) this.latest.set(made.map((one) => ({ ...one, node: id })));
+    if (images.length > 0) this.latest.set(images.map((one) => ({ ...one, node: id })));
   }
 
   #failed(data: Readonly<Record<string, unknown>>): void {
@@ -279,6 +279,12 @@ export class RunState {
     for (const { frame } of this.#nodes.values()) if (frame !== undefined) frames.delete(frame);
     for (const frame of frames) frame.close();
   }
+}
+
+function resultOf(file: ShownFile): ResultImage {
+  const made = { url: viewAddress(file), name: file.filename };
+  if (plays(file.filename)) return { ...made, film: true };
+  return /\.(gif|webp|apng|avif)$/i.test(file.filename) ? { ...made, still: viewAddress(file, true) } : made;
 }
 
 /** A node and the subgraph nodes that it lies in, which show what happens inside them. */

@@ -13,9 +13,9 @@ export function bookmarksFrom(value: Json | undefined, graphs: ReadonlyMap<Graph
   return found.length > 0 ? Object.fromEntries(found) : undefined;
 }
 
-function bookmarkOf({ graph, x, y, zoom, node }: JsonObject): Bookmark | undefined {
+function bookmarkOf({ graph, x, y, zoom, node, name }: JsonObject): Bookmark | undefined {
   if (typeof graph !== "string" || typeof x !== "number" || typeof y !== "number" || typeof zoom !== "number") return undefined;
-  return { graph, x, y, zoom, ...(typeof node === "string" && { node }) };
+  return { graph, x, y, zoom, ...(typeof node === "string" && { node }), ...(typeof name === "string" && { name }) };
 }
 
 export const readBookmarks = (data: JsonObject, graphs: ReadonlyMap<GraphId, unknown>): Workflow["bookmarks"] =>

@@ -119,6 +119,8 @@ export interface Bookmark {
   readonly y: number;
   readonly zoom: number;
   readonly node?: NodeId;
+  /** What the user calls it; else it has the title of its node. */
+  readonly name?: string;
 }
 
 export interface Workflow {

@@ -62,7 +62,7 @@ export function chooseFile(current: string, only: "image" | "video" | "audio" | 
 }
 
 /** Whether a file is one that plays, by its name. */
-export const plays = (name: string): boolean => /\.(mp4|webm|mov|m4v|mkv)$/i.test(name);
+export { plays } from "../client/queue";
 
 /** What is dragged when a picture is: its address and name, as JSON. */
 export const PICTURE_TYPE = "application/x-safelight-picture";

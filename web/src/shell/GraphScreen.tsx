@@ -1,9 +1,10 @@
 import { useEffect, useMemo, useRef, type DragEvent } from "react";
 import { GraphView, type CameraHandle } from "../canvas/GraphView";
-import type { PortRef, Target } from "../canvas/hit";
+import type { LinkEnd } from "../canvas/actions";
+import type { Target } from "../canvas/hit";
 import type { NodeProblem } from "../canvas/runView";
 import { useStore } from "../client/store";
-import type { GraphId, NodeId, Slot } from "../document/types";
+import type { GraphId, NodeId } from "../document/types";
 import { t } from "../i18n";
 import { dropPicture } from "../pictures/drop";
 import { PICTURE_TYPE } from "../pictures/screens";
@@ -15,6 +16,7 @@ import { prepareThumbnails } from "./thumbnails";
 import { SERVICES } from "./widgetServices";
 import { fixChoice } from "./checking";
 import { addNode, type FromPort } from "./adding";
+import { fittingItems } from "./fitting";
 import { graphHandle, pointer } from "./graphHandle";
 import { graphMenu } from "./graphMenu";
 import { showPictures } from "./Lightbox";
@@ -52,6 +54,7 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
         return { x: Math.round(x + width / 2), y: Math.round(y + height / 2), zoom: camera.current?.zoom ?? 1 };
       },
       goTo: (at, zoom) => camera.current?.goTo(at, zoom),
+      branch: (target, at) => camera.current?.branch(target, at),
       namePortal: (link) => camera.current?.namePortal(link),
       renameGroup: (group) => camera.current?.renameGroup(group),
       renamePort: (port) => camera.current?.renamePort(port),
@@ -63,9 +66,11 @@ export default function GraphScreen({ tab }: { readonly tab: Tab }) {
   }, [tab, place]);
   if (known === undefined) return null;
 
-  const search = (at: At, client: At, port?: PortRef, slot?: Slot): void => {
-    const from = port && fromPort(tab, place.graph, port, slot);
-    overlay.set({ search: { x: client.x, y: client.y, at, ...(from ? { port: from } : {}) } });
+  const search = (at: At, client: At, end?: LinkEnd): void => {
+    const port = end && fromPort(tab, place.graph, end);
+    const open = (): void => overlay.set({ search: { x: client.x, y: client.y, at, ...(port && { port }) } });
+    if (port !== undefined && end?.menu === true) showMenu(client.x, client.y, t("node.add", "Add a node…"), fittingItems(at, port, open));
+    else open();
   };
   const enter = (graph: GraphId, id: NodeId): void => {
     const name = tab.document.workflow.graphs.get(graph)?.name ?? id;
@@ -168,11 +173,11 @@ function Crumbs({ tab, place }: { readonly tab: Tab; readonly place: Place }) {
 const widgetAt = (client: At): string | undefined => document.elementFromPoint(client.x, client.y)?.closest<HTMLElement>("[data-input]")?.dataset["input"];
 
 /** The port that a link was dragged from: of a node, of a border of the subgraph, or of a widget that has no slot yet. */
-function fromPort(tab: Tab, graph: GraphId, port: PortRef, slot: Slot | undefined): FromPort | undefined {
+function fromPort(tab: Tab, graph: GraphId, { port, slot, way }: LinkEnd): FromPort | undefined {
   if (slot === undefined) return undefined;
   const node = tab.document.node(graph, port.node);
   const side = port.side === "output" ? "out" : "in";
   const value = slot.widget === undefined || side === "out" ? undefined : (node?.values[slot.widget] ?? undefined);
-  if (port.index >= 0) return { node: port.node, side, slot: port.index, type: slot.type, value };
-  return node && { node: port.node, side, slot: node.inputs.length, type: slot.type, added: slot, value };
+  if (port.index >= 0) return { node: port.node, side, slot: port.index, type: slot.type, value, way };
+  return node && { node: port.node, side, slot: node.inputs.length, type: slot.type, added: slot, value, way };
 }

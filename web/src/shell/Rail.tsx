@@ -9,6 +9,9 @@ import { Icon, type IconName } from "./icons";
 export type PanelId = "nodes" | "workflows" | "models" | "queue" | "gallery" | "outline" | "history" | "extensions" | "settings";
 export const panel = new Store<PanelId | undefined>(undefined);
 
+/** Which of its lists the outline shows. */
+export const outlineShows = new Store<"nodes" | "bookmarks">("nodes");
+
 interface PanelFacts {
   readonly id: PanelId;
   readonly icon: IconName;

@@ -1,5 +1,7 @@
 /** Adding nodes: from the search, the library, a model file or the end of a link. */
 import { t } from "../i18n";
+import { several } from "../document/commands";
+import { along, type Way } from "../document/operations/bends";
 import { nextLinkId, nextNodeId } from "../document/nodes";
 import { compatible } from "../document/typeRules";
 import { ROOT, type Command, type Graph, type GraphNode, type Json, type Link, type NodeSpec, type Slot } from "../document/types";
@@ -21,6 +23,8 @@ export interface FromPort {
   readonly added?: Slot;
   /** What the widget of an input holds now. */
   readonly value?: Json | undefined;
+  /** How the link gets to where it was let go. */
+  readonly way?: Way | undefined;
 }
 
 /** The input or output (by its place in the type's list) that a dragged link would go to; undefined where none fits. */
@@ -48,7 +52,7 @@ export function addNode(type: string, at?: { readonly x: number; readonly y: num
   const made = port === undefined || at === undefined ? free : { ...free, x: free.x - (port.side === "in" ? free.width : 0), y: free.y - (free.type === "Reroute" ? 15 : FIRST_SOCKET) };
   const { node, slot } = withSlot({ ...made, values: { ...made.values, ...values } }, spec, port);
   const commands: Command[] = [{ do: "addNodes", graph: graphId, nodes: [node] }, ...linkTo(graph, node, slot, port)];
-  tab.document.apply({ do: "several", commands }, t("step.add", "Add {name}", { name: spec.title }));
+  tab.document.apply(along(several(commands), port?.way), t("step.add", "Add {name}", { name: spec.title }));
   tab.selection.set({ nodes: new Set([node.id]) });
   // The keyboard goes on at the new node.
   tab.selection.focus(node.id);

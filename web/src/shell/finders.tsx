@@ -2,11 +2,11 @@ import { useMemo, useState } from "react";
 import { useStore } from "../client/store";
 import { t } from "../i18n";
 import { overlay, type SearchPlace } from "./actions";
-import { addNode, slotFor } from "./adding";
-import { addable } from "./editorTypes";
+import { addNode } from "./adding";
 import { allCommands, isEnabled, keysOf, runCommand, shown } from "./commands";
 import { Select } from "./controls/Select";
 import { Finder, type Found } from "./Finder";
+import { fittingTypes } from "./fitting";
 import { graphHandle } from "./graphHandle";
 import { save } from "./keeping";
 import { keepTemplate } from "./nodeTemplates";
@@ -39,11 +39,7 @@ export function NodeSearch({ x, y, at, port }: SearchPlace) {
   const known = useStore(specs);
   const used = useStore(preference("used"));
   const [category, setCategory] = useState("");
-  const fitting = useMemo(() => {
-    const tab = active.get();
-    const all = (tab && known ? addable(tab.document.workflow, tab.place.get().graph, known) : []).filter((spec) => !port || slotFor(spec, port) !== undefined);
-    return all.map((spec) => ({ id: spec.type, title: spec.title, also: spec.category, category: spec.category.split("/")[0] ?? "", spec }));
-  }, [known, port]);
+  const fitting = useMemo(() => fittingTypes(port), [known, port]);
   const categories = useMemo(() => [...new Set(fitting.map((one) => one.category))].filter(Boolean).sort(), [fitting]);
   const find = (query: string): readonly Found[] =>
     rank(query, fitting.filter((one) => category === "" || one.category === category), used).map((one) => ({

@@ -1,5 +1,5 @@
 import { Store } from "../client/store";
-import type { PortRef } from "../canvas/hit";
+import type { PortRef, Target } from "../canvas/hit";
 import type { GroupId, LinkId, NodeId } from "../document/types";
 
 /** What can be asked of the graph on screen. */
@@ -15,6 +15,8 @@ export interface GraphHandle {
   /** The middle of the view and its zoom, and the way back to such a place. */
   where(): { readonly x: number; readonly y: number; readonly zoom: number };
   goTo(at: { readonly x: number; readonly y: number }, zoom: number): void;
+  /** List what a new link from a place on another may go to. */
+  branch(target: Target, at: { readonly x: number; readonly y: number }): void;
   /** Begin to edit the name of a link shown as a portal, or of a group. */
   namePortal(link: LinkId): void;
   renameGroup(group: GroupId): void;

@@ -11,6 +11,7 @@ import { graphHandle } from "./graphHandle";
 import type { MenuItem } from "./Menu";
 import { pictureItems } from "../pictures/menu";
 import { goToEnd, isInForm, isSubgraph, paint, portalSelected, promote, toggleInForm } from "./nodeCommands";
+import { looking } from "./preferences";
 import { specs, type Tab } from "./workspace";
 
 /** Colours for nodes: dark enough that text on them stays readable in both themes. */
@@ -70,7 +71,7 @@ function borderItems(tab: Tab, border: NodeId, target: Target): readonly MenuIte
 }
 
 /** A link: how it is shown, where it leads. */
-function linkItems(tab: Tab, id: LinkId): readonly MenuItem[] {
+function linkItems(tab: Tab, id: LinkId, branch: () => void): readonly MenuItem[] {
   const { graph } = tab.place.get();
   const link = tab.document.graph(graph).links.get(id);
   if (link === undefined) return [];
@@ -78,7 +79,8 @@ function linkItems(tab: Tab, id: LinkId): readonly MenuItem[] {
   const portal = link.portal !== undefined;
   const rename: readonly MenuItem[] = portal ? [{ label: t("portal.name", "Name the portal…"), keys: "F2", run: () => graphHandle.get()?.namePortal(id) }] : [];
   return [
-    { label: t("link.source", "Go to where the link starts"), keys: "[", run: () => goToEnd("from", id) },
+    { label: t("link.branch", "New link from here…"), disabled: looking.get().locked, run: branch },
+    { label: t("link.source", "Go to where the link starts"), keys: "[", separated: true, run: () => goToEnd("from", id) },
     { label: t("link.target", "Go to where the link ends"), keys: "]", run: () => goToEnd("to", id) },
     { label: portal ? t("link.wire", "Show as a wire") : t("link.portal", "Show as a portal"), keys: "Alt+P", separated: true, run: () => portalSelected([id]) },
     ...rename,
@@ -160,7 +162,7 @@ type More = (label: string, items: readonly MenuItem[]) => void;
  * `more` opens another menu in the place of this one.
  */
 export function graphMenu(tab: Tab, target: Target, at: Point, search: () => void, more: More, input?: string): readonly MenuItem[] {
-  if (target.kind === "link" || target.kind === "marker" || target.kind === "bend") return linkItems(tab, target.link);
+  if (target.kind === "link" || target.kind === "marker" || target.kind === "bend" || target.kind === "sprout") return linkItems(tab, target.link, () => graphHandle.get()?.branch(target, at));
   if (target.kind === "groupTitle" || target.kind === "groupResize") {
     tab.selection.set({ ...tab.selection.current, groups: new Set([target.id]) });
     return groupItems(tab, target.id);

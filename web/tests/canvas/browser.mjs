@@ -146,7 +146,7 @@ same("Shift moves all wires of an output to another", (await links()).filter((on
 await undo();
 await calls();
 await drag(await port("5", "output0"), await screen(1100, 700));
-same("a link dropped on nothing asks for a node", (await calls()).map((one) => [one[0], one[3]]), [["search", { node: "5", side: "output", index: 0 }]]);
+same("a link dropped on nothing asks for a node", (await calls()).map((one) => [one[0], one[3].port, one[3].menu]), [["search", { node: "5", side: "output", index: 0 }, false]]);
 await drag(await port("1", "output1"), await title("3"));
 same("a link dropped on a body takes the first port that fits", (await links()).includes("1.1>3.0"), true);
 await page.evaluate(() => window.page.document.goTo(0));

@@ -30,6 +30,16 @@ test("a run is told node by node", () => {
   expect(run.summary.get().phase).toBe("done");
 });
 
+test("films are among what a node shows, and what may move has a still", () => {
+  const run = begun();
+  const file = (filename: string) => ({ filename, subfolder: "", type: "output" });
+  run.hear(told("executed", { node: "3", output: { images: [file("a.png"), file("b.webp")], animated: [true], gifs: [file("c.mp4"), null], video: "d.mp4" } }));
+  const images = run.node("3")?.images ?? [];
+  expect(images.map(({ name, film }) => [name, film])).toEqual([["a.png", undefined], ["b.webp", undefined], ["c.mp4", true]]);
+  expect(images.map(({ still }) => still?.includes("preview=webp"))).toEqual([undefined, true, undefined]);
+  expect(run.latest.get().map((one) => one.name)).toEqual(["a.png", "b.webp", "c.mp4"]);
+});
+
 test("subgraph nodes show what runs inside them, and inner views have inner ids", () => {
   const run = begun();
   run.hear(told("executing", { node: "4:7" }));

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { createDocument } from "../../src/document/store";
 import { openText, saveText } from "../../src/document/open";
 import { align, distribute, groupNodes, tidy, toggleMode } from "../../src/document/operations/arrange";
+import { addBend, along, setBend } from "../../src/document/operations/bends";
 import { duplicate } from "../../src/document/operations/clipboard";
 import { connect, insertReroute, removeKeepingLinks } from "../../src/document/operations/links";
 import { movePort, renamePort, removePort } from "../../src/document/operations/ports";
@@ -43,8 +44,26 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   look: (_, graph, __, number) => {
     const id = pick(graph.links.keys(), number);
-    const set = number % 3 === 0 ? { hidden: true } : number % 3 === 1 ? { portal: `p${number}` } : { bends: [{ x: number, y: 1, id: "1" }] };
+    const set = number % 2 === 0 ? { hidden: true } : { portal: `p${number}` };
     return id === undefined ? undefined : { do: "updateLink", graph: graph.id, id, set };
+  },
+  bend: (_, graph, __, number) => {
+    const link = pick(graph.links.values(), number);
+    return link && addBend(graph, link, number % ((link.bends?.length ?? 0) + 1), { x: number, y: 1 }).command;
+  },
+  setBend: (_, graph, __, number) => {
+    const link = pick([...graph.links.values()].filter((one) => one.bends?.length), number);
+    return link && setBend(graph, link, number % link.bends!.length, number % 3 === 0 ? undefined : { x: number, y: 2 });
+  },
+  branch: (_, graph, __, number) => {
+    const link = pick([...graph.links.values()].filter((one) => one.bends?.length), number);
+    if (link === undefined) return undefined;
+    const fed = new Set([...graph.links.values()].map((one) => `${one.to} ${one.input}`));
+    const below = [...graph.nodes.values()].filter((node) => link.from === INPUTS || (node.id !== link.from && !wouldCycle(graph, link.from, node.id)));
+    const free = below.flatMap((node) => node.inputs.flatMap((slot, place) => (fed.has(`${node.id} ${place}`) ? [] : [[node.id, slot.name] as const])));
+    const [to, input] = pick(free, number) ?? [];
+    const made = to === undefined ? undefined : connect(graph, link.from, link.output, to, input!);
+    return made && along(made, { bends: link.bends!.slice(0, 1 + (number % link.bends!.length)) });
   },
   connect: (_, graph, ids, number) => {
     const [from, to] = [ids[0], ids.at(-1)];
@@ -92,6 +111,7 @@ function faults(workflow: Workflow): string[] {
   const found: string[] = [];
   for (const graph of workflow.graphs.values()) {
     const fed = new Set<string>();
+    const bends = new Map<string, string>();
     for (const link of graph.links.values()) {
       const outputs = link.from === INPUTS ? graph.inputs : graph.nodes.get(link.from)?.outputs;
       const inputs = link.to === OUTPUTS ? graph.outputs : graph.nodes.get(link.to)?.inputs;
@@ -99,6 +119,12 @@ function faults(workflow: Workflow): string[] {
       const key = `${link.to} ${link.input}`;
       if (fed.has(key)) found.push(`two links into ${key}`);
       fed.add(key);
+      // A point lies in one place, after one other, and on links of one output alone: what a file can say.
+      for (const [place, { id, x, y }] of (link.bends ?? []).entries()) {
+        const said = JSON.stringify([link.from, link.output, link.bends![place - 1]?.id, x, y]);
+        if (bends.has(id) && bends.get(id) !== said) found.push(`bend ${id} is ${bends.get(id)} and ${said}`);
+        bends.set(id, said);
+      }
     }
     for (const group of graph.groups.values()) for (const id of group.members) if (!graph.nodes.has(id)) found.push(`group ${group.id} holds ${id}`);
   }
@@ -115,7 +141,7 @@ function prompt(workflow: Workflow): unknown {
 }
 
 const step = fc.record({
-  what: fc.constantFrom(...Object.keys(OPERATIONS), "subgraph", "subgraph"),
+  what: fc.constantFrom(...Object.keys(OPERATIONS), "subgraph", "subgraph", "bend", "branch", "branch"),
   inside: fc.boolean(),
   picks: fc.array(fc.nat(30), { minLength: 1, maxLength: 5 }),
   number: fc.nat(50),

@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
+import { film } from "./pictures.mjs";
 import { dropFile, openPage, ROOT, shoot, startBrowser, startServer } from "./server.mjs";
 
 let server, browser;
@@ -73,27 +74,6 @@ test("an input's file is chosen from the server's folders, searched for, brought
   assert.deepEqual(problems, []);
   await context.close();
 });
-
-/** A film of half a second, made by the browser itself. */
-const film = (page) =>
-  page.evaluate(async () => {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 64;
-    const context = canvas.getContext("2d");
-    const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: "video/webm" });
-    const parts = [];
-    recorder.ondataavailable = (event) => parts.push(event.data);
-    const stopped = new Promise((done) => (recorder.onstop = done));
-    recorder.start();
-    for (let at = 0; at < 20; at++) {
-      context.fillStyle = `hsl(${at * 18} 80% 50%)`;
-      context.fillRect(0, 0, 64, 64);
-      await new Promise((done) => setTimeout(done, 30));
-    }
-    recorder.stop();
-    await stopped;
-    return Array.from(new Uint8Array(await new Blob(parts).arrayBuffer()));
-  });
 
 test("a film among the results has a tile in the gallery and plays in the viewer", async () => {
   const { page, context, problems } = await openPage(browser, server.url);

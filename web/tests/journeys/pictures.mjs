@@ -76,3 +76,24 @@ export async function nodeMenu(page, title, item) {
   await node.click({ button: "right", position: { x: 90, y: 14 } });
   await page.getByRole("menuitem", { name: item }).click();
 }
+
+/** A film of half a second, made by the browser itself. */
+export const film = (page, side = 64) =>
+  page.evaluate(async (side) => {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = side;
+    const context = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: "video/webm" });
+    const parts = [];
+    recorder.ondataavailable = (event) => parts.push(event.data);
+    const stopped = new Promise((done) => (recorder.onstop = done));
+    recorder.start();
+    for (let at = 0; at < 20; at++) {
+      context.fillStyle = `hsl(${at * 18} 80% 50%)`;
+      context.fillRect(0, 0, side, side);
+      await new Promise((done) => setTimeout(done, 30));
+    }
+    recorder.stop();
+    await stopped;
+    return Array.from(new Uint8Array(await new Blob(parts).arrayBuffer()));
+  }, side);

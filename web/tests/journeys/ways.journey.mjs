@@ -1,5 +1,6 @@
 /** Finding one's way in a graph: portals, the traced signal, bookmarks, selections along links, groups' menus. */
 import assert from "node:assert/strict";
+import { AxeBuilder } from "@axe-core/playwright";
 import { after, before, test } from "node:test";
 import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
 
@@ -118,6 +119,67 @@ test("a bookmark of a node and one of a place lead back, from within a subgraph 
   await page.keyboard.press("1");
   await page.waitForTimeout(300);
   assert.equal(await page.locator(".crumbs").count(), 1);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("bookmarks are listed: led to from the form too, renamed, found in the palette, removed, and back with undo", async () => {
+  const { page, context, problems } = await openGraph();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "All commands" }).fill("list of bookmarks");
+  await page.keyboard.press("Enter");
+  const panel = page.locator(".panel");
+  await panel.getByText("No bookmarks yet.").waitFor();
+  await shoot(page, "bookmarks-empty");
+  await page.locator(".graph").focus();
+  await page.keyboard.press(".");
+  await page.waitForTimeout(500);
+  await panel.getByRole("button", { name: "Bookmark this place" }).click();
+  await title(page, "Save Image").click();
+  await page.keyboard.press("Shift+Digit4");
+  const rows = panel.locator(".bookmarks .open b");
+  assert.deepEqual(await rows.allInnerTexts(), ["A place in the workflow", "Save Image"]);
+  await panel.locator('[data-digit="1"]').hover();
+  await panel.getByRole("button", { name: "Rename A place in the workflow" }).click();
+  await page.getByRole("textbox", { name: "Name of the bookmark" }).fill("The whole");
+  await shoot(page, "bookmarks-renaming");
+  await page.keyboard.press("Enter");
+  // By keyboard: F2, a name that is given up, a name that is kept.
+  await panel.locator('[data-digit="4"] .open').focus();
+  await page.keyboard.press("F2");
+  await page.keyboard.type("never");
+  await page.keyboard.press("Escape");
+  await page.waitForTimeout(100);
+  assert.equal(await page.evaluate(() => document.activeElement.closest("[data-digit]")?.dataset.digit), "4");
+  await page.keyboard.press("F2");
+  await page.keyboard.type("The result");
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await rows.allInnerTexts(), ["The whole", "The result"]);
+  await shoot(page, "bookmarks");
+  const found = await new AxeBuilder({ page }).include(".panel").analyze();
+  assert.deepEqual(found.violations.filter((one) => ["serious", "critical"].includes(one.impact)).map((one) => one.id), []);
+  await page.getByRole("button", { name: "Form", exact: true }).click();
+  await panel.getByRole("button", { name: "The result Node", exact: true }).click();
+  await page.waitForTimeout(900);
+  assert.deepEqual(await selected(page), ["Save Image"]);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "All commands" }).fill("the whole");
+  await page.getByRole("option", { name: /Go to bookmark 1: The whole/ }).waitFor();
+  await page.keyboard.press("Escape");
+  await panel.locator('[data-digit="1"] .open').focus();
+  await page.keyboard.press("Delete");
+  assert.deepEqual(await rows.allInnerTexts(), ["The result"]);
+  await page.keyboard.press("Control+z");
+  assert.deepEqual(await rows.allInnerTexts(), ["The whole", "The result"]);
+  await page.waitForTimeout(1500);
+  await page.reload();
+  await page.locator(".graph .node").first().waitFor();
+  await page.locator(".rail").getByRole("button", { name: "Outline" }).click();
+  await panel.getByRole("button", { name: "Bookmarks", exact: true }).click();
+  assert.deepEqual(await rows.allInnerTexts(), ["The whole", "The result"]);
+  await page.evaluate(() => (document.documentElement.dataset.theme = "light"));
+  await panel.locator('[data-digit="1"]').hover();
+  await shoot(page, "bookmarks-light");
   assert.deepEqual(problems, []);
   await context.close();
 });

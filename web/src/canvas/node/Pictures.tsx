@@ -3,6 +3,7 @@ import type { NodeId } from "../../document/types";
 import { useView } from "../context";
 import type { NodeRun } from "../runView";
 import { say } from "../text";
+import { Film, useCalm } from "./Film";
 
 /** The address of a preview; an object URL is given back when the next one comes. */
 function usePreview(preview: Blob | string | undefined): string | undefined {
@@ -39,6 +40,7 @@ function Frame({ frame }: { readonly frame: ImageBitmap }) {
 export function Pictures({ id, run, tab, top }: { readonly id: NodeId; readonly run: NodeRun; readonly tab: number; readonly top: number }) {
   const { actions } = useView();
   const [chosen, setChosen] = useState(0);
+  const calm = useCalm();
   const live = run.status === "running" || run.images === undefined;
   const preview = usePreview(live && run.frame === undefined ? run.preview : undefined);
   const images = run.images ?? [];
@@ -63,7 +65,11 @@ export function Pictures({ id, run, tab, top }: { readonly id: NodeId; readonly 
   return (
     <div className="node-pictures" style={{ top }} data-interactive="">
       <button type="button" className="node-picture" tabIndex={tab} aria-label={say("canvas.openImage", "Open {name}", { name: image.name })} onClick={() => actions().onOpenImage(id, index)}>
-        <img src={image.small ?? image.url} alt={image.name} draggable={false} decoding="async" loading="lazy" />
+        {image.film === true ? (
+          <Film key={image.url} image={image} />
+        ) : (
+          <img src={(calm ? image.still : undefined) ?? image.small ?? image.url} alt={image.name} draggable={false} decoding="async" loading="lazy" />
+        )}
       </button>
       {images.length > 1 && (
         <div className="node-picture-steps">

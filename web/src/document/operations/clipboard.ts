@@ -2,6 +2,7 @@
 import { linkIndex } from "../adjacency";
 import { several } from "../commands";
 import { freeIds } from "../nodes";
+import { copiedBends } from "./bends";
 import {
   INPUTS,
   ROOT,
@@ -137,10 +138,11 @@ function pasteMoved(
   const groupId = freeIds(into.groups.keys());
   const renamed = new Map(nodes.map((node) => [node.id, nodeId()]));
   const placed = nodes.map((node) => moved({ ...node, id: renamed.get(node.id)!, x: node.x + dx, y: node.y + dy }));
+  const bendsOf = copiedBends(into, dx, dy);
   const links: Link[] = [];
   const add = (link: Link, from: NodeId) => {
     const to = renamed.get(link.to);
-    const bends = link.bends?.map((bend) => ({ ...bend, x: bend.x + dx, y: bend.y + dy, id: `${bend.id}'` }));
+    const bends = bendsOf(link.bends);
     const { bends: _bends, extra: _extra, ...plain } = link;
     if (to !== undefined) links.push({ ...plain, id: linkId(), from, to, ...(bends && { bends }) });
   };

@@ -1,25 +1,27 @@
 /** Writing the points on links, when any of them changed. */
 import { spelledPair } from "../fileRecords";
 import { fileId, idOf, isObject, listOf, member, objectOf, sameJson } from "../json";
+import { freeBendIds } from "../operations/bends";
 import { bendsOf, bendTables } from "../read/bends";
-import type { Graph, Json, JsonObject } from "../types";
+import type { Graph, Json, JsonObject, Link, LinkId } from "../types";
 
 type Fields = Record<string, Json>;
 
 /** `out` holds the links as they will be written, and the tables as they were read. */
 export function writeBends(out: Fields, graph: Graph): void {
-  const bent = [...graph.links.values()].filter((link) => link.bends !== undefined && link.bends.length > 0);
+  const found = [...graph.links.values()].filter((link) => link.bends !== undefined && link.bends.length > 0);
   const before = listOf(graph.extra?.bent);
-  if (bent.length === 0 && before.length === 0) return;
+  if (found.length === 0 && before.length === 0) return;
   const tables = bendTables({ ...out, links: fileLinks(graph) });
   const same =
-    before.length === bent.length &&
-    bent.every(
+    before.length === found.length &&
+    found.every(
       (link) =>
         before.includes(link.id) &&
         sameJson(bendsOf(tables, link.id) as unknown as Json, link.bends as unknown as Json),
     );
   if (same) return;
+  const bent = apart(graph, found);
   const idle = new Set(listOf(graph.extra?.idleReroutes));
   const rows = new Map<string, Fields>();
   for (const link of bent) {
@@ -45,19 +47,36 @@ export function writeBends(out: Fields, graph: Graph): void {
   const usesObjects = listOf(out.links).some(isObject);
   if (usesObjects) {
     out.reroutes = reroutes;
-    out.links = listOf(out.links).map((link) => withParent(link, graph));
+    const last = new Map(bent.map((link) => [link.id, link.bends!.at(-1)!.id]));
+    out.links = listOf(out.links).map((link) => withParent(link, graph, last));
     return;
   }
   const extra: Fields = { ...objectOf(out.extra), reroutes, linkExtensions: extensions };
   out.extra = extra;
 }
 
-function withParent(link: Json, graph: Graph): Json {
+/** The links with bends. Those of two outputs are never one, whatever their ids say: two versions that were merged have such. */
+function apart(graph: Graph, links: readonly Link[]): readonly Link[] {
+  const fresh = freeBendIds(graph);
+  const owners = new Map<string, string>();
+  const renamed = new Map<string, string>();
+  const own = (id: string, output: string): string => {
+    const owner = owners.get(id) ?? output;
+    owners.set(id, owner);
+    if (owner === output) return id;
+    const name = renamed.get(`${output} ${id}`) ?? fresh();
+    renamed.set(`${output} ${id}`, name);
+    return name;
+  };
+  return links.map((link) => ({ ...link, bends: link.bends!.map((bend) => ({ ...bend, id: own(bend.id, `${link.from} ${link.output}`) })) }));
+}
+
+function withParent(link: Json, graph: Graph, parents: ReadonlyMap<LinkId, string>): Json {
   const id = idOf(member(link, "id"));
-  const last = id === undefined ? undefined : graph.links.get(id)?.bends?.at(-1);
+  const last = id === undefined ? undefined : parents.get(id);
   if (!isObject(link) || (id !== undefined && !graph.links.has(id))) return link;
   const { parentId: _old, ...rest } = link as JsonObject & { parentId?: Json };
-  return last === undefined ? rest : { ...rest, parentId: fileId(last.id) };
+  return last === undefined ? rest : { ...rest, parentId: fileId(last) };
 }
 
 /** The links as the file had them: their own word on which point comes last. */

@@ -84,6 +84,8 @@ export const editing: Readonly<Record<string, string>> = {
   "templates.removed": "Die Vorlage {name} wurde entfernt",
   undo: "Rückgängig",
   "step.border": "Einen Rand verschieben",
+  "step.bookmarkGone": "Ein Lesezeichen entfernen",
+  "step.bookmarkName": "Ein Lesezeichen umbenennen",
   "step.bookmark": "Ein Lesezeichen setzen",
   "step.portal": "Portal oder Linie",
   "collapse.all": "Alle Knoten einklappen",

@@ -23,6 +23,8 @@ export const running: Readonly<Record<string, string>> = {
   "estimate.waiting": "Warten auf Gewichte",
   "estimate.weights": "Gewichte {weights}",
   gauges: "Speicher jetzt",
+  "gauges.cache": "Behaltene Ergebnisse im RAM",
+  "gauges.disk": "Behaltene Ergebnisse auf der Platte",
   "gauges.device": "Gewichte auf der Karte",
   "gauges.free": "Behaltenes loslassen",
   "gauges.freed": "Gewichte und Ergebnisse, die kein Lauf braucht, sind losgelassen",

@@ -6,7 +6,7 @@ import { Popover } from "../controls/Popover";
 import { Icon } from "../icons";
 import { say, sayError } from "../toasts";
 import { gigabytes } from "./figures";
-import { gaugesIn, type Gauge, type Machine, type Weights } from "./readings";
+import { gaugesIn, type Gauge, type Machine, type Held } from "./readings";
 
 const LOOK_MS = 2000;
 
@@ -15,8 +15,8 @@ export default function Gauges({ anchor, close }: { readonly anchor: Element; re
   const [gauges, setGauges] = useState<readonly Gauge[]>();
   const look = useCallback(async (signal?: AbortSignal) => {
     const asked = signal ? { signal } : {};
-    const [machine, weights, metrics] = await Promise.all([ask<Machine>("GET /system_stats", asked), ask<Weights>("GET /memory", asked), fetchBlob("GET /metrics", asked)]);
-    setGauges(gaugesIn(machine, weights, await metrics.text()));
+    const [machine, held, metrics] = await Promise.all([ask<Machine>("GET /system_stats", asked), ask<Held>("GET /memory", asked), fetchBlob("GET /metrics", asked)]);
+    setGauges(gaugesIn(machine, held, await metrics.text()));
   }, []);
   useEffect(() => {
     const stop = new AbortController();

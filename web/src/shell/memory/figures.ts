@@ -27,8 +27,9 @@ export interface MemoryPlan {
 export const whole = (plan: MemoryPlan): number => (plan.fits ? plan.peak_bytes + plan.card.vram_bytes - plan.card.usable_bytes : plan.smallest_vram_bytes);
 
 const GIB = 2 ** 30;
-/** Bytes as people speak of cards: `5.2 GB`, `340 MB`. */
+/** Bytes as people speak of cards: `5.2 GB`, `340 MB`; below a megabyte `80 kB`. */
 export function gigabytes(bytes: number): string {
+  if (bytes > 0 && bytes < 2 ** 20) return `${Math.ceil(bytes / 2 ** 10)} kB`;
   if (bytes < GIB / 10) return `${Math.round(bytes / 2 ** 20)} MB`;
   const number = bytes / GIB;
   return `${(number < 99.95 ? number.toFixed(1) : number.toFixed(0)).replace(/\.0$/, "")} GB`;

@@ -3,17 +3,32 @@ import { useStore } from "../../client/store";
 import { specOf } from "../../document/shown";
 import { ROOT, type GraphNode, type Specs } from "../../document/types";
 import { t } from "../../i18n";
+import { Segments } from "../controls/Segments";
 import { Field } from "../Field";
 import { fieldsOf } from "../formFields";
 import { graphHandle } from "../graphHandle";
+import { outlineShows } from "../Rail";
 import { useNode, useRevision } from "../useDocument";
 import { active, specs, type Tab } from "../workspace";
+import { Bookmarks } from "./Bookmarks";
 
-/** All nodes as a list in the order in which they run, with every value to edit: the graph without the picture of it. */
+/** All nodes as a list in the order in which they run, with every value to edit: the graph without the picture of it. Beside it the bookmarks. */
 export default function Outline() {
   const tab = useStore(active);
   const known = useStore(specs);
-  return <div className="body outline">{tab && known && <List tab={tab} known={known} />}</div>;
+  const shown = useStore(outlineShows);
+  const kinds = [
+    ["nodes", t("panel.nodes", "Nodes")],
+    ["bookmarks", t("bookmarks", "Bookmarks")],
+  ] as const;
+  return (
+    <>
+      <div className="tools">
+        <Segments label={t("panel.outline", "Outline")} value={shown} choices={kinds} set={(one) => outlineShows.set(one)} />
+      </div>
+      <div className="body outline">{tab && known && (shown === "nodes" ? <List tab={tab} known={known} /> : <Bookmarks key={tab.key} tab={tab} />)}</div>
+    </>
+  );
 }
 
 function List({ tab, known }: { readonly tab: Tab; readonly known: Specs }) {
