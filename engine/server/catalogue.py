@@ -58,10 +58,6 @@ class Catalogue:
             self._trial.run()
         return question(*arguments)
 
-    async def tried(self) -> None:
-        """Wait until packs may be imported."""
-        await self.ask(lambda: None)
-
     def close(self) -> None:
         """End the thread."""
         self._trial.close()

@@ -36,6 +36,7 @@ from engine.server.plans import Planning
 from engine.server.security import Guard, make_guard, say_how_to_get_in, tls_context
 from engine.server.state import ServerState
 from engine.server.store import DirectoryLock, Store
+from engine.server.traffic import Traffic
 from engine.server.user_files import UserFiles
 from engine.server.versions import Versions
 from engine.server.webhooks import Webhooks
@@ -44,7 +45,10 @@ from engine.settings import Settings
 
 GRACE_S: Final = 2.0
 """So long a job that runs may take to end when the server is told to stop."""
-FIRST_ANSWERS_S: Final = 0.2
+QUIET_S: Final = 0.5
+"""So long nothing is answered before the worker is loaded: a page that is being opened has the processor for itself."""
+MOST_QUIET_S: Final = 3.0
+"""So long the worker waits for quiet, which a client that asks all the time never gives."""
 QUEUE_FOLDER: Final = "queue"
 OWN_FOLDER: Final = ".safelight"
 """Below the user's folder; no name of a request leads there."""
@@ -88,6 +92,8 @@ async def _serve(
             loop.add_signal_handler(number, stop.set)
     async with running(settings, options, guard.middlewares, parts) as (state, app):
         guard.attach(app)
+        traffic = Traffic()
+        app.on_response_prepare.append(traffic.noticed)
         await state.desk.restore()  # before the first answer, which may be how long the queue is
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
         await runner.setup()
@@ -99,10 +105,8 @@ async def _serve(
             with contextlib.suppress(OSError):
                 await loop.connect_accepted_socket(runner.server, connection)
         _announce(options, sockets, guard)
-        if not options.quick_test:  # whoever came first is answered before anything large is loaded
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), FIRST_ANSWERS_S)
-        getting_ready = loop.create_task(_get_ready(state, eager=parts.eager and not stop.is_set()))
+        quiet_s = 0 if options.quick_test else QUIET_S
+        getting_ready = loop.create_task(_get_ready(state, traffic, eager=parts.eager, quiet_s=quiet_s))
         if options.quick_test:
             await getting_ready
         else:
@@ -115,13 +119,14 @@ async def _serve(
     return 0
 
 
-async def _get_ready(state: ServerState, *, eager: bool) -> None:
-    """Load what the first job needs, then begin with the jobs that an earlier server left."""
-    await state.catalogue.tried()
-    if eager and not state.desk.closing:
-        state.supervisor.start()
+async def _get_ready(state: ServerState, traffic: Traffic, *, eager: bool, quiet_s: float) -> None:
+    """Read what every page asks for, begin with the jobs that an earlier server left, and load what the first job
+    needs once nobody waits for an answer."""
     await state.catalogue.ask(state.catalogue.warm)
     state.desk.pump()
+    await traffic.quiet(quiet_s, MOST_QUIET_S)
+    if eager and not state.desk.closing:
+        state.supervisor.start()
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFile, readFile } from "../../src/document/files";
 import { ROOT } from "../../src/document/types";
+import { taken } from "./timing";
 
 const prompt = { "1": { class_type: "A", inputs: { text: "naïve ✓" } } };
 const workflow = { nodes: [], links: [], version: 0.4 };
@@ -166,8 +167,6 @@ it("a hundred megabytes of nothing are over at once", async () => {
   ]) {
     const data = new Uint8Array(100 << 20);
     data.set([...start].map((letter) => letter.charCodeAt(0)));
-    const begin = performance.now();
-    await readFile(data.buffer);
-    expect(performance.now() - begin).toBeLessThan(2000);
+    expect(await taken(() => readFile(data.buffer))).toBeLessThan(2000);
   }
 });

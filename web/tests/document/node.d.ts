@@ -10,6 +10,8 @@ declare module "node:path" {
   export function join(...parts: string[]): string;
 }
 
+declare const process: { cpuUsage(): { readonly user: number; readonly system: number } };
+
 interface ImportMeta {
   readonly dirname: string;
 }

@@ -3,7 +3,8 @@ import { toPrompt, type PromptNode } from "../../src/document/prompt";
 import { readEditor } from "../../src/document/read/editor";
 import { saveText } from "../../src/document/open";
 import { drawings, examplePrompts, examples, exampleSpecs, pairs, specs } from "./corpus";
-import { fastest, large } from "./samples";
+import { large } from "./samples";
+import { fastest, growth, LINEAR } from "./timing";
 
 function plainPrompt(prompt: object): Record<string, unknown> {
   return Object.fromEntries(
@@ -40,6 +41,10 @@ it.each(drawings)("choices in texts are drawn as the engine draws them (%#)", ({
 });
 
 it("takes little time for 4,000 nodes", () => {
-  const workflow = large(4000);
-  expect(fastest(30, () => void toPrompt(workflow, new Map()))).toBeLessThan(30);
+  const written = (count: number) => {
+    const workflow = large(count);
+    return () => toPrompt(workflow, new Map());
+  };
+  expect(fastest(30, written(4000))).toBeLessThan(30);
+  expect(growth(1000, written)).toBeLessThan(LINEAR);
 });

@@ -62,14 +62,3 @@ export function large(count: number): Workflow {
 export function plain(value: unknown): string {
   return JSON.stringify(value, (_key, one: unknown) => (one instanceof Map ? [...one] : one));
 }
-
-/** The shortest of up to forty runs, ended by the first below the bound: other work on the machine makes runs slow. */
-export function fastest(bound: number, run: () => void): number {
-  let best = Infinity;
-  for (let turn = 0; turn < 40 && best >= bound; turn++) {
-    const start = performance.now();
-    run();
-    best = Math.min(best, performance.now() - start);
-  }
-  return best;
-}
