@@ -38,10 +38,11 @@ def follow_plan(session: Session, graph: Graph) -> MemoryPlan | None:
         return None
     budgets = budgets_of(session.settings)
     card = device_card(models, budgets)
-    made = plan_graph(session, graph, card, models.block_bytes)
+    made = plan_graph(session, graph, card, models.block_bytes, ram_bytes=models.budget_bytes)
     check_budgets(made, budgets, session.settings.device)
-    if made.ram is not None and made.ram.policy == "next use":
-        models.expect(made.ram.uses)
+    if made.ram is not None:
+        models.settle({key: made.ram.held.get(key) for use in made.ram.uses for key in use})
+        models.expect(made.ram.uses if made.ram.policy == "next use" else ())
     planned = made.to_follow()
     if planned is not None:
         models.streamed.follow(planned)
@@ -120,12 +121,13 @@ def check_budgets(made: MemoryPlan, budgets: Budgets, device: str) -> None:
             got=f"{budgets.weight_bytes} bytes",
             hint=f"give them more, like --memory-bytes {_mib(largest)}",
         )
-    if budgets.ram_bytes is not None and made.ram is not None and made.ram.over:
+    if budgets.ram_bytes is not None and made.chosen is not None and made.chosen.ram.over:
+        needed = made.chosen.needed_bytes or made.chosen.ram.peak_bytes
         raise InputError(
             "the budget of RAM cannot hold what one node needs at a time",
-            expected=f"at least {made.ram.peak_bytes} bytes",
+            expected=f"at least {needed} bytes",
             got=f"{budgets.ram_bytes} bytes",
-            hint=f"give it more, like --ram-budget {_mib(made.ram.peak_bytes)}",
+            hint=f"give it more, like --ram-budget {_mib(needed)}",
         )
     stuck = [node for node in made.nodes if not _may_run(node, made.card)]
     if stuck:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
+import torch
 from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -16,19 +17,34 @@ from engine.memory.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, Block, cut_into_
 from engine.memory.devices import DeviceInfo, DtypeName
 from engine.memory.gauges import Gauges, ModelBytes
 from engine.memory.handles import with_handles
+from engine.memory.making import Held, WeightCost, choose_held
 from engine.memory.residency import Build, Measure, Residency
 from engine.memory.streamed import StreamedWeights
 from engine.memory.weight_devices import WeightDevice
+from engine.weights.derived import Derived, is_whole
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["StreamingResidency", "blocks_of_module"]
+__all__ = ["Partly", "StreamingResidency", "blocks_of_module"]
 
 PARTS: Final = 64
 """A block is no larger than this part of the device, so that small devices are streamed through, too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """How networks are made that hold some of their weights: what each weight takes (None: it cannot be done), and the
+    network that holds those of some names.
+    """
+
+    costs: Callable[[ModelRecipe, DeviceInfo, torch.dtype], Mapping[str, WeightCost] | None]
+    build: Callable[[ModelRecipe, DeviceInfo, torch.dtype, Collection[str]], nn.Module]
+
+
 class StreamingResidency(Residency):
     """Lend modules that lie in RAM, and stream what they compute with through a device.
+
+    A module that has no room in RAM holds a part of its weights, by `partly`, and makes the others anew whenever they
+    are brought to the device.
 
     `streamed` is told of plans. What is beside the weights is counted on the device, too; where it does not fit,
     `torch.OutOfMemoryError` is raised inside the network. `device` says where networks compute; where that is not
@@ -46,11 +62,54 @@ class StreamingResidency(Residency):
         dtype: DtypeName = "auto",
         budget_bytes: int | None = None,
         block_bytes: int | None = None,
+        partly: Partly | None = None,
     ) -> None:
         super().__init__(build, measure, device, dtype=dtype, budget_bytes=budget_bytes, home=home)
         self.streamed = StreamedWeights(weights)
         self.block_bytes = block_bytes or max(1, min(SMALLEST_BLOCK, weights.total_bytes // PARTS))
+        self._partly = partly
+        self.aside_bytes = 0
+        """What is left of the RAM for weights while they are made, once something does not hold all of its own."""
+        self._settled: Mapping[str, Held | None] = {}
         self._handled: weakref.WeakKeyDictionary[nn.Module, nn.Module] = weakref.WeakKeyDictionary()
+
+    def settle(self, held: Mapping[str, Held | None]) -> None:
+        """Say what networks are to hold, by `ModelRecipe.weights_key`; None means all.
+
+        Idle ones that hold something else are let go of.
+        """
+        with self._lock:
+            self._settled = held
+            for key, resident in list(self._residents.items()):
+                if key in held and not resident.users and isinstance(resident.held, nn.Module):
+                    wanted = held[key]
+                    if _held_names(resident.held) != (None if wanted is None else wanted.names):
+                        del self._residents[key]
+            if all(resident.users == 0 for resident in self._residents.values()):
+                self._reserved, self.aside_bytes = self._reserved - self.aside_bytes, 0
+
+    def _make(self, recipe: ModelRecipe) -> nn.Module:
+        """Make a module that holds what was settled, or as much as there is room for."""
+        dtype = self.dtype_for(recipe)
+        held = self._held_for(recipe, dtype)
+        if held is None or self._partly is None:
+            return super()._make(recipe)
+        with self._lock:
+            more = max(0, held.passing_bytes - self.aside_bytes)
+            self._reserved, self.aside_bytes = self._reserved + more, self.aside_bytes + more
+        with self._reserve(held.nbytes):
+            return self._partly.build(recipe, self.home, dtype, held.names)
+
+    def _held_for(self, recipe: ModelRecipe, dtype: torch.dtype) -> Held | None:
+        """Return what a module is to hold; None means all."""
+        key, room = recipe.weights_key, self._room()
+        settled = self._settled.get(key)
+        if settled is not None and settled.nbytes + max(0, settled.passing_bytes - self.aside_bytes) <= room:
+            return settled
+        if self._partly is None or self._measure(recipe, self.home, dtype) <= room:
+            return None
+        costs = self._partly.costs(recipe, self.home, dtype)
+        return None if costs is None else choose_held({key: costs}, room, aside=self.aside_bytes)[key]
 
     @contextlib.contextmanager
     def use(self, recipe: ModelRecipe) -> Iterator[nn.Module]:
@@ -58,17 +117,18 @@ class StreamingResidency(Residency):
         with contextlib.ExitStack() as borrowed:
             with _disable_current_modes():  # what is built while another network computes is built in RAM
                 module = borrowed.enter_context(self.lend(recipe))
-            self.streamed.add(recipe.weights_key, blocks_of_module(recipe.weights_key, module, self.block_bytes))
-            with self.streamed.computing(recipe.weights_key, module.state_dict()):
-                yield self._computing_form(recipe.weights_key, module)
+                weights, computing = module.state_dict(), self._computing_form(recipe.weights_key, module)
+                blocks = blocks_of_module(recipe.weights_key, module, self.block_bytes)
+            self.streamed.add(recipe.weights_key, blocks)
+            with self.streamed.computing(recipe.weights_key, weights):
+                yield computing
 
     def _computing_form(self, key: str, module: nn.Module) -> nn.Module:
-        """Return what stands for a module where it computes."""
-        if self.streamed.device.counts_activations:
+        """Return what stands for a module where it computes; nothing must be watching."""
+        if self.streamed.device.counts_activations and is_whole(module):
             return module
         if module not in self._handled:
-            with _disable_current_modes():
-                self._handled[module] = with_handles(key, module, self.device.device)
+            self._handled[module] = with_handles(key, module, self.device.device)
         return self._handled[module]
 
     def gauges(self) -> Gauges:
@@ -100,6 +160,13 @@ class StreamingResidency(Residency):
         """Let go of every block and of every module that nobody is using."""
         self.streamed.drop_all()
         super().drop_unused()
+
+
+def _held_names(module: nn.Module) -> frozenset[str] | None:
+    """Return which weights a module holds; None where it is all of them."""
+    weights = module.state_dict()
+    held = frozenset(name for name, weight in weights.items() if not isinstance(weight, Derived))
+    return None if len(held) == len(weights) else held
 
 
 def blocks_of_module(key: str, module: nn.Module, smallest: int) -> tuple[Block, ...]:
