@@ -32,8 +32,9 @@ Replan = Callable[[Link], ResidencyPlan]
 
 @dataclass(frozen=True, slots=True)
 class RamPart:
-    """What a network holds that does not hold all: bytes held, bytes of the rest, and what making the rest takes in
-    bytes and seconds over all loads of its blocks; `blocks_anew` of its `blocks` have weights that are made.
+    """What a network holds that does not hold all that is used: bytes held, bytes of the rest, and what making the
+    rest takes in bytes and seconds over all loads of its blocks; `blocks_anew` of its `blocks` have weights that are
+    made.
     """
 
     model: str
@@ -135,15 +136,16 @@ def _parts(
     loads = _block_loads(best.plan)
     for key, held in best.ram.held.items():
         recipe, anew = recipes[key], [block for block in blocks[key] if block in best.anew]
-        yield RamPart(
-            f"{recipe.file.name} ({recipe.part})",
-            held.nbytes,
-            held.anew_bytes,
-            len(blocks[key]),
-            len(anew),
-            sum(loads[block] * best.anew[block] for block in anew),
-            sum(loads[block] * best.link.making[block] for block in anew),
-        )
+        if anew:
+            yield RamPart(
+                f"{recipe.file.name} ({recipe.part})",
+                held.nbytes,
+                sum(best.anew[block] for block in anew),
+                len(blocks[key]),
+                len(anew),
+                sum(loads[block] * best.anew[block] for block in anew),
+                sum(loads[block] * best.link.making[block] for block in anew),
+            )
 
 
 def _ways(
