@@ -107,11 +107,14 @@ def choose_ram(
     facts = {key: (recipe, rehearsal.device, rehearsal.dtype_for(recipe)) for key, recipe in recipes.items()}
     sizes = {key: measure_module(*given) for key, given in facts.items()}
     whole = plan_ram(uses, sizes, limit)
-    if limit is None or plan is None or (not whole.over and whole.read_bytes == sum(sizes.values())):
+    if limit is None or (not whole.over and whole.read_bytes == sum(sizes.values())):
         return RamChoice(whole, plan, link)
     costs = {key: found for key, given in facts.items() if (found := weight_costs(*given)) is not None}
     networks = _Networks(sizes, costs)
-    best, fewest = RamChoice(whole, plan, link, networks.least(uses)), _seconds(networks, whole, plan)
+    best = RamChoice(whole, plan, link, networks.least(uses))
+    if plan is None:
+        return best
+    fewest = _seconds(networks, whole, plan)
     for held in _ways(networks, uses, limit, _loads(plan, blocks)):
         aside = max((one.passing_bytes for one in held.values()), default=0)
         if aside > limit or (ram := _within(networks, uses, limit - aside, held)).over:

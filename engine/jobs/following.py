@@ -121,8 +121,8 @@ def check_budgets(made: MemoryPlan, budgets: Budgets, device: str) -> None:
             got=f"{budgets.weight_bytes} bytes",
             hint=f"give them more, like --memory-bytes {_mib(largest)}",
         )
-    if budgets.ram_bytes is not None and made.chosen is not None and made.chosen.ram.over:
-        needed = made.chosen.needed_bytes or made.chosen.ram.peak_bytes
+    needed = None if made.chosen is None else made.chosen.needed_bytes
+    if budgets.ram_bytes is not None and needed is not None and budgets.ram_bytes < needed:
         raise InputError(
             "the budget of RAM cannot hold what one node needs at a time",
             expected=f"at least {needed} bytes",

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
 from engine.memory.gauges import Gauges, ModelBytes
@@ -34,7 +34,7 @@ from engine.weights.adapters.reading import adapter_tensors, read_adapters
 from engine.weights.derived import held_tensors, is_whole
 from engine.weights.recipe import ModelRecipe, Patch
 
-__all__ = ["Build", "Measure", "Residency"]
+__all__ = ["Build", "Left", "Measure", "Residency"]
 
 Build = Callable[[ModelRecipe, DeviceInfo, torch.dtype], nn.Module]
 """Makes the network of a recipe with its weights in this dtype on this device."""
@@ -65,6 +65,13 @@ class _Resident(Generic[Held]):
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Weights that are left of a module that gave way, by name."""
+
+    weights: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class _Copy:
     """What a patched module is a copy of, and which files changed it, at whatever strengths."""
 
@@ -73,7 +80,11 @@ class _Copy:
 
 
 def _tensor_bytes(held: object) -> dict[int, int]:
-    tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
+    tensors: Iterable[Tensor]
+    if isinstance(held, Left):
+        tensors = held.weights.values()
+    else:
+        tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
     resting = (one for tensor in tensors for one in held_tensors(tensor))
     return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in resting}
 
@@ -315,8 +326,17 @@ class Residency:
             idle = victim((key for key, resident in self._residents.items() if not resident.users), next_use)
             if idle is None:
                 return
-            del self._residents[idle]
-            log.debug("dropped %s", idle)
+            self._give_way(idle, self._reserved + self._held_bytes() - self.budget_bytes)
+
+    def _give_way(self, key: str, excess: int) -> None:
+        """Let go of what is held under `key` and nobody uses, `excess` bytes of it at least. The lock must be held."""
+        del self._residents[key]
+        log.debug("dropped %s", key)
+
+    def _keep(self, key: str, held: object) -> None:
+        """Hold what nobody uses, as what gives way first. The lock must be held."""
+        self._residents[key] = _Resident(held, _tensor_bytes(held))
+        self._residents.move_to_end(key, last=False)
 
     def _held_bytes(self) -> int:
         """Return the bytes of all tensors that are held. The lock must be held."""

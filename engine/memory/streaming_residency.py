@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from engine.memory.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, Block, cut_into_blocks
@@ -18,7 +18,7 @@ from engine.memory.devices import DeviceInfo, DtypeName
 from engine.memory.gauges import Gauges, ModelBytes
 from engine.memory.handles import with_handles
 from engine.memory.making import Held, WeightCost, choose_held
-from engine.memory.residency import Build, Measure, Residency
+from engine.memory.residency import Build, Left, Measure, Residency
 from engine.memory.streamed import StreamedWeights
 from engine.memory.weight_devices import WeightDevice
 from engine.weights.derived import Derived, is_whole
@@ -26,6 +26,8 @@ from engine.weights.recipe import ModelRecipe
 
 __all__ = ["Partly", "StreamingResidency", "blocks_of_module"]
 
+LEFT: Final = " (left)"
+"""Ends the keys of what is left of modules that gave way."""
 PARTS: Final = 64
 """A block is no larger than this part of the device, so that small devices are streamed through, too."""
 
@@ -70,6 +72,7 @@ class StreamingResidency(Residency):
         self._partly = partly
         self.aside_bytes = 0
         """What is left of the RAM for weights while they are made, once something does not hold all of its own."""
+        self._divisible: set[str] = set()  # networks whose weights can be made one by one
         self._settled: Mapping[str, Held | None] = {}
         self._handled: weakref.WeakKeyDictionary[nn.Module, nn.Module] = weakref.WeakKeyDictionary()
 
@@ -81,24 +84,37 @@ class StreamingResidency(Residency):
         with self._lock:
             self._settled = held
             for key, resident in list(self._residents.items()):
-                if key in held and not resident.users and isinstance(resident.held, nn.Module):
-                    wanted = held[key]
-                    if _held_names(resident.held) != (None if wanted is None else wanted.names):
-                        del self._residents[key]
+                if key.removesuffix(LEFT) in held and not resident.users and not _holds(resident.held, held.get(key)):
+                    del self._residents[key]
             if all(resident.users == 0 for resident in self._residents.values()):
                 self._reserved, self.aside_bytes = self._reserved - self.aside_bytes, 0
 
     def _make(self, recipe: ModelRecipe) -> nn.Module:
-        """Make a module that holds what was settled, or as much as there is room for."""
-        dtype = self.dtype_for(recipe)
-        held = self._held_for(recipe, dtype)
-        if held is None or self._partly is None:
+        """Make a module that holds what was settled, or as much as there is room for; what is left of it is used."""
+        key, dtype = recipe.weights_key, self.dtype_for(recipe)
+        left, held = self._take_left(key), self._held_for(recipe, dtype)
+        costs = None if self._partly is None else self._partly.costs(recipe, self.home, dtype)
+        if self._partly is None or costs is None:
+            return super()._make(recipe)
+        self._divisible.add(key)
+        if held is None and not left:
             return super()._make(recipe)
         with self._lock:
-            more = max(0, held.passing_bytes - self.aside_bytes)
+            more = 0 if held is None else max(0, held.passing_bytes - self.aside_bytes)
             self._reserved, self.aside_bytes = self._reserved + more, self.aside_bytes + more
-        with self._reserve(held.nbytes):
-            return self._partly.build(recipe, self.home, dtype, held.names)
+        names = frozenset(costs) if held is None else held.names
+        there = {name: weight for name, weight in left.items() if name in names}
+        with self._reserve(sum(cost.nbytes for cost in costs.values()) if held is None else held.nbytes):
+            module = self._partly.build(recipe, self.home, dtype, names - there.keys())
+            module.load_state_dict(there, strict=False, assign=True)
+        self.moved_bytes -= sum(weight.numel() * weight.element_size() for weight in there.values())
+        return module.requires_grad_(False)
+
+    def _take_left(self, key: str) -> Mapping[str, Tensor]:
+        """Return the weights that a module left when it gave way, and hold them no more."""
+        with self._lock:
+            resident = self._residents.pop(key + LEFT, None)
+        return resident.held.weights if resident is not None and isinstance(resident.held, Left) else {}
 
     def _held_for(self, recipe: ModelRecipe, dtype: torch.dtype) -> Held | None:
         """Return what a module is to hold; None means all."""
@@ -110,6 +126,28 @@ class StreamingResidency(Residency):
             return None
         costs = self._partly.costs(recipe, self.home, dtype)
         return None if costs is None else choose_held({key: costs}, room, aside=self.aside_bytes)[key]
+
+    def _give_way(self, key: str, excess: int) -> None:
+        """Let go of an idle module, save of weights of the process's own that need not go for `excess` bytes.
+
+        Mapped pages are the system's to keep. What a plan was settled for gives way whole, as was planned.
+        """
+        resident, network = self._residents[key], key.removesuffix(LEFT)
+        super()._give_way(key, excess)
+        if network in self._settled or network not in self._divisible:
+            return
+        with _disable_current_modes():
+            own = {name: one for name, one in _held_weights(resident.held).items() if _is_own(one)}
+        sizes = {name: one.numel() * one.element_size() for name, one in own.items()}
+        freed = sum(resident.tensor_bytes.values()) - sum(sizes.values())
+        for name in reversed(sizes):
+            if freed >= excess:
+                break
+            freed += sizes[name]
+            del own[name]
+        if own:
+            self._names[network + LEFT] = self._names[network]
+            self._keep(network + LEFT, Left(own))
 
     @contextlib.contextmanager
     def use(self, recipe: ModelRecipe) -> Iterator[nn.Module]:
@@ -162,11 +200,24 @@ class StreamingResidency(Residency):
         super().drop_unused()
 
 
-def _held_names(module: nn.Module) -> frozenset[str] | None:
-    """Return which weights a module holds; None where it is all of them."""
-    weights = module.state_dict()
-    held = frozenset(name for name, weight in weights.items() if not isinstance(weight, Derived))
-    return None if len(held) == len(weights) else held
+def _holds(module: object, wanted: Held | None) -> bool:
+    """Say whether a module holds exactly what is wanted of it."""
+    if not isinstance(module, nn.Module):
+        return False
+    return is_whole(module) if wanted is None else _held_weights(module).keys() == wanted.names
+
+
+def _held_weights(held: object) -> dict[str, Tensor]:
+    """Return the weights that lie in memory of a module, or of what is left of one."""
+    if isinstance(held, Left):
+        return dict(held.weights)
+    weights = held.state_dict() if isinstance(held, nn.Module) else {}
+    return {name: weight for name, weight in weights.items() if not isinstance(weight, Derived)}
+
+
+def _is_own(weight: Tensor) -> bool:
+    """Say whether a weight lies in memory of the process's own, and not in a mapped file."""
+    return weight.untyped_storage().resizable()
 
 
 def blocks_of_module(key: str, module: nn.Module, smallest: int) -> tuple[Block, ...]:

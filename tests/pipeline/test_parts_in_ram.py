@@ -10,17 +10,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from test_fake_card import drawn, on_fake_card, session_in
 from test_simulated_device import whole_workflow
+from tiny_checkpoint import make_base_directory, write_tiny_checkpoint
 
-from engine.errors import InputError
+from engine.errors import InputError, WeightError
+from engine.families.building import build_module, measure_module
 from engine.families.memory_plan import MemoryPlan
+from engine.families.owners import make_models
+from engine.families.pipeline import load_checkpoint
 from engine.jobs.following import follow_plan
 from engine.jobs.plans import plan_record
 from engine.memory.blocks import Block
-from engine.memory.budgets import budgets_of
+from engine.memory.budgets import Budgets, budgets_of
 from engine.memory.streaming_residency import StreamingResidency
 from engine.session import Session
+from engine.weights.recipe import ModelRecipe, file_ref
 
 MIB = 1 << 20
 
@@ -128,3 +134,50 @@ def test_the_plan_says_what_it_decided(root: Path, tmp_path: Path) -> None:
     assert unet["made_bytes"] > unet["anew_bytes"] > 0  # some of it for each of two steps
     assert unet["made_seconds"] > 0
     assert told["peak_bytes"] + told["aside_bytes"] <= 13 * MIB
+
+
+@pytest.fixture
+def pair(root: Path, tmp_path: Path) -> list[ModelRecipe]:
+    """The U-Nets of two checkpoints, in float16, which a CPU converts."""
+    checkpoints = make_base_directory(tmp_path, root) / "models/checkpoints"
+    write_tiny_checkpoint(checkpoints / "other.safetensors", seed=1)
+    return [load_checkpoint(file_ref(path))[0] for path in sorted(checkpoints.glob("*.safetensors"))]
+
+
+def test_memory_of_the_process_gives_way_weight_by_weight(pair: list[ModelRecipe]) -> None:
+    """Two networks in turn in room for one and a half: a half of each is made again, and not all."""
+    models = make_models("sim:1GiB", "float32", budgets=Budgets(ram_bytes=1 << 30))
+    size = measure_module(pair[0], models.home, torch.float32)
+    whole = [
+        {name: weight.clone() for name, weight in build_module(one, models.home, torch.float32).state_dict().items()}
+        for one in pair
+    ]
+    largest = max(weight.numel() * weight.element_size() for weight in whole[0].values())
+    models.budget_bytes = size * 3 // 2
+    for turn in range(6):
+        with models.use(pair[turn % 2]) as module:
+            weights = module.state_dict()
+            assert all(torch.equal(weights[name], weight) for name, weight in whole[turn % 2].items())
+            assert models.resident_bytes <= models.budget_bytes
+    again = models.moved_bytes - 2 * size  # in four turns
+    assert 4 * size // 2 <= again <= 4 * (size // 2 + largest)
+
+
+def test_what_is_left_and_a_file_that_is_gone(pair: list[ModelRecipe]) -> None:
+    models = make_models("sim:1GiB", "float32", budgets=Budgets(ram_bytes=1 << 30))
+    models.budget_bytes = measure_module(pair[0], models.home, torch.float32) * 3 // 2
+    for one in pair:
+        with models.use(one):
+            pass
+    path = pair[0].file.path
+    away = path.rename(path.with_suffix(".away"))
+    held = models.resident_bytes
+    with pytest.raises(WeightError), models.use(pair[0]):
+        pass
+    assert models.resident_bytes <= held <= models.budget_bytes
+    away.rename(path)
+    with models.use(pair[0]) as module:
+        whole = build_module(pair[0], models.home, torch.float32).state_dict()
+        assert all(torch.equal(weight, whole[name]) for name, weight in module.state_dict().items())
+    models.drop_unused()
+    assert models.resident_bytes == 0

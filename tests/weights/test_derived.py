@@ -13,6 +13,8 @@ from torch import Tensor
 from engine.families.building import build_module, weight_costs
 from engine.families.pipeline import load_checkpoint
 from engine.memory.devices import DeviceInfo
+from engine.weights.adapters.applying import merge_sets, patched_copy
+from engine.weights.adapters.reading import read_adapters
 from engine.weights.adapters.unet_names import diffusers_unet_modules
 from engine.weights.derived import Derived, is_whole, numbers_of
 from engine.weights.files import save_safetensors
@@ -24,8 +26,6 @@ CPU = DeviceInfo("cpu", "cpu", 1 << 30)
 def write_adapters(path: Path, recipe: ModelRecipe) -> Patch:
     """Write low-rank, full and DoRA changes of a U-Net, convolutions among them."""
     torch.manual_seed(3)
-    costs = weight_costs(recipe, CPU, torch.float32)
-    assert costs is not None
     shapes = {name: tensor.shape for name, tensor in build_module(recipe, CPU, torch.float32).state_dict().items()}
     modules = [key.removesuffix(".weight") for key in shapes if key.endswith(".weight")]
     names = diffusers_unet_modules(modules)
@@ -50,11 +50,22 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, root: Path) -> ModelRecipe:
     return unet.with_patch(write_adapters(base / "patch.safetensors", unet))
 
 
+def patched(recipe: ModelRecipe, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return the weights as a patched copy of the unpatched network has them, which is how they are held."""
+    network = build_module(recipe.unpatched, CPU, dtype)
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    changes = merge_sets(
+        (read_adapters(one.file, "diffusion", shapes, CPU.device), one.strength) for one in recipe.patches
+    )
+    assert (len(changes) >= 5) == bool(recipe.patches), len(changes)
+    return dict(patched_copy(network, changes, dtype).state_dict())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_same_bits_whatever_is_held(recipe: ModelRecipe, dtype: torch.dtype) -> None:
     chance = random.Random(7)
     for one in (recipe, recipe.unpatched):
-        whole = build_module(one, CPU, dtype).state_dict()
+        whole = patched(one, dtype)
         costs = weight_costs(one, CPU, dtype)
         assert costs is not None
         for share in (0.0, 0.5, 0.9):
