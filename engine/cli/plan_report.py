@@ -10,11 +10,11 @@ from rich.text import Text
 
 from engine.cli.report import human_bytes, human_seconds, title_of
 from engine.graph.model import Graph
-from engine.jobs.plans import DISK_SPEED
+from engine.memory.making import DISK_SPEED
 
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
-    from engine.memory.ram_tier import RamPlan
+    from engine.families.ram_plan import RamChoice
 
 BAR = 16
 FULL, PART, EMPTY = "█", "▓", "·"
@@ -44,7 +44,7 @@ def print_plan(made: MemoryPlan, graph: Graph) -> None:
     console.print(table)
     console.print(f"{FULL} weights  {PART} activations  of what can be used", style="dim", highlight=False)
     _print_sum(console, made, graph)
-    _print_ram(console, made.ram)
+    _print_ram(console, made.chosen)
 
 
 def _row(node: NodeMemory, made: MemoryPlan, graph: Graph) -> tuple[Text | str, ...]:
@@ -97,17 +97,23 @@ def _print_sum(console: Console, made: MemoryPlan, graph: Graph) -> None:
     )
 
 
-def _print_ram(console: Console, ram: RamPlan | None) -> None:
-    if ram is None or not ram.read_bytes:
+def _print_ram(console: Console, chosen: RamChoice | None) -> None:
+    if chosen is None or not (chosen.ram.read_bytes or chosen.parts):
         return
+    ram = chosen.ram
     over = "" if not ram.over else "; the budget of RAM cannot hold what one node needs"
-    console.print(
+    lines = [
         f"RAM: {_gib(ram.peak_bytes)} of weights at most, {human_bytes(ram.read_bytes)} read from the disk "
-        f"({human_seconds(ram.read_bytes / DISK_SPEED)} at {DISK_SPEED / 1e9:g} GB/s){over}.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+        f"({human_seconds(ram.read_bytes / DISK_SPEED)} at {DISK_SPEED / 1e9:g} GB/s){over}."
+    ]
+    lines += [
+        f"RAM holds {_gib(part.held_bytes)} of {part.model}; {_gib(part.anew_bytes)} in {part.blocks_anew} of "
+        f"{part.blocks} blocks are made anew when they are loaded: {human_bytes(part.made_bytes)}, "
+        f"{human_seconds(part.made_seconds)} in all."
+        for part in chosen.parts
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _gib(nbytes: int) -> str:

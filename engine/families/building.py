@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -18,32 +20,40 @@ from engine.families.taesd import TINY_TITLES, tiny_layout, tiny_part
 from engine.families.text_files import pair_layout
 from engine.families.upscalers import build_upscaler, empty_upscaler, measure_upscaler
 from engine.memory.devices import DeviceInfo
-from engine.weights.adapters.applying import merge_sets, patched_weight
-from engine.weights.adapters.reading import read_adapters
+from engine.memory.making import WeightCost
+from engine.weights.adapters.applying import merge_sets
+from engine.weights.adapters.reading import adapter_costs, read_adapters
 from engine.weights.files import WeightFile
 from engine.weights.joined import JoinedFile, open_all
 from engine.weights.layouts import Layout
-from engine.weights.loading import Change, Target, empty_construction, fill
+from engine.weights.loading import Changes, Target, empty_construction, fill
 from engine.weights.recipe import ModelRecipe
 
-__all__ = ["build_module", "empty_module", "measure_module", "parameter_shapes"]
+__all__ = ["build_module", "empty_module", "measure_module", "parameter_shapes", "weight_costs"]
 
 
-def build_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
+def build_module(
+    recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype, held: Collection[str] | None = None
+) -> nn.Module:
     """Return the network of `recipe` with its weights as `dtype` on `device`, in eval mode.
 
-    Patches are added to each weight as it is converted, so that no second copy of the network is ever held.
-    Raises `WeightError` where the file is damaged, incomplete, or does not hold the part.
+    Patches are added to each weight as it is converted, so that no second copy of the network is ever held. Weights
+    that `held` does not name are made anew each time they are copied (`engine.weights.derived`); None holds all, and
+    other sets are for networks that have `weight_costs`. Raises `WeightError` where the file is damaged, incomplete, or
+    does not hold the part.
     """
     if recipe.part == "upscale":
         return build_upscaler(recipe, device, dtype)
-    with _open(recipe) as file:
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(_open(recipe))
         found = _locate(recipe, file)
         sources = found.layout.part(found.spec.prefix)
         shapes = {name: source.shape for name, source in sources.items()}
-        target = _target(recipe, device, dtype)
-        change = _patching(recipe, shapes, device) if recipe.patches else None
-        return fill(_empty(recipe, found, shapes), file, sources, target, change)
+        changes = _changes(recipe, shapes, device)
+        made = fill(_empty(recipe, found, shapes), file, sources, _target(recipe, device, dtype), changes, held)
+        if held is not None:
+            opened.pop_all()  # what is not held is read again, for as long as the network is there
+        return made
 
 
 def empty_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> nn.Module:
@@ -94,6 +104,33 @@ def measure_module(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) 
         )
 
 
+def weight_costs(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> dict[str, WeightCost] | None:
+    """Return what holding each weight of `recipe` takes, and what making it anew does, from headers.
+
+    None where weights cannot be made one by one: upscalers, and files that are not mapped. Raises `WeightError`.
+    """
+    if recipe.part == "upscale":
+        return None
+    with _open(recipe) as file:
+        if not file.is_mapped:
+            return None
+        found = _locate(recipe, file)
+        sources = found.layout.part(found.spec.prefix)
+        target = _target(recipe, device, dtype)
+        shapes = {name: source.shape for name, source in sources.items()}
+        patched = adapter_costs([one.file for one in recipe.patches], recipe.part, shapes)
+        made: dict[str, WeightCost] = {}
+        for name, shape in shapes.items():
+            stored, count = file.dtypes[sources[name].name], math.prod(shape)
+            ready = target.dtype_of(stored, len(shape))
+            is_copied = ready != stored or (target.channels_last and len(shape) == 4) or sources[name].transposed
+            factor_bytes, rank = patched.get(name, (0, 0))
+            made[name] = WeightCost(
+                count * ready.itemsize, count * stored.itemsize, is_copied, factor_bytes, 2 * count * rank
+            )
+        return made
+
+
 def parameter_shapes(recipe: ModelRecipe) -> dict[str, tuple[int, ...]]:
     """Map the parameters of `recipe`'s network to their shapes, from the file's header. Raises `WeightError`."""
     with _open(recipe) as file:
@@ -130,15 +167,11 @@ def _locate(recipe: ModelRecipe, file: WeightFile) -> _Located:
     return _Located(found.family.title, found.family.parts[recipe.part], found.layout, found.hints)
 
 
-def _patching(recipe: ModelRecipe, shapes: Shapes, device: DeviceInfo) -> Change:
-    """Return what adds the patches of `recipe` to a weight."""
-    sets = [(read_adapters(one.file, recipe.part, shapes, device.device), one.strength) for one in recipe.patches]
-    changes = merge_sets(sets)
-
-    def change(name: str, weight: torch.Tensor) -> torch.Tensor:
-        return patched_weight(weight, changes[name]) if name in changes else weight
-
-    return change
+def _changes(recipe: ModelRecipe, shapes: Shapes, device: DeviceInfo) -> Changes:
+    """Return what the patches of `recipe` add to its weights."""
+    return merge_sets(
+        (read_adapters(one.file, recipe.part, shapes, device.device), one.strength) for one in recipe.patches
+    )
 
 
 def _target(recipe: ModelRecipe, device: DeviceInfo, dtype: torch.dtype) -> Target:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Literal
 
-from engine.families.building import empty_module, measure_module
+from engine.families.building import empty_module
 from engine.families.corrections import corrected, work_facts
 from engine.families.profiles import NetworkCall, profile_call
+from engine.families.ram_plan import RamChoice, choose_ram
 from engine.families.rehearsal import NotedCall, Rehearsal, UnknownWork
 from engine.memory.accesses import accesses_of, blocks_of
 from engine.memory.around import phase_after, phase_before
@@ -20,7 +21,7 @@ from engine.memory.measured import MeasuredStore
 from engine.memory.phases import Access, Link, Phase
 from engine.memory.planning import Misfit, ResidencyPlan, make_plan, smallest_capacity, whole_plan
 from engine.memory.profile import Profile, ProfileStore
-from engine.memory.ram_tier import RamPlan, plan_ram
+from engine.memory.ram_tier import RamPlan
 from engine.memory.stream_plan import StreamPlan, stream_plan
 from engine.memory.streaming_residency import blocks_of_module
 from engine.weights.recipe import ModelRecipe
@@ -79,8 +80,9 @@ class MemoryPlan:
     """A plan for a whole run. `smallest_bytes` is the smallest memory of a card that could do it.
 
     `capacities` are what weights and activations may take together in each phase; `optional` are the phases of nodes
-    that may do something else, `own` those of the run, which has others around it where it is one of several. `ram` is
-    what the machine's own memory and its disk do, `work` under which facts it is kept what nodes are measured to take.
+    that may do something else, `own` those of the run, which has others around it where it is one of several. `chosen`
+    is what the machine's own memory and its disk do, `work` under which facts it is kept what nodes are measured to
+    take.
     """
 
     card: Card
@@ -90,9 +92,14 @@ class MemoryPlan:
     blocks: Mapping[str, tuple[Block, ...]]
     capacities: tuple[int, ...] = ()
     optional: frozenset[int] = frozenset()
-    ram: RamPlan | None = None
+    chosen: RamChoice | None = None
     work: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     own: range | None = None
+
+    @property
+    def ram(self) -> RamPlan | None:
+        """Return the plan of the machine's own memory."""
+        return None if self.chosen is None else self.chosen.ram
 
     @property
     def fits(self) -> bool:
@@ -101,9 +108,9 @@ class MemoryPlan:
 
     def to_follow(self) -> StreamPlan | None:
         """Return what streaming keeps to; None where nothing fits."""
-        if self.plan is None:
+        if self.plan is None or self.chosen is None:
             return None
-        whole = whole_plan(self.plan, self.capacities, Link(self.card.link_speed, COPY_LATENCY_S))
+        whole = whole_plan(self.plan, self.capacities, self.chosen.link)
         return stream_plan(whole, self.blocks, self.optional, self.own)
 
 
@@ -141,14 +148,23 @@ def plan_memory(
         phase.largest_block if number in unknown else _within(card.usable_bytes, phase, budgets.weight_bytes)
         for number, phase in enumerate(phases)
     )
-    found = make_plan(phases, capacities, Link(card.link_speed, COPY_LATENCY_S))
-    plan = None if isinstance(found, Misfit) else found
+    link = Link(card.link_speed, COPY_LATENCY_S)
+    found = make_plan(phases, capacities, link)
+    first = None if isinstance(found, Misfit) else found
+
+    def replan(link: Link) -> ResidencyPlan:
+        again = make_plan(phases, capacities, link)
+        assert not isinstance(again, Misfit)
+        return again
+
+    uses, recipes = _uses(drafts)
+    chosen = choose_ram(uses, recipes, rehearsal, budgets.ram_bytes, maker.by_model, first, link, replan)
+    plan = chosen.plan
     learnt = {draft.node_id for draft, is_known in zip(drafts, known, strict=True) if is_known}
     nodes = [maker.node(one, one.node_id in learnt) for one in _by_node(phases, own, drafts, plan)]
     optional = frozenset(number for number, draft in zip(own, drafts, strict=True) if not draft.calls)
-    ram = _ram(drafts, rehearsal, budgets.ram_bytes)
     work = {draft.node_id: facts for draft, facts in zip(drafts, works, strict=True) if facts}
-    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, ram, work, own)
+    return MemoryPlan(card, tuple(nodes), smallest, plan, maker.by_model, capacities, optional, chosen, work, own)
 
 
 def _works(drafts: Sequence[_Draft], card: Card, maker: _Phases) -> list[dict[str, Any]]:
@@ -161,8 +177,8 @@ def _works(drafts: Sequence[_Draft], card: Card, maker: _Phases) -> list[dict[st
     return [facts.get(draft.node_id, {}) for draft in drafts]
 
 
-def _ram(drafts: Sequence[_Draft], rehearsal: Rehearsal, limit: int | None) -> RamPlan:
-    """Plan which networks stay in RAM."""
+def _uses(drafts: Sequence[_Draft]) -> tuple[list[tuple[str, ...]], dict[str, ModelRecipe]]:
+    """Return which networks are needed together, in order, and the recipe of each."""
     uses: list[tuple[str, ...]] = []
     recipes: dict[str, ModelRecipe] = {}
     for draft in drafts:
@@ -170,10 +186,7 @@ def _ram(drafts: Sequence[_Draft], rehearsal: Rehearsal, limit: int | None) -> R
         recipes |= used
         if used and (not uses or uses[-1] != tuple(used)):
             uses.append(tuple(used))
-    sizes = {
-        key: measure_module(recipe, rehearsal.device, rehearsal.dtype_for(recipe)) for key, recipe in recipes.items()
-    }
-    return plan_ram(uses, sizes, limit)
+    return uses, recipes
 
 
 def _within(usable: int, phase: Phase, weight_bytes: int | None) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from engine.errors import InputError
-from engine.families.building import build_module, measure_module
+from engine.families.building import build_module, measure_module, weight_costs
 from engine.memory.budgets import NO_BUDGETS, Budgets
 from engine.memory.card_device import CardDevice
 from engine.memory.cards import CONTEXT_BYTES
@@ -15,7 +15,7 @@ from engine.memory.devices import DeviceInfo, DtypeName, probe_device
 from engine.memory.residency import Residency
 from engine.memory.sim_device import SimDevice
 from engine.memory.staging import Streams
-from engine.memory.streaming_residency import StreamingResidency
+from engine.memory.streaming_residency import Partly, StreamingResidency
 from engine.settings import parse_bytes
 
 __all__ = ["make_models", "streaming_models"]
@@ -63,7 +63,14 @@ def _streaming(
     device: DeviceInfo, home: DeviceInfo, weights: CardDevice | SimDevice, dtype: DtypeName, budgets: Budgets
 ) -> StreamingResidency:
     made = StreamingResidency(
-        build_module, measure_module, device, weights, home=home, dtype=dtype, budget_bytes=budgets.ram_bytes
+        build_module,
+        measure_module,
+        device,
+        weights,
+        home=home,
+        dtype=dtype,
+        budget_bytes=budgets.ram_bytes,
+        partly=Partly(weight_costs, build_module),
     )
     made.streamed.most_weights = budgets.weight_bytes
     return made

@@ -186,8 +186,12 @@ def follow_plan(
         session, graph, card, store,
         outputs=outputs, user=user, cancel=cancel, with_kept=with_kept, outside=outside,
     )  # fmt: skip
-    made = plan_memory(rehearsal, card, store, models.block_bytes, budgets, session.measured, around)
+    # Without a budget of RAM its owner has one of its own.
+    held = budgets if budgets.ram_bytes is not None else dataclasses.replace(budgets, ram_bytes=models.budget_bytes)
+    made = plan_memory(rehearsal, card, store, models.block_bytes, held, session.measured, around)
     check_budgets(made, budgets, session.settings.device)
+    if made.ram is not None:
+        models.settle({key: made.ram.held.get(key) for use in made.ram.uses for key in use})
     planned = made.to_follow()
     models.expect(made.ram.uses if made.ram is not None and made.ram.policy == "next use" else ())
     models.streamed.follow(planned)
@@ -272,12 +276,13 @@ def check_budgets(made: MemoryPlan, budgets: Budgets, device: str) -> None:
             got=f"{budgets.weight_bytes} bytes",
             hint=f"give them more, like --memory-bytes {_mib(largest)}",
         )
-    if budgets.ram_bytes is not None and made.ram is not None and made.ram.over:
+    needed = None if made.chosen is None else made.chosen.needed_bytes
+    if budgets.ram_bytes is not None and needed is not None and budgets.ram_bytes < needed:
         raise TooSmall(
             "the budget of RAM cannot hold what one node needs at a time",
-            expected=f"at least {made.ram.peak_bytes} bytes",
+            expected=f"at least {needed} bytes",
             got=f"{budgets.ram_bytes} bytes",
-            hint=f"give it more, like --ram-budget {_mib(made.ram.peak_bytes)}",
+            hint=f"give it more, like --ram-budget {_mib(needed)}",
         )
     stuck = [node for node in made.nodes if not _may_run(node, made.card)]
     if stuck:

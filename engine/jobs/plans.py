@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled, GraphError, InputError, SafelightError
 from engine.execution.cancel import CancelToken
@@ -19,18 +19,17 @@ from engine.graph.validate import coerce_inputs
 from engine.memory.blocks import SMALLEST_BLOCK
 from engine.memory.budgets import budgets_of
 from engine.memory.cards import Card, card_named
+from engine.memory.making import DISK_SPEED
 from engine.session import Session
 from engine.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
+    from engine.families.ram_plan import RamChoice, RamPart
     from engine.families.rehearsal import Rehearsal
     from engine.memory.profile import ProfileStore
-    from engine.memory.ram_tier import RamPlan
 
 DEFAULT_CARD = "rtx4060"
-DISK_SPEED: Final = 3e9
-"""Bytes a second that a disk is taken to read."""
 
 
 def chosen_card(name: str | None, vram: str | None, link: str | None) -> Card:
@@ -170,19 +169,35 @@ def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:
         "stall_seconds": round(outcome.stall_seconds, 4) if outcome else None,
         "policy": made.plan.policy if made.plan else None,
         "room_bytes": made.plan.room if made.plan else None,
-        "ram": None if made.ram is None else _ram_record(made.ram),
+        "ram": None if made.chosen is None else _ram_record(made.chosen),
         "nodes": [_node_record(node, graph) for node in made.nodes],
     }
 
 
-def _ram_record(ram: RamPlan) -> dict[str, Any]:
+def _ram_record(chosen: RamChoice) -> dict[str, Any]:
+    ram = chosen.ram
     return {
         "peak_bytes": ram.peak_bytes,
         "read_bytes": ram.read_bytes,
         "read_seconds": round(ram.read_bytes / DISK_SPEED, 3),
         "disk_bytes_per_second": DISK_SPEED,
         "within_budget": not ram.over,
+        "needed_bytes": chosen.needed_bytes,
+        "aside_bytes": ram.aside_bytes,
         "policy": ram.policy,
+        "parts": [_part_record(part) for part in chosen.parts],
+    }
+
+
+def _part_record(part: RamPart) -> dict[str, Any]:
+    return {
+        "model": part.model,
+        "held_bytes": part.held_bytes,
+        "anew_bytes": part.anew_bytes,
+        "blocks": part.blocks,
+        "blocks_anew": part.blocks_anew,
+        "made_bytes": part.made_bytes,
+        "made_seconds": round(part.made_seconds, 4),
     }
 
 

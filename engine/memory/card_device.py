@@ -14,7 +14,7 @@ import concurrent.futures
 import contextlib
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,7 @@ from engine.errors import SafelightError
 from engine.memory.blocks import Block
 from engine.memory.ledger import DeviceFull
 from engine.memory.staging import Mark, StagingRing, Streams, bytes_of, is_dense
+from engine.weights.derived import numbers_of
 
 __all__ = ["CardDevice", "TransferError"]
 
@@ -125,8 +126,7 @@ class CardDevice:
         The block's memory is taken out of a list: a thread that is done must not keep it a moment longer.
         """
         with torch.inference_mode():
-            pieces = ((places[name], bytes_of(source)) for name, source in sources.items() if source.numel())
-            return self._ring.copy(given.pop(), pieces, after)
+            return self._ring.copy(given.pop(), _pieces(places, sources), after)
 
     def wait(self, block: Block) -> None:
         """Let what computes from now on wait for a block. Raises `TransferError`, and the block is then dropped."""
@@ -168,6 +168,14 @@ class CardDevice:
     def empty_cache(self) -> None:
         """Give back memory that is held in reserve."""
         self._streams.empty_cache()
+
+
+def _pieces(places: Mapping[str, int], sources: Mapping[str, Tensor]) -> Iterator[tuple[int, Tensor]]:
+    """Yield the place and the bytes of each tensor; what is made anew goes with the next."""
+    for name, source in sources.items():
+        if source.numel():
+            with numbers_of(source) as numbers:
+                yield places[name], bytes_of(numbers)
 
 
 def _packed(block: Block, sources: Mapping[str, Tensor]) -> tuple[dict[str, int], int]:

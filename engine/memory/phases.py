@@ -7,8 +7,8 @@ one stands for all between: by then what stays from sweep to sweep has settled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -55,10 +55,14 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Say how fast weights come to the device: bytes a second, and seconds that each copy takes to begin."""
+    """Say how fast weights come to the device: bytes a second, and seconds that each copy takes to begin.
+
+    `making` are the seconds by which blocks come later whose weights are made first.
+    """
 
     bytes_per_second: float
     latency: float = 0.0
+    making: Mapping[Block, float] = field(default_factory=dict, hash=False)
 
     def seconds(self, nbytes: int) -> float:
         """Return how long a copy takes."""

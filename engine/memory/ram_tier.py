@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from engine.memory.making import Held
 
 __all__ = ["NEVER", "Expected", "RamPlan", "Use", "plan_ram"]
 
@@ -28,6 +30,7 @@ class RamPlan:
     """What is needed in order, and what that takes: bytes read from the disk, the most bytes held at a time.
 
     ``reads[i]`` are the networks that are read for use i. `over` says that a single use needs more than the limit.
+    `held` says what those networks hold that do not hold all their weights; `aside_bytes` are left for making one.
     """
 
     uses: tuple[Use, ...]
@@ -36,6 +39,8 @@ class RamPlan:
     peak_bytes: int
     over: bool
     policy: Literal["next use", "recency"]
+    held: Mapping[str, Held] = field(default_factory=dict)
+    aside_bytes: int = 0
 
 
 def plan_ram(uses: Sequence[Use], sizes: Mapping[str, int], limit: int | None) -> RamPlan:

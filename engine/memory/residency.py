@@ -17,13 +17,13 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.memory.devices import DeviceInfo, DtypeName, choose_dtype
 from engine.memory.gauges import Gauges, ModelBytes
@@ -31,9 +31,10 @@ from engine.memory.heap import give_memory_back
 from engine.memory.ram_tier import Expected, Use, victim
 from engine.weights.adapters.applying import AdapterSet, merge_sets, patched_copy, rewrite_copy
 from engine.weights.adapters.reading import adapter_tensors, read_adapters
+from engine.weights.derived import held_tensors, is_whole
 from engine.weights.recipe import ModelRecipe, Patch
 
-__all__ = ["Build", "Measure", "Residency"]
+__all__ = ["Build", "Left", "Measure", "Residency"]
 
 Build = Callable[[ModelRecipe, DeviceInfo, torch.dtype], nn.Module]
 """Makes the network of a recipe with its weights in this dtype on this device."""
@@ -64,6 +65,13 @@ class _Resident(Generic[Held]):
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Weights that are left of a module that gave way, by name."""
+
+    weights: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class _Copy:
     """What a patched module is a copy of, and which files changed it, at whatever strengths."""
 
@@ -72,8 +80,21 @@ class _Copy:
 
 
 def _tensor_bytes(held: object) -> dict[int, int]:
-    tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
-    return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
+    tensors: Iterable[Tensor]
+    if isinstance(held, Left):
+        tensors = held.weights.values()
+    else:
+        tensors = held.state_dict().values() if isinstance(held, nn.Module) else adapter_tensors(cast(AdapterSet, held))
+    resting = (one for tensor in tensors for one in held_tensors(tensor))
+    return {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in resting}
+
+
+def _bytes_together(residents: Iterable[_Resident[object]]) -> int:
+    """Return the bytes of all tensors that some hold."""
+    together: dict[int, int] = {}
+    for resident in residents:
+        together.update(resident.tensor_bytes)
+    return sum(together.values())
 
 
 def _share_of(device: DeviceInfo) -> int:
@@ -145,8 +166,17 @@ class Residency:
         with self.lend(recipe) as module:
             yield module
 
-    def lend(self, recipe: ModelRecipe) -> contextlib.AbstractContextManager[nn.Module]:
+    @contextlib.contextmanager
+    def lend(self, recipe: ModelRecipe) -> Iterator[nn.Module]:
         """Lend the module of `recipe` as it lies in memory, to read its weights; `use` is for computing with it."""
+        key = recipe.weights_key
+        with self._lock:
+            if self._expected is not None and not self._expected.reach(key) and key not in self._residents:
+                self._expected = None
+        with self._lend_module(recipe) as module:
+            yield module
+
+    def _lend_module(self, recipe: ModelRecipe) -> contextlib.AbstractContextManager[nn.Module]:
         self._names[recipe.weights_key] = f"{recipe.file.name} ({recipe.part})"
         return self._lend(recipe.weights_key, lambda: self._make(recipe))
 
@@ -188,9 +218,6 @@ class Residency:
     @contextlib.contextmanager
     def _lend(self, key: str, make: Callable[[], Held]) -> Iterator[Held]:
         """Lend what `make` makes, which is held under `key`."""
-        with self._lock:
-            if self._expected is not None and not self._expected.reach(key) and key not in self._residents:
-                self._expected = None
         resident = self._acquire(key) or self._load(key, make)
         try:
             yield cast(Held, resident.held)
@@ -228,15 +255,28 @@ class Residency:
         dtype = self.dtype_for(recipe)
         nbytes = self._measure(recipe, self.home, dtype)
         log.debug("loading %s of %s as %s on %s", recipe.part, recipe.file.name, dtype, self.home.name)
-        if recipe.patches and 2 * nbytes <= self.budget_bytes:
-            return self._patch(recipe)
+        if recipe.patches and self._fits_twice(recipe, nbytes) and (twin := self._patch(recipe)) is not None:
+            return twin
         with self._reserve(nbytes):
             return self._build(recipe, self.home, dtype)
 
-    def _patch(self, recipe: ModelRecipe) -> nn.Module:
-        """Make a module that shares with the unpatched one what the patches leave alone."""
+    def _fits_twice(self, recipe: ModelRecipe, nbytes: int) -> bool:
+        """Say whether a patched module fits beside the unpatched one, the adapters, and what is in use."""
+        adapters = sum(patch.file.nbytes for patch in recipe.patches)
+        return 2 * nbytes + adapters <= self._room(recipe.unpatched.weights_key)
+
+    def _room(self, besides: str = "") -> int:
+        """Return what the budget leaves beside what is in use, that of the key `besides` not counted."""
+        with self._lock:
+            used = (one for key, one in self._residents.items() if one.users and key != besides)
+            return self.budget_bytes - self._reserved - _bytes_together(used)
+
+    def _patch(self, recipe: ModelRecipe) -> nn.Module | None:
+        """Make a module that shares with the unpatched one what the patches leave alone; None where that lacks some."""
         with contextlib.ExitStack() as borrowed:
-            module = borrowed.enter_context(self.lend(recipe.unpatched))
+            module = borrowed.enter_context(self._lend_module(recipe.unpatched))
+            if not is_whole(module):
+                return None
             tensors = module.state_dict()
             shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
@@ -286,12 +326,18 @@ class Residency:
             idle = victim((key for key, resident in self._residents.items() if not resident.users), next_use)
             if idle is None:
                 return
-            del self._residents[idle]
-            log.debug("dropped %s", idle)
+            self._give_way(idle, self._reserved + self._held_bytes() - self.budget_bytes)
+
+    def _give_way(self, key: str, excess: int) -> None:
+        """Let go of what is held under `key` and nobody uses, `excess` bytes of it at least. The lock must be held."""
+        del self._residents[key]
+        log.debug("dropped %s", key)
+
+    def _keep(self, key: str, held: object) -> None:
+        """Hold what nobody uses, as what gives way first. The lock must be held."""
+        self._residents[key] = _Resident(held, _tensor_bytes(held))
+        self._residents.move_to_end(key, last=False)
 
     def _held_bytes(self) -> int:
         """Return the bytes of all tensors that are held. The lock must be held."""
-        together: dict[int, int] = {}
-        for resident in self._residents.values():
-            together.update(resident.tensor_bytes)
-        return sum(together.values())
+        return _bytes_together(self._residents.values())

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.memory.blocks import Block
 from engine.memory.ledger import Ledger
+from engine.weights.derived import numbers_of
 
 __all__ = ["SimDevice", "Transfers"]
 
@@ -84,7 +85,8 @@ class SimDevice:
         if not resident.has_come:
             with _plain():
                 for name, tensor in resident.tensors.items():
-                    tensor.copy_(resident.sources[name])
+                    with numbers_of(resident.sources[name]) as numbers:
+                        tensor.copy_(numbers)
             resident.has_come = True
 
     def tensor(self, block: Block, name: str) -> Tensor:

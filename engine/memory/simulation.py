@@ -121,8 +121,9 @@ def simulate(timeline: Timeline, loads: Sequence[Load], link: Link, delays: Sequ
 
 def waiting(timeline: Timeline, loads: Sequence[Load], link: Link, delays: Sequence[float] = ()) -> list[float]:
     """Return the seconds that each access waits for its block."""
-    order, sizes, seconds = timeline.order, timeline.sizes, timeline.seconds
+    order, seconds = timeline.order, timeline.seconds
     latency, pace = link.latency, 1.0 / link.bytes_per_second
+    takes = [latency + one.nbytes * pace + link.making.get(one, 0.0) for one in timeline.blocks]
     ends = [0.0] * (len(order) + 1)  # ends[i]: access i - 1 has run
     waits = [0.0] * len(order)
     copied = 0.0
@@ -133,7 +134,7 @@ def waiting(timeline: Timeline, loads: Sequence[Load], link: Link, delays: Seque
         begin = ends[at]
         if load is not None and load.access == at:
             start = ends[load.after]
-            copied = (copied if copied > start else start) + latency + sizes[order[at]] * pace + next(delay)
+            copied = (copied if copied > start else start) + takes[order[at]] + next(delay)
             if copied > begin:
                 waits[at] = copied - begin
                 begin = copied

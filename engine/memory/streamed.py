@@ -32,6 +32,7 @@ from engine.memory.ledger import DeviceFull
 from engine.memory.stream_plan import Follower, StreamPlan
 from engine.memory.streaming import Rung
 from engine.memory.weight_devices import WeightDevice
+from engine.weights.derived import Derived
 
 __all__ = ["StreamedWeights"]
 
@@ -74,6 +75,8 @@ class StreamedWeights:
         """What weights may take of the device; None bounds them with all else alone."""
         self.planned_bytes = 0
         """What the plan that is followed loads in all; 0 without one."""
+        self.made_bytes = 0
+        """The bytes of weights that were made anew to be loaded, because RAM does not hold them."""
         self._plan: Follower | None = None
         self._mode = _Watching(self)
         self._turn = threading.RLock()
@@ -116,7 +119,7 @@ class StreamedWeights:
             known.sources = sources
             self._models.move_to_end(model)
             addresses: dict[int, tuple[str, str]] = {}
-            if self.device.counts_activations:
+            if self.device.counts_activations and not any(isinstance(one, Derived) for one in sources.values()):
                 named = (name for name in known.owner if sources[name].numel())
                 addresses = {sources[name].data_ptr(): (model, name) for name in named}
             else:  # the network has handles, and what lies in RAM cannot be computed with
@@ -268,6 +271,8 @@ class StreamedWeights:
         self.make_room(block.nbytes)
         model = self._models[self._home[block.model]]
         self.device.begin_load(block, model.sources)
+        anew = (model.sources[name] for name in block.tensors if isinstance(model.sources[name], Derived))
+        self.made_bytes += sum(one.numel() * one.element_size() for one in anew)
         model.blocks.append(block)
 
     def _finish(self) -> None:
@@ -344,7 +349,8 @@ class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch do
             made = self._called(func, args, kwargs)
             if not self._streamed.device.counts_activations:
                 return made
-            before = {tensor.untyped_storage().data_ptr() for tensor in (*tensors, *given.values())}
+            there = (tensor for tensor in (*tensors, *given.values()) if not isinstance(tensor, Handle))
+            before = {tensor.untyped_storage().data_ptr() for tensor in there}
             for leaf in tree_leaves(made):
                 if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in before:
                     self._follow(leaf.untyped_storage())

@@ -54,6 +54,11 @@ class WeightFile(Protocol):
     path: Path
 
     @property
+    def is_mapped(self) -> bool:
+        """Say whether tensors can be read any number of times, though they were released."""
+        ...
+
+    @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Map names to shapes, in the order of their bytes in the file."""
         ...
@@ -113,6 +118,8 @@ def open_weights(path: Path) -> WeightFile:
 
 class MappedFile:
     """A safetensors file behind a private memory map (copy on write: the file itself can never be changed by it)."""
+
+    is_mapped = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -218,6 +225,8 @@ def _page_runs(entries: Iterable[Any], size: int) -> list[tuple[int, int]]:
 
 class PickledFile:
     """A checkpoint pickled by torch.save. Its tensors are listed when it is opened; the zip form is memory-mapped."""
+
+    is_mapped = False
 
     def __init__(self, path: Path) -> None:
         self.path = path

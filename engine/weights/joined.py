@@ -41,6 +41,7 @@ class JoinedFile:
         self.members = tuple(members)
         self.path = Path(" + ".join(member.path.name for member in members))
         self.metadata: Mapping[str, str] = {}
+        self.is_mapped = all(member.is_mapped for member in members)
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

@@ -6,8 +6,10 @@ at no time does more than the network and one group of the file lie in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
@@ -15,13 +17,16 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from engine.errors import WeightError
+from engine.weights.adapters.applying import Strong, patched_weight
+from engine.weights.adapters.reading import adapter_tensors
+from engine.weights.derived import Derived
 from engine.weights.files import WeightFile
 from engine.weights.layouts import TensorSource
 
-__all__ = ["Change", "Target", "empty_construction", "fill"]
+__all__ = ["Changes", "Target", "empty_construction", "fill"]
 
-Change = Callable[[str, torch.Tensor], torch.Tensor]
-"""Makes a parameter of this name from the one in the file, which it must not write to."""
+Changes = Mapping[str, Sequence[Strong]]
+"""What adapters add to parameters, by name."""
 
 GROUP_BYTES: Final = 64 << 20
 HALVES: Final = (torch.float16, torch.bfloat16)
@@ -80,20 +85,23 @@ def fill(
     file: WeightFile,
     sources: Mapping[str, TensorSource],
     target: Target,
-    change: Change | None = None,
+    changes: Changes = MappingProxyType({}),
+    held: Collection[str] | None = None,
 ) -> nn.Module:
     """Give every parameter of `module` its tensor from `file`, made for `target`; returns `module`, in eval mode.
 
     `sources` maps parameter names to tensors of the file; names that the module does not have are ignored. A tensor
-    that is already right is used where it lies in the file's memory map, without a copy. `change` gets each parameter
-    once it is made for `target`, and gives what is to be used instead.
+    that is already right is used where it lies in the file's memory map, without a copy. `changes` are added to
+    parameters once they are made for `target`. Of the parameters that `held` does not name nothing is read: a `Derived`
+    stands for each, and `file` has to stay open; None holds all.
 
     Raises `WeightError` where tensors are missing or have another shape than the network.
     """
     wanted = module.state_dict()
     _check_present(wanted, sources, file.path.name)
     filled: dict[str, torch.Tensor] = {}
-    groups = list(_groups(file, {name: sources[name] for name in wanted}))
+    read = {name: sources[name] for name in wanted if held is None or name in held}
+    groups = list(_groups(file, read))
     for group in groups[:1]:
         file.prefetch(sources[name].name for name in group)
     for index, group in enumerate(groups):
@@ -102,13 +110,37 @@ def fill(
         converted = []
         for name in group:
             stored = file.tensor(sources[name].name)
-            ready = target.convert(_taken(stored, sources[name]), sources[name].shape)
-            filled[name] = ready if change is None else change(name, ready)
+            filled[name] = _made(stored, sources[name], target, changes.get(name, ()))
             if filled[name].untyped_storage().data_ptr() != stored.untyped_storage().data_ptr():
                 converted.append(sources[name].name)
         file.release(converted)
+    for name in wanted:
+        if name not in read:
+            filled[name] = _derived(file, sources[name], target, changes.get(name, ()))
     module.load_state_dict(filled, strict=True, assign=True)
     return module.requires_grad_(False).eval()
+
+
+def _made(stored: torch.Tensor, source: TensorSource, target: Target, changes: Sequence[Strong] = ()) -> torch.Tensor:
+    """Return the parameter that is made of a stored tensor."""
+    ready = target.convert(_taken(stored, source), source.shape)
+    return patched_weight(ready, changes) if changes else ready
+
+
+def _derived(file: WeightFile, source: TensorSource, target: Target, changes: Sequence[Strong]) -> Derived:
+    """Return what stands for a parameter that is made each time it is copied."""
+
+    @contextlib.contextmanager
+    def make() -> Iterator[torch.Tensor]:
+        file.prefetch([source.name])
+        try:
+            yield _made(file.tensor(source.name), source, target, changes)
+        finally:
+            file.release([source.name])
+
+    stored = torch.empty(file.shapes[source.name], dtype=file.dtypes[source.name], device="meta")
+    like = _made(stored, source, replace(target, device=stored.device))
+    return Derived.of(like, make, adapter_tensors({source.name: [adapter for adapter, _ in changes]}))
 
 
 def _taken(stored: torch.Tensor, source: TensorSource) -> torch.Tensor:

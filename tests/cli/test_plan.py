@@ -94,6 +94,26 @@ def test_sdxl_with_controlnet_and_lora(
     assert sum(node["moved_bytes"] for node in made["nodes"]) == made["moved_bytes"] > weights
 
 
+def test_a_patched_network_larger_than_ram(big: Path, profiles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SDXL with LoRA and ControlNet (9.4 GB of weights): what RAM cannot hold is made anew, which takes its time."""
+    prompt = big_prompt("sdxl", 1024, steered=True)
+    waits, made_seconds = [], []
+    for ram in (20_000_000_000, 6_000_000_000, 3_000_000_000, 1_000_000_000):
+        options = ("--vram", "4GiB", "--link", "12GB/s", "--ram-budget", str(ram))
+        code, made = plan(big, profiles, prompt, capsys, *options)
+        told = made["ram"]
+        assert code == 0 and made["fits"] and told["within_budget"]
+        assert told["peak_bytes"] + told["aside_bytes"] <= ram
+        parts = {part["model"]: part for part in told["parts"]}
+        assert bool(parts) == (ram < 9e9)
+        waits.append(made["stall_seconds"])
+        made_seconds.append(sum(part["made_seconds"] for part in parts.values()))
+    assert waits == sorted(waits) and made_seconds == sorted(made_seconds)
+    assert made_seconds[0] == 0 < waits[-1] - waits[0] <= made_seconds[-1]
+    unet = parts["sdxl.safetensors (diffusion)"]
+    assert unet["made_bytes"] > 10 * unet["anew_bytes"]  # not kept on a card of 4 GiB: made for most of 20 steps
+
+
 def _size(shape: tuple[int, ...]) -> int:
     size = 1
     for side in shape:

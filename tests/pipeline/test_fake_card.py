@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fake_cuda import FakeCuda, FakeStreams
 from test_simulated_device import whole_workflow
 from tiny_checkpoint import make_base_directory, text_to_image
@@ -23,6 +24,7 @@ from engine.memory.devices import probe_device
 from engine.memory.streaming_residency import StreamingResidency
 from engine.session import Session
 from engine.settings import Settings
+from engine.weights.files import open_weights
 
 MIB = 1 << 20
 
@@ -110,17 +112,22 @@ def test_a_budget_of_weights_is_kept(root: Path, tmp_path: Path) -> None:
 
 
 def test_networks_in_ram_give_way_as_planned(root: Path, tmp_path: Path) -> None:
-    """Two checkpoints in turn in RAM that does not hold both: read as often as planned, the picture is the same."""
+    """Two checkpoints in turn in RAM that does not hold both: read as often as planned, the picture is the same.
+
+    They are pickled, so that nobody can hold a part of one (`test_parts_in_ram.py` has those that can).
+    """
     base = make_base_directory(tmp_path, root)
     checkpoints = base / "models/checkpoints"
-    first = next(checkpoints.glob("*.safetensors"))
-    (checkpoints / "other.safetensors").write_bytes(first.read_bytes())
-    os.utime(checkpoints / "other.safetensors", ns=(1, 1))  # another file, as far as keys go
-    prompt = text_to_image(Sampler__steps=1)
+    with open_weights(next(checkpoints.glob("*.safetensors"))) as mapped:
+        torch.save({name: mapped.tensor(name) for name in mapped.shapes} | mapped.metadata, checkpoints / "first.ckpt")
+    first = checkpoints / "first.ckpt"
+    (checkpoints / "other.ckpt").write_bytes(first.read_bytes())
+    os.utime(checkpoints / "other.ckpt", ns=(1, 1))  # another file, as far as keys go
+    prompt = text_to_image(Checkpoint__ckpt_name="first.ckpt", Sampler__steps=1)
     previous = prompt["3"]["inputs"]["latent_image"]
     for number in range(4):
         loader, sampler = f"4{number}", f"5{number}"
-        name = (first.name, "other.safetensors")[number % 2]
+        name = (first.name, "other.ckpt")[number % 2]
         prompt[loader] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": name}}
         prompt[sampler] = {
             "class_type": "KSampler",

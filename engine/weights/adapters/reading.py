@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -19,7 +19,7 @@ from engine.weights.adapters.slots import slots_of
 from engine.weights.files import WeightFile, open_weights
 from engine.weights.recipe import FileRef, Part
 
-__all__ = ["adapter_tensors", "read_adapters"]
+__all__ = ["adapter_costs", "adapter_tensors", "read_adapters"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 PEFT_METADATA: Final = "lora_adapter_metadata"
@@ -37,6 +37,23 @@ def read_adapters(file: FileRef, part: Part, shapes: Shapes, device: torch.devic
         for one in match.matched:
             adapters.setdefault(one.parameter, []).append(_adapter(opened, one, shapes[one.parameter], device))
         return adapters
+
+
+def adapter_costs(files: Sequence[FileRef], part: Part, shapes: Shapes) -> dict[str, tuple[int, int]]:
+    """Map the parameters that files change together to (bytes of adapters, sum of their ranks), from headers.
+
+    What adds numbers one by one has rank 1. Raises `WeightError` where a file cannot be read.
+    """
+    costs: dict[str, tuple[int, int]] = {}
+    for file in files:
+        with open_weights(file.path) as opened:
+            for one in match_adapters(part, opened.shapes, slots_of(part, shapes)).matched:
+                held = [key for role, key in one.tensors.items() if role != "alpha"]
+                nbytes, rank = costs.get(one.parameter, (0, 0))
+                nbytes += sum(math.prod(opened.shapes[key]) * opened.dtypes[key].itemsize for key in held)
+                rank += opened.shapes[one.tensors["down"]][0] if "down" in one.tensors else 1
+                costs[one.parameter] = nbytes, rank
+    return costs
 
 
 def adapter_tensors(adapters: AdapterSet) -> list[Tensor]:
