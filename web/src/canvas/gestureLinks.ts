@@ -6,6 +6,7 @@ import type { Point } from "./camera";
 import { apply, fittingPort, freshIds, isBorder, linkCommands, partners, slotOf, verdict } from "./edit";
 import type { Gesture, GestureContext } from "./gesture";
 import { hit, linksAt, nodeAt, portPoint, widgetPort, type PortRef } from "./hit";
+import { LINK_FADED } from "./linkTable";
 import type { Wire } from "./overlay";
 import { DIMMED } from "./scene";
 import type { Stage } from "./stage";
@@ -46,6 +47,24 @@ export function markPartners(stage: Stage, from: PortRef): () => void {
   };
 }
 
+/** Lets links step back that are in hand, until the function it gives is called: they are seen where they are led. */
+function lift(stage: Stage, off: readonly Link[]): () => void {
+  const { links } = stage.scene;
+  const mark = (ids: readonly LinkId[], on: boolean): void => {
+    for (const id of ids) {
+      const i = links.index.get(id);
+      if (i !== undefined) links.flags[i] = on ? (links.flags[i] ?? 0) | LINK_FADED : (links.flags[i] ?? 0) & ~LINK_FADED;
+    }
+  };
+  const lifted = off.map((link) => link.id).filter((id) => ((links.flags[links.index.get(id) ?? -1] ?? LINK_FADED) & LINK_FADED) === 0);
+  if (off.length > 0) stage.hoverLinks([]);
+  mark(lifted, true);
+  return () => mark(lifted, false);
+}
+
+/** The points of a link, from one of its ends. */
+const pointsFrom = (end: PortRef, link: Link | undefined): readonly Point[] => (end.side === "output" ? (link?.bends ?? []) : (link?.bends?.toReversed() ?? []));
+
 /** A wire end in hand: which fixed ports it belongs to, and which links are taken off if it goes elsewhere. */
 interface Held {
   readonly ports: readonly PortRef[];
@@ -72,9 +91,10 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
   const { ports, off } = held(stage, port, several);
   const way = branch?.way;
   const first = ports[0] ?? port;
+  const lower = lift(stage, off);
   const unmark = markPartners(stage, first);
   const wires: Wire[] = ports.map((one, place) => ({
-    fixed: branch?.at ?? off[place]?.bends?.at(one.side === "output" ? -1 : 0) ?? portPoint(scene, one) ?? { x: 0, y: 0 }, type: slotOf(scene, one)?.type ?? "*", forward: one.side === "output",
+    fixed: branch?.at ?? portPoint(scene, one) ?? { x: 0, y: 0 }, via: pointsFrom(one, off[place]), type: slotOf(scene, one)?.type ?? "*", forward: one.side === "output",
   }));
   const start = branch?.at ?? portPoint(scene, port);
   let target: PortRef | undefined;
@@ -101,6 +121,7 @@ export function dragLink({ stage, actions }: GestureContext, port: PortRef, seve
   };
   const finish = (): void => {
     overlay.clear();
+    lower();
     unmark();
   };
   return {
@@ -160,9 +181,9 @@ function swapOf(stage: Stage, port: PortRef, off: readonly Link[], target: PortR
 }
 
 function wireBack(stage: Stage, link: Link, port: PortRef): Wire {
-  const from = link.bends?.at(-1) ?? portPoint(stage.scene, { node: link.from, side: "output", index: link.output });
+  const source: PortRef = { node: link.from, side: "output", index: link.output };
   const to = portPoint(stage.scene, port);
-  return { fixed: from ?? { x: 0, y: 0 }, type: link.type, forward: true, ...(to && { to }) };
+  return { fixed: portPoint(stage.scene, source) ?? { x: 0, y: 0 }, via: pointsFrom(source, link), type: link.type, forward: true, ...(to && { to }) };
 }
 
 /** Two links change places: what was pulled off `port` goes to `target`, and what fed that to `port`. */

@@ -7,6 +7,8 @@ export interface Wire {
   readonly type: string;
   /** True when the fixed end is an output, so that the free end is an input. */
   readonly forward: boolean;
+  /** Points that it runs through, from the fixed end. */
+  readonly via?: readonly Point[];
   /** Where its other end stays, when that is not in hand. */
   readonly to?: Point;
 }
@@ -80,10 +82,13 @@ export class Overlay {
     for (const wire of wires) {
       context.strokeStyle = this.palette.socket(wire.type);
       context.beginPath();
-      const other = wire.to ?? end;
-      const [a, b] = wire.forward ? [wire.fixed, other] : [other, wire.fixed];
-      context.moveTo(a.x, a.y);
-      addCurve(context, a.x, a.y, b.x, b.y);
+      let from = wire.fixed;
+      for (const to of [...(wire.via ?? []), wire.to ?? end]) {
+        const [a, b] = wire.forward ? [from, to] : [to, from];
+        context.moveTo(a.x, a.y);
+        addCurve(context, a.x, a.y, b.x, b.y);
+        from = to;
+      }
       context.stroke();
     }
   }

@@ -149,8 +149,7 @@ test("bookmarks are listed: led to from the form too, renamed, found in the pale
   await page.keyboard.press("F2");
   await page.keyboard.type("never");
   await page.keyboard.press("Escape");
-  await page.waitForTimeout(100);
-  assert.equal(await page.evaluate(() => document.activeElement.closest("[data-digit]")?.dataset.digit), "4");
+  assert.equal(await page.evaluate(() => document.activeElement.closest("[data-digit]")?.dataset.digit), "4", "the keyboard stays where it was");
   await page.keyboard.press("F2");
   await page.keyboard.type("The result");
   await page.keyboard.press("Enter");
@@ -169,6 +168,7 @@ test("bookmarks are listed: led to from the form too, renamed, found in the pale
   await panel.locator('[data-digit="1"] .open').focus();
   await page.keyboard.press("Delete");
   assert.deepEqual(await rows.allInnerTexts(), ["The result"]);
+  assert.equal(await page.evaluate(() => document.activeElement.closest("[data-digit]")?.dataset.digit), "4");
   await page.keyboard.press("Control+z");
   assert.deepEqual(await rows.allInnerTexts(), ["The whole", "The result"]);
   await page.waitForTimeout(1500);

@@ -1,4 +1,4 @@
-import { useRef, useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 import { useStore } from "../../client/store";
 import { ROOT, type Bookmark } from "../../document/types";
 import { t } from "../../i18n";
@@ -15,6 +15,14 @@ export function Bookmarks({ tab }: { readonly tab: Tab }) {
   const onGraph = useStore(tab.view) === "graph";
   const [naming, setNaming] = useState<string>();
   const list = useRef<HTMLOListElement>(null);
+  /** The bookmark that the keyboard goes on at once it is drawn: it stays in the list. */
+  const next = useRef<string>(undefined);
+  useLayoutEffect(() => {
+    const row = next.current === undefined ? null : list.current?.querySelector<HTMLButtonElement>(`[data-digit="${next.current}"] .open`);
+    if (row == null) return;
+    next.current = undefined;
+    row.focus();
+  });
   const kept = Object.entries(tab.document.workflow.bookmarks ?? {}).sort(([a], [b]) => Number(a) - Number(b));
   const free = DIGITS.find((digit) => !kept.some(([taken]) => taken === digit));
   const add = (
@@ -31,17 +39,15 @@ export function Bookmarks({ tab }: { readonly tab: Tab }) {
         {add}
       </div>
     );
-  const named = (digit: string, bookmark: Bookmark, name: string | undefined): void => {
-    setNaming(undefined);
+  const named = (digit: string, bookmark: Bookmark, name: string | undefined, byKey: boolean): void => {
+    if (byKey) next.current = digit;
     if (name !== undefined) nameBookmark(tab, digit, bookmark, name);
-    // The keyboard stays in the list.
-    requestAnimationFrame(() => list.current?.querySelector<HTMLButtonElement>(`[data-digit="${digit}"] .open`)?.focus());
+    setNaming(undefined);
   };
   const forget = (digit: string): void => {
     const at = kept.findIndex(([one]) => one === digit);
+    next.current = (kept[at + 1] ?? kept[at - 1])?.[0];
     forgetBookmark(tab, digit);
-    const next = (kept[at + 1] ?? kept[at - 1])?.[0];
-    requestAnimationFrame(() => list.current?.querySelector<HTMLButtonElement>(`[data-digit="${next}"] .open`)?.focus());
   };
   return (
     <>
@@ -49,7 +55,7 @@ export function Bookmarks({ tab }: { readonly tab: Tab }) {
         {kept.map(([digit, bookmark]) =>
           naming === digit ? (
             <li key={digit} className="entry tall">
-              <Name value={bookmarkTitle(tab, bookmark)} done={(name) => named(digit, bookmark, name)} />
+              <Name value={bookmarkTitle(tab, bookmark)} done={(name, byKey) => named(digit, bookmark, name, byKey)} />
             </li>
           ) : (
             <Row key={digit} tab={tab} digit={digit} bookmark={bookmark} rename={() => setNaming(digit)} forget={() => forget(digit)} />
@@ -106,22 +112,22 @@ function Row({ tab, digit, bookmark, rename, forget }: RowProps) {
 }
 
 /** Enter keeps the name, Escape what it was; an empty one gives the title back that the place has of itself. */
-function Name({ value, done }: { readonly value: string; readonly done: (name: string | undefined) => void }) {
+function Name({ value, done }: { readonly value: string; readonly done: (name: string | undefined, byKey: boolean) => void }) {
   const over = useRef(false);
-  const end = (name: string | undefined): void => {
+  const end = (name: string | undefined, byKey: boolean): void => {
     if (over.current) return;
     over.current = true;
-    done(name);
+    done(name, byKey);
   };
   return (
     <input
       className="field" autoFocus dir="auto" defaultValue={value} maxLength={80} aria-label={t("bookmark.name", "Name of the bookmark")}
       onFocus={(event) => event.currentTarget.select()}
-      onBlur={(event) => end(event.currentTarget.value)}
+      onBlur={(event) => end(event.currentTarget.value, false)}
       onKeyDown={(event) => {
         if (event.nativeEvent.isComposing) return;
-        if (event.key === "Enter") end(event.currentTarget.value);
-        else if (event.key === "Escape") end(undefined);
+        if (event.key === "Enter") end(event.currentTarget.value, true);
+        else if (event.key === "Escape") end(undefined, true);
         else return;
         event.preventDefault();
         event.stopPropagation();
