@@ -136,6 +136,11 @@ test("numbers step by ten with Shift and finely with Ctrl; choices step with arr
   await page.keyboard.press("Control+ArrowUp");
   await page.keyboard.press("Control+ArrowUp");
   assert.equal(await prompt.inputValue(), "a red (apple:1.1)");
+  await prompt.evaluate((field) => {
+    // Keys that come within one frame.
+    for (let key = 0; key < 2; key++) field.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowUp", ctrlKey: true, bubbles: true, cancelable: true }));
+  });
+  assert.equal(await prompt.inputValue(), "a red (apple:1.2)");
   assert.deepEqual(problems, []);
   await context.close();
 });
