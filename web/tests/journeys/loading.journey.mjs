@@ -68,7 +68,7 @@ test("every load is usable within a second: the first after the start, of newcom
   assert.ok(slowest <= MOST_MS, said);
 });
 
-test("a first load is at most 400 kB and 25 requests, none of them twice", async () => {
+test("a first load is at most 400 kB and 25 requests, none of them twice, the data of its screen with the scripts", async () => {
   const page = await blank();
   const session = await page.context().newCDPSession(page);
   await session.send("Network.enable");
@@ -78,6 +78,8 @@ test("a first load is at most 400 kB and 25 requests, none of them twice", async
   session.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
   await load(page);
   await page.waitForTimeout(1500);
+  const early = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => one.initiatorType === "link").map((one) => new URL(one.name).pathname));
+  for (const path of ["/object_info", "/settings", "/workflow_templates/safelight/text_to_image.json"]) assert.ok(early.includes(path), `${path} is asked for only when the scripts run`);
   console.log(`first load: ${Math.round(bytes / 1000)} kB, ${seen.length} requests`);
   assert.ok(bytes <= MOST_BYTES, `${bytes} bytes`);
   assert.equal(seen.length, new Set(seen).size, `asked for twice:\n${seen.join("\n")}`);
