@@ -21,15 +21,17 @@ async function start(): Promise<void> {
   reportErrorsTo(sayError);
   const claimed = claimWindow();
   const journal = readJournal().catch(() => []);
-  const first = wasHereBefore() ? undefined : fetchTemplate(FIRST);
-  first?.catch(() => undefined); // said when it is opened
+  const newcomer = !wasHereBefore();
+  const first = fetchTemplate(FIRST); // on its way already, as index.html says
+  first.catch(() => undefined); // said when it is opened
   await Promise.all([loadSpecs(), loadPreferences().catch(() => undefined)]);
   const id = await claimed;
   keepFor(id);
   // A newcomer meets a form that works, over the model that ships.
-  if (first !== undefined) await openTemplate(FIRST, "form", undefined, first).catch(sayError);
+  const openFirst = () => openTemplate(FIRST, "form", undefined, first).catch(sayError);
+  if (newcomer) await openFirst();
   const restored = await restore(await journal);
-  if (restored === 0 && first === undefined) await openTemplate(FIRST, "form").catch(sayError);
+  if (restored === 0 && !newcomer) await openFirst();
   await openLinked();
   for (const tab of tabs.get()) recallJobs(tab);
   const followed = new WeakSet<Tab>();
@@ -43,8 +45,7 @@ async function start(): Promise<void> {
   tabs.subscribe(follow);
   follow();
   socket.start(id);
-  socket.connection.subscribe(refreshQueue);
-  refreshQueue();
+  socket.connection.subscribe(refreshQueue); // open or lost, there is soon a first change
   // What packs bring comes after all that is ours.
   setTimeout(() => void loadExtensions(() => panel.set("extensions")).catch(() => undefined), EXTENSIONS_MS);
 }

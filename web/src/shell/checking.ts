@@ -6,7 +6,7 @@ import type { NodeProblem } from "../canvas/runView";
 import { ROOT, type GraphNode, type Json, type NodeId, type Specs, type Workflow } from "../document/types";
 import type { Prompt } from "../document/prompt";
 import { t } from "../i18n";
-import { promptOf } from "./documents";
+import { makesSomething, promptOf } from "./documents";
 import { fuzzy } from "./ranking";
 import { active, specs, type Tab } from "./workspace";
 
@@ -63,9 +63,11 @@ function forecaster(tab: Tab): () => void {
     const { phase } = tab.run.summary.get();
     if (known === undefined || slow || active.get() !== tab || phase === "queued" || phase === "running") return;
     asked?.abort();
+    const prompt = promptOf(tab.document.workflow, known);
+    if (!makesSomething(prompt, known)) return;
     asked = new AbortController();
     const began = performance.now();
-    const body = new Blob([exactText(tab.document.workflow, { prompt: promptOf(tab.document.workflow, known) })], { type: "application/json" });
+    const body = new Blob([exactText(tab.document.workflow, { prompt })], { type: "application/json" });
     const told = await ask<Forecast>("POST /forecast", { body: body as never, signal: asked.signal });
     slow = performance.now() - began > SLOW_MS;
     // A mark on every node would say nothing.

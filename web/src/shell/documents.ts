@@ -40,6 +40,9 @@ export function promptOf(workflow: Workflow, known: Specs): Prompt {
   return Object.fromEntries(Object.entries(prompt).filter(([id, node]) => needed.has(id) || known.has(node.class_type)));
 }
 
+/** Whether a run makes anything: a prompt without an output is refused, so nothing is asked of one. */
+export const makesSomething = (prompt: Prompt, known: Specs): boolean => Object.values(prompt).some((node) => known.get(node.class_type)?.isOutput);
+
 /** What becomes of seeds and the like after a run, as their controls say. */
 export function afterRun(workflow: Workflow, known: Specs): readonly Command[] {
   const commands: Command[] = [];

@@ -115,7 +115,13 @@ async function autosave(tab: Tab): Promise<void> {
  * Save a tab to the server under `path` (its own without one). Refuses to write over another file, and over what another
  * window has saved meanwhile unless `over` is said.
  */
-export async function save(tab: Tab, path = tab.path.get(), over = false): Promise<boolean> {
+export function save(tab: Tab, path = tab.path.get(), over = false): Promise<boolean> {
+  const write = () => writeTab(tab, path, over);
+  // Windows of one browser look and write in turn; what comes between the two would be written over.
+  return path !== null && "locks" in navigator ? navigator.locks.request(`save ${path}`, write) : write();
+}
+
+async function writeTab(tab: Tab, path: string | null, over: boolean): Promise<boolean> {
   const known = specs.get();
   if (path === null || known === undefined) return false;
   const at = here(tab.document);

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { say } from "../canvas/text";
 import { Completions } from "./Completions";
 import type { WidgetProps } from "./services";
@@ -34,9 +35,9 @@ export function TextWidget(props: WidgetProps & { readonly multiline: boolean })
   const placeholder = spec.options["placeholder"];
 
   const put = (next: string, start: number, end: number): void => {
-    edit.set(next);
-    // The caret is put back once React has written the new text.
-    requestAnimationFrame(() => field.current?.setSelectionRange(start, end));
+    // The next key may come within this frame: the text is written and the caret back in it before.
+    flushSync(() => edit.set(next));
+    field.current?.setSelectionRange(start, end);
   };
   const shared = {
     ref: field,

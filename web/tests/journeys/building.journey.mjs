@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit } = await journey();
 
 const NODES = [
   ["checkpoint", "CheckpointLoaderSimple", 90, 240],
@@ -38,7 +31,7 @@ async function link(page, from, to) {
 }
 
 test("text to image from an empty canvas by mouse", async () => {
-  const { page, context, problems } = await openPage(browser, server.url, { viewport: { width: 1600, height: 1000 } });
+  const { page, context, problems } = await visit({ viewport: { width: 1600, height: 1000 } });
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await page.getByRole("button", { name: "New workflow" }).click();
   await page.locator(".graph").waitFor();
@@ -81,5 +74,25 @@ test("text to image from an empty canvas by mouse", async () => {
   for (let at = 0; at < 60 && (await page.locator(".past").count()) > 0; at++) await page.keyboard.press("Control+y");
   assert.match(await page.locator(".statusbar").innerText(), /7 nodes/);
   assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("of a graph that makes nothing nothing is asked, so nothing is refused", async () => {
+  const { page, context } = await visit();
+  const [asked, refused] = [[], []];
+  page.on("request", (one) => /\/(plan|forecast|prompt)$/.test(one.url()) && asked.push(one.url()));
+  page.on("response", (one) => one.status() >= 400 && refused.push(one.url()));
+  await page.getByRole("button", { name: "New workflow" }).click();
+  await page.locator(".graph").waitFor();
+  await page.waitForTimeout(4500); // longer than what was opened is left alone
+  await page.mouse.dblclick(500, 400);
+  await page.getByRole("combobox", { name: /Add a node/ }).fill("vae decode");
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(1500);
+  assert.deepEqual([asked, refused], [[], []]);
+  await page.mouse.dblclick(900, 400);
+  await page.getByRole("combobox", { name: /Add a node/ }).fill("save image");
+  await page.keyboard.press("Enter");
+  await page.waitForRequest(/\/forecast$/); // an output is something to ask about
   await context.close();
 });

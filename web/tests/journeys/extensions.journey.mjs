@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openPage, PYTHON, ROOT, shoot, startBrowser, startServer } from "./server.mjs";
+import { journey } from "./journey.mjs";
+import { PYTHON, ROOT, shoot } from "./server.mjs";
 
 const HOSTILE = `<!doctype html><pre id="told"></pre><script>
   const told = [];
@@ -23,38 +24,30 @@ const HOSTILE = `<!doctype html><pre id="told"></pre><script>
   new Image().src = "https://example.com/leak.png";
 </script>`;
 
-let server, browser;
-before(async () => {
-  server = await startServer({
-    prepare(folder) {
-      const pack = (name, page, manifest) => {
-        const web = join(folder, "custom_nodes", name, "web");
-        mkdirSync(web, { recursive: true });
-        const code = `class ${name}:\n    RETURN_TYPES = ()\n    FUNCTION = "run"\n    CATEGORY = "x"\n\n    @classmethod\n    def INPUT_TYPES(cls):\n        return {"required": {}}\n\n    def run(self):\n        return ()\n\n\nNODE_CLASS_MAPPINGS = {"${name}": ${name}}\nWEB_DIRECTORY = "web"\n`;
-        writeFileSync(join(folder, "custom_nodes", name, "__init__.py"), code);
-        writeFileSync(join(web, "page.html"), page);
-        writeFileSync(join(web, "extension.json"), JSON.stringify({ api: 1, title: name, panels: [{ id: "page", title: name, page: "page.html" }], ...manifest }));
-      };
-      pack("Hostile", HOSTILE, { may: [] });
-      pack("Unapproved", "<script>parent.postMessage({ safelight: 1, id: 1, ask: 'say', text: 'loaded' }, '*')</script>", {});
-      cpSync(join(ROOT, "custom_nodes/example"), join(folder, "custom_nodes/example"), { recursive: true });
-      for (const name of ["models", "workflows"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-      const trust = (name, ...more) => execFileSync(PYTHON, ["main.py", "packs", "trust", name, ...more, "--base-directory", folder], { cwd: ROOT, stdio: "pipe" });
-      trust("example", "--web");
-      trust("Hostile", "--web");
-      trust("Unapproved"); // its code, not its pages
-    },
-    args: (folder) => ["--base-directory", folder],
-  });
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
+const { server, visit } = await journey({
+  prepare(folder) {
+    const pack = (name, page, manifest) => {
+      const web = join(folder, "custom_nodes", name, "web");
+      mkdirSync(web, { recursive: true });
+      const code = `class ${name}:\n    RETURN_TYPES = ()\n    FUNCTION = "run"\n    CATEGORY = "x"\n\n    @classmethod\n    def INPUT_TYPES(cls):\n        return {"required": {}}\n\n    def run(self):\n        return ()\n\n\nNODE_CLASS_MAPPINGS = {"${name}": ${name}}\nWEB_DIRECTORY = "web"\n`;
+      writeFileSync(join(folder, "custom_nodes", name, "__init__.py"), code);
+      writeFileSync(join(web, "page.html"), page);
+      writeFileSync(join(web, "extension.json"), JSON.stringify({ api: 1, title: name, panels: [{ id: "page", title: name, page: "page.html" }], ...manifest }));
+    };
+    pack("Hostile", HOSTILE, { may: [] });
+    pack("Unapproved", "<script>parent.postMessage({ safelight: 1, id: 1, ask: 'say', text: 'loaded' }, '*')</script>", {});
+    cpSync(join(ROOT, "custom_nodes/example"), join(folder, "custom_nodes/example"), { recursive: true });
+    for (const name of ["models", "workflows"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    const trust = (name, ...more) => execFileSync(PYTHON, ["main.py", "packs", "trust", name, ...more, "--base-directory", folder], { cwd: ROOT, stdio: "pipe" });
+    trust("example", "--web");
+    trust("Hostile", "--web");
+    trust("Unapproved"); // its code, not its pages
+  },
+  args: (folder) => ["--base-directory", folder],
 });
 
 test("an approved extension adds a node, follows the selection and sets a value that undo takes back", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Graph", exact: true }).click();
   await page.locator(".graph").waitFor();
   await page.locator(".rail").getByRole("button", { name: "Packs" }).click();
@@ -83,7 +76,7 @@ test("an approved extension adds a node, follows the selection and sets a value 
 });
 
 test("what was not approved is not loaded, and says how to", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   const asked = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   await page.reload();
@@ -96,7 +89,7 @@ test("what was not approved is not loaded, and says how to", async () => {
 });
 
 test("a hostile page has no way into the editor", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   const elsewhere = [];
   const own = (request) => request.url().startsWith(server.url);
   page.on("requestfinished", (request) => own(request) || elsewhere.push(request.url()));

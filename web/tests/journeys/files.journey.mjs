@@ -1,35 +1,22 @@
 /** Files of the server: chosen with their pictures, and films that play. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
+import { journey, serious } from "./journey.mjs";
 import { film } from "./pictures.mjs";
-import { dropFile, openPage, ROOT, shoot, startBrowser, startServer } from "./server.mjs";
+import { dropFile, ROOT, shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer({
-    prepare: (folder) => {
-      mkdirSync(join(folder, "input/mine/deep"), { recursive: true });
-      copyFileSync(join(ROOT, "input/red_circle.png"), join(folder, "input/mine/deep/a disc.png"));
-      copyFileSync(join(ROOT, "input/red_circle.png"), join(folder, "output/made before.png"));
-    },
-  });
-  browser = await startBrowser();
+const { server, browser, visit } = await journey({
+  prepare: (folder) => {
+    mkdirSync(join(folder, "input/mine/deep"), { recursive: true });
+    copyFileSync(join(ROOT, "input/red_circle.png"), join(folder, "input/mine/deep/a disc.png"));
+    copyFileSync(join(ROOT, "input/red_circle.png"), join(folder, "output/made before.png"));
+  },
 });
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-async function serious(page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.filter((one) => /serious|critical/.test(one.impact)).map((one) => `${one.id}: ${one.nodes[0].target}`);
-}
 
 test("an input's file is chosen from the server's folders, searched for, brought in, and runs", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await dropFile(page, "image_to_image.json", readFileSync(join(ROOT, "workflows/image_to_image.json")), "application/json");
   await page.locator(".tab").nth(1).waitFor();
@@ -76,7 +63,7 @@ test("an input's file is chosen from the server's folders, searched for, brought
 });
 
 test("a film among the results has a tile in the gallery and plays in the viewer", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   writeFileSync(join(server.folder, "output/film.webm"), Buffer.from(await film(page)));
   await page.keyboard.press("Shift+G");

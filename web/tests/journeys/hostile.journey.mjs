@@ -1,19 +1,12 @@
 /** S39 and S40 of the list of security tests: whatever texts hold, they are texts. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { writeFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { server, visit } = await journey();
 
 const MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)><a href="javascript:alert(4)">x</a>';
 
@@ -41,7 +34,7 @@ test("markup in titles, notes, groups, types, values, file names and settings is
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ "Safelight.theme": MARKUP, "Safelight.favourites": [MARKUP], "Safelight.Keys": { [MARKUP]: [MARKUP] } }),
   });
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   const outside = [];
   let dialogs = 0;
   page.on("dialog", (dialog) => {

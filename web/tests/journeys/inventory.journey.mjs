@@ -1,23 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit, visitGraph } = await journey();
 
-async function openGraph(options) {
-  const opened = await openPage(browser, server.url, options);
-  await opened.page.getByRole("button", { name: "Graph", exact: true }).click();
-  await opened.page.locator(".graph .node").first().waitFor();
-  return opened;
-}
 async function command(page, words) {
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox", { name: "All commands" }).fill(words);
@@ -25,7 +12,7 @@ async function command(page, words) {
 }
 
 test("nobody who has not chosen sees anything but the darkroom; the choice stays", async () => {
-  const { page, context } = await openPage(browser, server.url, { theme: "light" });
+  const { page, context } = await visit({ theme: "light" });
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
   assert.equal(await theme(), "dark");
@@ -41,7 +28,7 @@ test("nobody who has not chosen sees anything but the darkroom; the choice stays
 });
 
 test("a tidied graph has no node over another", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   await command(page, "tidy the selected");
   await page.waitForTimeout(300);
   await page.keyboard.press(".");
@@ -56,7 +43,7 @@ test("a tidied graph has no node over another", async () => {
 });
 
 test("a template of nodes is kept over a reload and put into another workflow; a model file makes its loader", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   await page.locator(".graph .node", { hasText: "KSampler" }).locator(".node-title").first().click();
   await command(page, "node template");
   await page.getByRole("combobox", { name: "Name of the template" }).fill("My sampler");
@@ -77,7 +64,7 @@ test("a template of nodes is kept over a reload and put into another workflow; a
 });
 
 test("locked, without links, only the graph: each says so and has the way back", async () => {
-  const { page, context } = await openGraph();
+  const { page, context } = await visitGraph();
   for (const key of ["Shift+L", "l", "f"]) await page.keyboard.press(key);
   assert.equal(await page.locator(".rail").isVisible(), false);
   for (const words of ["Locked", "Links hidden", "Only the graph"]) await page.getByRole("button", { name: words, exact: true }).click();
@@ -87,7 +74,7 @@ test("locked, without links, only the graph: each says so and has the way back",
 });
 
 test("a paused queue is paused after a reload; tokens are counted; examples say what they need", async () => {
-  const { page, context } = await openGraph();
+  const { page, context } = await visitGraph();
   await page.locator(".graph .node", { hasText: "Prompt" }).first().getByText("3 / 75").waitFor();
   await page.locator(".rail").getByRole("button", { name: "Queue" }).click();
   await page.getByRole("button", { name: "Pause" }).click();

@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { server, visit } = await journey();
 
 const prompt = (page) => page.getByLabel("Prompt", { exact: true });
 const picture = (page) => page.locator(".stage .picture img");
@@ -23,7 +16,7 @@ async function setSteps(page, steps) {
 }
 
 test("a run can be cancelled", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   await prompt(page).fill("a house");
   await setSteps(page, 400);
   await page.getByRole("button", { name: "Make the picture" }).click();
@@ -36,7 +29,7 @@ test("a run can be cancelled", async () => {
 });
 
 test("work survives a crash of the page, a killed server, and both", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   await prompt(page).fill("a green heart");
   await page.waitForTimeout(1500);
   await page.reload();
@@ -60,7 +53,7 @@ test("work survives a crash of the page, a killed server, and both", async () =>
 });
 
 test("saved to the server, changed by autosave, opened again, listed and removed with undo", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   const file = join(server.folder, "user/default/workflows/mine/hearts.json");
   await prompt(page).fill("two hearts");
   await page.keyboard.press("Control+s");

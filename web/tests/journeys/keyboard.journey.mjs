@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit } = await journey();
 
 const active = (page) => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.labels?.[0]?.textContent ?? "");
 
@@ -67,7 +60,7 @@ async function linkTo(page, node, port, partner) {
 }
 
 test("text to image by keyboard alone: built, run, looked at, taken back", async () => {
-  const { page, context, problems } = await openPage(browser, server.url, { viewport: { width: 1600, height: 1000 } });
+  const { page, context, problems } = await visit({ viewport: { width: 1600, height: 1000 } });
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await page.keyboard.press("Control+Alt+n");
   await page.locator(".graph").waitFor();

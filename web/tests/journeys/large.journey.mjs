@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { synthetic } from "../../../benchmarks/editor_graph.mjs";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
 /** Longer than this the page may not be away once a graph is open, ms. */
 const LONGEST = 200;
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit } = await journey();
 
 /** Drops a graph of `count` nodes on the page, as a file from the desktop. */
 function dropGraph(page, count, name) {
@@ -44,7 +37,7 @@ async function longest(page, work) {
 }
 
 test("a graph of 4,000 nodes is moved, edited and undone without a pause", async () => {
-  const { page, context, problems } = await openPage(browser, server.url, { viewport: { width: 1600, height: 900 } });
+  const { page, context, problems } = await visit({ viewport: { width: 1600, height: 900 } });
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await dropGraph(page, 4000, "large.json");
   await page.locator(".statusbar").getByText(/4,?000 nodes/).waitFor();
@@ -98,7 +91,7 @@ test("a graph of 4,000 nodes is moved, edited and undone without a pause", async
 });
 
 test("a large file that is being opened can be left, and nothing of what was open is lost", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   const bar = page.getByRole("progressbar", { name: /Opening/ });
   const tabs = () => page.locator(".tabs .tab").count();

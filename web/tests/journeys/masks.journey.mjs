@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { check, journey } from "./journey.mjs";
 import { nodeMenu, openWorkflow, pixels, settled } from "./pictures.mjs";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { server, visit } = await journey();
 
 const newest = (folder) => readdirSync(folder).filter((name) => name.endsWith(".png")).map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs })).sort((a, b) => b.at - a.at)[0]?.name;
 
@@ -30,7 +23,7 @@ function ownMask(text) {
 
 for (const [title, change, who] of [["Picture", ownMask, "the node that loads the picture"], ["Mask", (text) => text, "a node for masks"]]) {
   test(`inpaint with a mask painted by mouse, for ${who}: what is not masked stays exactly`, async () => {
-    const { page, context, problems } = await openPage(browser, server.url);
+    const { page, context, problems } = await visit();
     await page.getByRole("button", { name: "Make the picture" }).waitFor();
     await openWorkflow(page, "inpaint_region", change);
     await nodeMenu(page, title, "Paint a mask…");
@@ -89,7 +82,7 @@ for (const [title, change, who] of [["Picture", ownMask, "the node that loads th
 }
 
 test("a mask by keyboard alone, with layers, fills and inversion", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await openWorkflow(page, "inpaint_hole");
   await page.locator(".graph").focus();
@@ -131,7 +124,7 @@ test("a mask by keyboard alone, with layers, fills and inversion", async () => {
 });
 
 test("touch: one finger paints, two move the picture; a pen presses", async () => {
-  const { page, context, problems } = await openPage(browser, server.url, { hasTouch: true });
+  const { page, context, problems } = await visit({ hasTouch: true });
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await openWorkflow(page, "inpaint_region", ownMask);
   await nodeMenu(page, "Picture", "Paint a mask…");
@@ -176,7 +169,7 @@ test("touch: one finger paints, two move the picture; a pen presses", async () =
 });
 
 test("a crop becomes the node's picture, pixel for pixel", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await openWorkflow(page, "inpaint_region");
   await nodeMenu(page, "Picture", "Crop the picture…");

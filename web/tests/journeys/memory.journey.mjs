@@ -1,26 +1,13 @@
 /** What a run would take of a card, said beside Run before it. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey, serious } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-async function serious(page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.filter((one) => /serious|critical/.test(one.impact)).map((one) => `${one.id}: ${one.nodes[0].target}`);
-}
+const { visit } = await journey();
 
 test("what the planner says stands beside Run, node by node, in red where it does not fit; nothing is asked while typing", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   const asked = [];
   page.on("request", (request) => request.url().endsWith("/plan") && asked.push(Date.now()));
   const chip = page.locator(".estimate");
@@ -74,7 +61,7 @@ test("what the planner says stands beside Run, node by node, in red where it doe
 });
 
 test("the status bar tells what memory is taken now, and lets go of what is kept", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).click();
   await page.locator(".stage .picture img").waitFor({ timeout: 60_000 });
   const button = page.locator(".statusbar").getByRole("button", { name: "Memory" });

@@ -1,24 +1,17 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { api, check, fillOutputs, nodeMenu, openGallery, openWorkflow, post, settled } from "./pictures.mjs";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { check, journey } from "./journey.mjs";
+import { api, fillOutputs, nodeMenu, openGallery, openWorkflow, post, settled } from "./pictures.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-  await fillOutputs(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { server, visit } = await journey();
+await fillOutputs(server);
 
 for (const theme of ["dark", "light"]) {
   test(`no serious finding on any screen for pictures, ${theme}`, async () => {
-    const { page, context, problems } = await openPage(browser, server.url, { theme });
+    const { page, context, problems } = await visit({ theme });
     const found = [];
     await page.getByRole("button", { name: "Make the picture" }).waitFor();
     await openGallery(page);
@@ -81,7 +74,7 @@ for (const theme of ["dark", "light"]) {
 }
 
 test("gallery: search, filters, multi-select by keyboard, trash and back", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await openGallery(page);
   const count = page.locator(".gallery-bar [role=status]");
   const shown = async (text) => assert.match(await count.innerText(), text);
@@ -130,7 +123,7 @@ test("gallery: search, filters, multi-select by keyboard, trash and back", async
 });
 
 test("a picture dragged from the gallery: on a node its input, on the graph its workflow", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await openWorkflow(page, "image_to_image");
   await openGallery(page);
@@ -153,7 +146,7 @@ test("a picture dragged from the gallery: on a node its input, on the graph its 
 });
 
 test("compare: what differs stands in the table, either is restored", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await openGallery(page);
   await page.getByLabel("Search by prompt, model or seed").fill("text_to_image red");
   await page.waitForFunction(() => document.querySelectorAll(".gallery-grid .tile").length === 2);
@@ -181,7 +174,7 @@ test("compare: what differs stands in the table, either is restored", async () =
 });
 
 test("a sweep over two inputs fills a labelled sheet, which is saved as a picture", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await page.getByRole("button", { name: "Graph", exact: true }).click();
   await nodeMenu(page, "KSampler", "Sweep over values…");
@@ -228,7 +221,7 @@ test("a batch that came over the API opens as a sheet", async () => {
   prompt[sampler].inputs.steps = 2;
   await post(server, "/prompt", { prompt, prompt_id: "two-by-two", batch: { product: { [`${sampler}.seed`]: [1, 2], [`${sampler}.cfg`]: [3, 6] } } });
   await settled(server);
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await openGallery(page);
   await page.getByRole("button", { name: "Sheets" }).click();
   await page.getByRole("button", { name: /two-by-two/ }).click();
@@ -247,7 +240,7 @@ test("thousands of pictures: scrolling from end to end without a freeze", async 
   mkdirSync(folder);
   const data = readFileSync(join(server.folder, "output", "text_to_image_00002_.png"));
   for (let number = 0; number < 4000; number++) writeFileSync(join(folder, `many_${String(number).padStart(5, "0")}_.png`), data);
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   const began = Date.now();
   await page.keyboard.press("Shift+G");
@@ -294,7 +287,7 @@ test("thousands of pictures: scrolling from end to end without a freeze", async 
 });
 
 test("German, on a phone", async () => {
-  const { page, context, problems } = await openPage(browser, server.url, { locale: "de-DE", viewport: { width: 390, height: 800 }, hasTouch: true });
+  const { page, context, problems } = await visit({ locale: "de-DE", viewport: { width: 390, height: 800 }, hasTouch: true });
   await page.getByRole("button", { name: "Bild machen" }).waitFor();
   await page.locator(".rail").getByRole("button", { name: "Bilder" }).click();
   await page.locator(".tile img").first().waitFor();

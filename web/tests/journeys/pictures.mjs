@@ -1,8 +1,7 @@
 /** What journeys with pictures have in common. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
-import { dropFile, ROOT, shoot } from "./server.mjs";
+import { dropFile, ROOT } from "./server.mjs";
 
 export const api = JSON.parse(readFileSync(join(ROOT, "workflows/text_to_image_api.json"), "utf8"));
 
@@ -31,14 +30,6 @@ export async function settled(server) {
     await new Promise((done) => setTimeout(done, 100));
   }
   throw new Error("the queue does not empty");
-}
-
-export async function check(page, name) {
-  await page.waitForTimeout(300);
-  await shoot(page, name);
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const bad = violations.filter((one) => one.impact === "serious" || one.impact === "critical");
-  return bad.map((one) => `${name}: ${one.id} (${one.impact}): ${one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
 }
 
 /** Pixels of a picture of the server. */

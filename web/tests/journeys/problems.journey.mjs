@@ -1,25 +1,18 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { dropFile, openPage, ROOT, shoot, startBrowser, startServer } from "./server.mjs";
+import { journey } from "./journey.mjs";
+import { dropFile, ROOT, shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit } = await journey();
 
 const file = () => JSON.parse(readFileSync(join(ROOT, "workflows/text_to_image.json"), "utf8"));
 const drop = (page, name, document) => dropFile(page, name, JSON.stringify(document), "application/json");
 const node = (page, title) => page.locator(".node", { hasText: title }).first();
 
 test("a missing model and a missing node are told in place, and one is repaired by a press", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   const document = file();
   document.nodes[0].widgets_values = ["safelight-emoji-512-gone.safetensors"];
@@ -47,7 +40,7 @@ test("a missing model and a missing node are told in place, and one is repaired 
 });
 
 test("what will run again is marked before the run; undo takes the mark and keeps the picture", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).click();
   await page.locator(".stage .picture img").waitFor({ timeout: 60_000 });
   await page.getByRole("button", { name: "Graph", exact: true }).click();
@@ -68,7 +61,7 @@ test("what will run again is marked before the run; undo takes the mark and keep
 });
 
 test("a run goes up to the selected node and no further", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   await page.getByRole("button", { name: "Graph", exact: true }).click();
   await node(page, "VAE Decode").locator("text=VAE Decode").click();
   await page.keyboard.press("Control+k");
@@ -80,7 +73,7 @@ test("a run goes up to the selected node and no further", async () => {
 });
 
 test("broken JSON says where, and the form is made of chosen inputs", async () => {
-  const { page, context } = await openPage(browser, server.url);
+  const { page, context } = await visit();
   await page.getByRole("button", { name: "Make the picture" }).waitFor();
   await dropFile(page, "broken.json", '{\n  "nodes": [,]\n}', "application/json");
   await page.getByText(/line 2, column 13/).waitFor();

@@ -1,17 +1,10 @@
 /** Text that runs from right to left: titles, prompts, notes, groups and portals, near and far. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { dropFile, openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
+import { dropFile, shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit } = await journey();
 
 const WORKFLOW = {
   version: 0.4,
@@ -27,7 +20,7 @@ const WORKFLOW = {
 };
 
 test("the user's text runs as its first letter says, on the page and on the canvas", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Graph", exact: true }).click();
   await dropFile(page, "rtl.json", JSON.stringify(WORKFLOW), "application/json");
   await page.locator('.node[data-node="3"]').waitFor();

@@ -1,31 +1,15 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { check, journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-async function check(page, name) {
-  await page.waitForTimeout(350);
-  await shoot(page, name);
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const bad = violations.filter((one) => one.impact === "serious" || one.impact === "critical");
-  return bad.map((one) => `${name}: ${one.id} (${one.impact}): ${one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
-}
+const { server, visit } = await journey();
 
 const PANELS = ["Nodes", "Workflows", "Models", "Queue", "Pictures", "Outline", "History", "Settings"];
 
 for (const theme of ["dark", "light"]) {
   test(`no serious finding on any screen, ${theme}`, async () => {
-    const { page, context, problems } = await openPage(browser, server.url, { storageState: { cookies: [], origins: [{ origin: server.url, localStorage: [{ name: "theme", value: theme }] }] } });
+    const { page, context, problems } = await visit({ storageState: { cookies: [], origins: [{ origin: server.url, localStorage: [{ name: "theme", value: theme }] }] } });
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), theme);
     const found = [];
     await page.getByRole("button", { name: "Make the picture" }).waitFor();
@@ -64,7 +48,7 @@ for (const theme of ["dark", "light"]) {
 
 test("phone width and 200 % zoom: everything can still be reached", async () => {
   for (const [name, viewport] of [["phone", { width: 390, height: 800 }], ["zoomed", { width: 720, height: 450 }]]) {
-    const { page, context } = await openPage(browser, server.url, { viewport });
+    const { page, context } = await visit({ viewport });
     const run = page.getByRole("button", { name: "Make the picture" });
     await run.scrollIntoViewIfNeeded();
     assert.ok(await run.isVisible());
@@ -76,7 +60,7 @@ test("phone width and 200 % zoom: everything can still be reached", async () => 
 });
 
 test("German", async () => {
-  const { page, context } = await openPage(browser, server.url, { locale: "de-DE" });
+  const { page, context } = await visit({ locale: "de-DE" });
   await page.getByRole("button", { name: "Bild machen" }).waitFor();
   await shoot(page, "german");
   assert.equal(await page.evaluate(() => document.documentElement.lang), "de");

@@ -1,6 +1,6 @@
 /** A real server with folders of its own, and a browser: what every journey needs. */
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,7 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../..")
 export const PYTHON = process.env.SAFELIGHT_PYTHON ?? join(ROOT, ".venv/bin/python");
 const CHROMIUM = process.env.SAFELIGHT_CHROMIUM ?? "/usr/bin/chromium";
 const START_MS = 60_000;
+const TICK_MS = 10;
 let nextPort = Number(process.env.SAFELIGHT_PORT ?? 9400);
 
 /**
@@ -25,6 +26,8 @@ export async function startServer({ prepare = () => undefined, args = () => [] }
   const url = `http://127.0.0.1:${port}`;
   let child;
   const start = async () => {
+    // One that was left behind would answer in the place of ours.
+    if (await fetch(`${url}/healthz`).catch(() => undefined)) throw new Error(`there is a server on port ${port} already`);
     const folders = ["user", "output", "temp", "input"].flatMap((name) => [`--${name}-directory`, join(folder, name)]);
     child = spawn(PYTHON, ["main.py", "serve", "--port", String(port), "--cpu", ...folders, ...args(folder)], {
       cwd: ROOT,
@@ -55,6 +58,12 @@ export async function startServer({ prepare = () => undefined, args = () => [] }
     folder,
     kill,
     again: start,
+    /** Milliseconds of the processor that the server's own process has taken; 0 where the system does not tell. */
+    busy: () => {
+      const stat = `/proc/${child.pid}/stat`;
+      const fields = existsSync(stat) ? readFileSync(stat, "utf8").replace(/^.*\) /s, "").split(" ") : [];
+      return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_MS;
+    },
     stop: async () => {
       await kill();
       rmSync(folder, { recursive: true, force: true });

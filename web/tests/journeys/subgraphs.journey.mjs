@@ -1,24 +1,15 @@
 /** Inside a subgraph: its borders moved, its ports renamed, reordered and taken away, with the instances following. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey, middle } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visitGraph } = await journey();
 
 /** The example's sampler and decoder as a subgraph, entered. */
 async function openInside() {
-  const opened = await openPage(browser, server.url);
+  const opened = await visitGraph();
   const { page } = opened;
-  await page.getByRole("button", { name: "Graph", exact: true }).click();
-  await page.locator(".graph .node").first().waitFor();
   await title(page, "KSampler").click();
   await title(page, "VAE Decode").click({ modifiers: ["Shift"] });
   await page.keyboard.press("Control+Shift+e");
@@ -41,10 +32,6 @@ async function openInside() {
 }
 const title = (page, text) => page.locator(".graph .node", { has: page.locator(".node-name", { hasText: text }) }).locator(".node-name").first();
 const ports = (page) => page.locator('.node[data-node="-10"] .port-name').allInnerTexts();
-const middle = async (locator) => {
-  const box = await locator.boundingBox();
-  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-};
 async function drag(page, from, to) {
   await page.mouse.move(from.x, from.y);
   await page.mouse.down();

@@ -1,20 +1,13 @@
 /** The graph under fingers on a tablet: links, taps, the menu, the view. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit } = await journey();
 
 async function openTablet() {
-  const opened = await openPage(browser, server.url, { viewport: { width: 1180, height: 820 }, hasTouch: true, isMobile: true });
+  const opened = await visit({ viewport: { width: 1180, height: 820 }, hasTouch: true, isMobile: true });
   const { page, context } = opened;
   await page.getByRole("button", { name: "Graph", exact: true }).tap();
   await page.locator(".graph .node").first().waitFor();

@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { journey, serious } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { server, visit } = await journey();
 
 async function saveAs(page, name) {
   await page.keyboard.press("Control+Shift+S");
@@ -22,13 +14,8 @@ async function saveAs(page, name) {
   await page.locator(".statusbar").getByText("Saved").waitFor();
 }
 
-async function serious(page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.filter((one) => /serious|critical/.test(one.impact)).map((one) => `${one.id}: ${one.nodes[0].target}`);
-}
-
 test("a version is compared by node and value, brought back, and undone", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   const prompt = page.getByLabel("Prompt", { exact: true });
   await prompt.waitFor();
   await saveAs(page, "apples");
@@ -66,7 +53,7 @@ test("a version is compared by node and value, brought back, and undone", async 
 });
 
 test("a file that somebody else wrote is not written over: both are shown, and one is chosen", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   const prompt = page.getByLabel("Prompt", { exact: true });
   await prompt.waitFor();
   await saveAs(page, "pears");
@@ -89,7 +76,7 @@ test("a file that somebody else wrote is not written over: both are shown, and o
 });
 
 test("a single change of a version is taken into what is open, one step each", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   const prompt = page.getByLabel("Prompt", { exact: true });
   const steps = page.getByLabel("Steps", { exact: true });
   await prompt.waitFor();
@@ -121,7 +108,7 @@ test("a single change of a version is taken into what is open, one step each", a
 
 for (const [name, seed, asks] of [["figs", { 0: 4321 }, false], ["limes", {}, true]]) {
   test(`both versions of a file that was changed elsewhere are merged${asks ? ", and what both changed is asked" : " without a question"}`, async () => {
-    const { page, context, problems } = await openPage(browser, server.url);
+    const { page, context, problems } = await visit();
     const prompt = page.getByLabel("Prompt", { exact: true });
     await prompt.waitFor();
     await page.getByLabel("Seed", { exact: true }).fill("7");

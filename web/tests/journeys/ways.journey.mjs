@@ -1,41 +1,21 @@
 /** Finding one's way in a graph: portals, the traced signal, bookmarks, selections along links, groups' menus. */
 import assert from "node:assert/strict";
-import { AxeBuilder } from "@axe-core/playwright";
-import { after, before, test } from "node:test";
-import { openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey, middle, serious } from "./journey.mjs";
+import { shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visitGraph } = await journey();
 
-async function openGraph() {
-  const opened = await openPage(browser, server.url);
-  const { page } = opened;
-  await page.getByRole("button", { name: "Graph", exact: true }).click();
-  await page.locator(".graph .node").first().waitFor();
-  await page.waitForTimeout(400);
-  return opened;
-}
 const node = (page, text) => page.locator(".graph .node", { has: page.locator(".node-name", { hasText: text }) }).first();
 const title = (page, text) => node(page, text).locator(".node-name").first();
 const selected = (page) => page.locator(".graph .node[data-selected] .node-name").allInnerTexts().then((all) => all.sort());
-const middle = async (locator) => {
-  const box = await locator.boundingBox();
-  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-};
 async function nodeMenu(page, text, ...items) {
   await title(page, text).click({ button: "right" });
   for (const item of items) await page.getByRole("menuitem", { name: item }).click();
 }
 
 test("links become portals with names, and wires again", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   await nodeMenu(page, "Checkpoint", "Signal and links…", /Links as portals/);
   await page.keyboard.press("Escape");
   await page.waitForTimeout(200);
@@ -64,7 +44,7 @@ test("links become portals with names, and wires again", async () => {
 });
 
 test("what feeds a node and what it feeds is traced and selected", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   await title(page, "Empty latent").click();
   await page.keyboard.press("t");
   await page.waitForTimeout(200);
@@ -83,7 +63,7 @@ test("what feeds a node and what it feeds is traced and selected", async () => {
 });
 
 test("a bookmark of a node and one of a place lead back, from within a subgraph and after a reload too", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   await title(page, "Save Image").click();
   await page.keyboard.press("Shift+Digit1");
   await page.getByText("Bookmark 1: this node. 1 leads back.").waitFor();
@@ -124,7 +104,7 @@ test("a bookmark of a node and one of a place lead back, from within a subgraph 
 });
 
 test("bookmarks are listed: led to from the form too, renamed, found in the palette, removed, and back with undo", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox", { name: "All commands" }).fill("list of bookmarks");
   await page.keyboard.press("Enter");
@@ -155,8 +135,7 @@ test("bookmarks are listed: led to from the form too, renamed, found in the pale
   await page.keyboard.press("Enter");
   assert.deepEqual(await rows.allInnerTexts(), ["The whole", "The result"]);
   await shoot(page, "bookmarks");
-  const found = await new AxeBuilder({ page }).include(".panel").analyze();
-  assert.deepEqual(found.violations.filter((one) => ["serious", "critical"].includes(one.impact)).map((one) => one.id), []);
+  assert.deepEqual(await serious(page), []);
   await page.getByRole("button", { name: "Form", exact: true }).click();
   await panel.getByRole("button", { name: "The result Node", exact: true }).click();
   await page.waitForTimeout(900);
@@ -185,7 +164,7 @@ test("bookmarks are listed: led to from the form too, renamed, found in the pale
 });
 
 test("all nodes collapse and expand; a node goes and its links are led on; a group has a menu", async () => {
-  const { page, context, problems } = await openGraph();
+  const { page, context, problems } = await visitGraph();
   const command = async (words) => {
     await page.keyboard.press("Control+k");
     await page.getByRole("combobox", { name: "All commands" }).fill(words);

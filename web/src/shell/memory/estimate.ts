@@ -4,7 +4,7 @@ import { Store } from "../../client/store";
 import { exactText } from "../../document/exact";
 import type { NodeId } from "../../document/types";
 import { t } from "../../i18n";
-import { promptOf } from "../documents";
+import { makesSomething, promptOf } from "../documents";
 import { preference } from "../preferences";
 import { active, specs, type Tab } from "../workspace";
 import type { MemoryPlan } from "./figures";
@@ -43,15 +43,20 @@ export function followMemory(tab: Tab): () => void {
     const { phase } = tab.run.summary.get();
     if (types === undefined || active.get() !== tab || phase === "queued" || phase === "running") return;
     const vram = preference("vram").get();
-    const text = exactText(tab.document.workflow, { prompt: promptOf(tab.document.workflow, types), ...(vram === "" ? {} : { vram }) });
+    const prompt = promptOf(tab.document.workflow, types);
+    const text = exactText(tab.document.workflow, { prompt, ...(vram === "" ? {} : { vram }) });
     owed = false;
     if (text === last) return;
+    if (!makesSomething(prompt, types)) {
+      last = text;
+      return estimate.set(nothing());
+    }
     asked = new AbortController();
     const before = estimate.get();
     if (before && "plan" in before) estimate.set({ ...before, old: true });
     const told = await ask<MemoryPlan | Unplanned>("POST /plan", { body: new Blob([text], { type: "application/json" }) as never, signal: asked.signal });
     last = text;
-    estimate.set("planned" in told ? { why: whyNot(told) } : told.nodes.length === 0 ? { why: t("estimate.nothing", "No node here computes with a model") } : { plan: told });
+    estimate.set("planned" in told ? { why: whyNot(told) } : told.nodes.length === 0 ? nothing() : { plan: told });
   };
   const plan = (after: number): void => {
     clearTimeout(planned);
@@ -70,6 +75,8 @@ export function followMemory(tab: Tab): () => void {
     asked?.abort();
   };
 }
+
+const nothing = (): Estimate => ({ why: t("estimate.nothing", "No node here computes with a model") });
 
 const whyNot = (told: Unplanned): string =>
   told.foreign
