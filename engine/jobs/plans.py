@@ -60,6 +60,7 @@ def plan_graph(
     user: str | None = None,
     cancel: CancelToken | None = None,
     store: ProfileStore | None = None,
+    outside: bool = True,
 ) -> MemoryPlan:
     """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budgets of weights.
 
@@ -68,7 +69,7 @@ def plan_graph(
     from engine.families.memory_plan import plan_memory
 
     store = store or profile_store(session, session.settings)
-    rehearsal = rehearsed(session, graph, card, store, user=user, cancel=cancel)
+    rehearsal = rehearsed(session, graph, card, store, user=user, cancel=cancel, outside=outside)
     budgets = budgets_of(session.settings)
     return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
 
