@@ -23,10 +23,11 @@ from typing import IO, Any, Final
 
 from engine.errors import Cancelled, SafelightError
 from engine.execution.cancel import CancelToken
+from engine.families.rehearsal import Rehearsal
 from engine.families.unknown_nodes import ReachesOut
 from engine.graph.api_prompt import graph_from_api
 from engine.graph.model import Graph
-from engine.jobs.plans import chosen_card, plan_graph, plan_record, profile_store
+from engine.jobs.plans import chosen_card, new_rehearsal, plan_graph, plan_record
 from engine.jobs.process_tree import refuse_huge_allocations
 from engine.jobs.records import plain, settings_from
 from engine.memory.budgets import budgets_of
@@ -64,7 +65,7 @@ class Planner:
         self._has_packs = False
         if settings.max_ram_bytes is not None:
             refuse_huge_allocations(settings.max_ram_bytes)
-        self._store = profile_store(self._session, settings)
+        self._rehearsals: dict[Card, Rehearsal] = {}
         self._asked: queue.SimpleQueue[tuple[Mapping[str, Any], CancelToken]] = queue.SimpleQueue()
         self._tokens: dict[int, CancelToken] = {}
 
@@ -106,7 +107,7 @@ class Planner:
                 "plan": plan_record(
                     plan_graph(
                         self._session, graph, card,
-                        user=message["user"], cancel=token, store=self._store, outside=False,
+                        rehearsal=self._rehearsal(card), user=message["user"], cancel=token, outside=False,
                     ),
                     graph,
                 )
@@ -119,6 +120,12 @@ class Planner:
             return {"problems": [plain(problem) for problem in error.problems]}
         except Exception as error:  # noqa: BLE001 (a node's fault; the next question may be another one)
             return {"fault": f"{type(error).__name__}: {str(error)[:300]}"}
+
+    def _rehearsal(self, card: Card) -> Rehearsal:
+        """Return a rehearsal for a card; that of the last one is kept."""
+        if card not in self._rehearsals:
+            self._rehearsals = {card: new_rehearsal(self._session, card)}
+        return self._rehearsals[card]
 
     def _foreign(self, graph: Graph) -> list[str]:
         """Return the nodes that are of no known type."""
