@@ -188,9 +188,9 @@ class Session:
     @functools.cached_property
     def measured(self) -> MeasuredStore:
         """What work was measured to take in earlier runs."""
-        from engine.memory.measured import MeasuredStore, profile_directory
+        from engine.memory.measured import MeasuredStore, measured_directory
 
-        return MeasuredStore(profile_directory(self.settings, self.folders.directories("user")[0]))
+        return MeasuredStore(measured_directory(self.settings, self.folders.directories("user")[0]))
 
     def services_for(self, user: str | None, measure: bool = False) -> Services:
         """Return `services` for the runs of one user, who has files and kept results of its own."""

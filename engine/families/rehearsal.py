@@ -9,9 +9,10 @@ their order, without a byte of weights being read.
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,9 @@ from engine.networks.unet import UNet
 from engine.weights.recipe import ModelRecipe
 
 __all__ = ["NotedCall", "Rehearsal", "UnknownWork"]
+
+MOST_KEPT: Final = 16
+"""Networks that stand for others take some megabytes each, and the better part of a plan's time to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +60,27 @@ Note = Callable[[NetworkCall], None]
 
 
 class Rehearsal:
-    """Lend networks that compute nothing; `calls` has every call that was made of one, in order.
+    """Lend networks that compute nothing; `calls` has every call that was made of one since it began, in order.
 
-    `where` tells which node is running. The device is a CPU as far as tensors go, and the card as far as
+    It may be begun again and again, and keeps the networks that it made last. `where` tells which node is running.
+    The device is a CPU as far as tensors go, and the card as far as
     number formats go.
     """
 
-    def __init__(self, card: Card, dtype: DtypeName, store: ProfileStore, where: Callable[[], str]) -> None:
+    def __init__(self, card: Card, dtype: DtypeName, store: ProfileStore) -> None:
         self.device = DeviceInfo("cpu", card.kind, card.total_bytes)
         self.fake: Literal["cuda", "cpu"] = "cpu" if card.kind.startswith("cpu") else "cuda"
         self.calls: list[NotedCall | UnknownWork] = []
-        self.where = where
+        self.where: Callable[[], str] = str
         self.moved_bytes = self.resident_bytes = 0
         self.budget_bytes = card.usable_bytes
         self.wanted_dtype = dtype
-        self._store = store
-        self._made: dict[str, nn.Module] = {}
+        self.store = store
+        self._made: OrderedDict[str, nn.Module] = OrderedDict()  # least recently used first
+
+    def begin(self, where: Callable[[], str]) -> None:
+        """Begin anew; `calls` of before are left to whoever has them."""
+        self.calls, self.where = [], where
 
     def dtype_for(self, recipe: ModelRecipe) -> torch.dtype:
         """Return what the network of `recipe` computes in."""
@@ -82,6 +91,9 @@ class Rehearsal:
         """Lend the stand-in for the network of `recipe`. Raises `WeightError` where its header tells of none."""
         if recipe.weights_key not in self._made:
             self._made[recipe.weights_key] = self._stand_in(recipe)
+            if len(self._made) > MOST_KEPT:
+                self._made.popitem(last=False)
+        self._made.move_to_end(recipe.weights_key)
         yield self._made[recipe.weights_key]
 
     def drop_unused(self) -> None:
@@ -107,7 +119,7 @@ class Rehearsal:
     def _probed_bytes(self, recipe: ModelRecipe) -> int:
         """Return what an upscaler holds beside its weights for the small picture by which it is measured."""
         probe = NetworkCall("upscale", 1, PROBE_SIDE, PROBE_SIDE)
-        made = profile_call(recipe, probe, self.device, self.dtype_for(recipe), self._store, self.fake)
+        made = profile_call(recipe, probe, self.device, self.dtype_for(recipe), self.store, self.fake)
         return made.live_bytes
 
 

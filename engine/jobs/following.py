@@ -15,7 +15,7 @@ from engine.errors import GraphError, InputError, SafelightError
 from engine.execution.cancel import CancelToken
 from engine.execution.events import Event, Listener, NodeFailed, NodeFinished, NodeRetried, NodeStarted, broadcast
 from engine.graph.model import Graph
-from engine.jobs.plans import profile_store, rehearsed
+from engine.jobs.plans import new_rehearsal, rehearse_graph
 from engine.memory.budgets import Budgets, budgets_of
 from engine.memory.cards import Card, card_like
 from engine.memory.measured import Measured
@@ -23,8 +23,7 @@ from engine.session import Result, Session
 
 if TYPE_CHECKING:
     from engine.families.memory_plan import Around, MemoryPlan, NodeMemory
-    from engine.families.rehearsal import NotedCall, UnknownWork
-    from engine.memory.profile import ProfileStore
+    from engine.families.rehearsal import NotedCall, Rehearsal, UnknownWork
     from engine.memory.streaming_residency import StreamingResidency
 
 SIM_FLOPS, SIM_MEMORY, SIM_LINK = 50e9, 10e9, 1e9
@@ -57,7 +56,7 @@ class PlannedRuns:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._store: ProfileStore | None = None
+        self._rehearsal: Rehearsal | None = None
 
     def run(
         self,
@@ -108,12 +107,15 @@ class PlannedRuns:
         """Plan a run; return the plan, or why there is none. Raises `GraphError` and `TooSmall`."""
         from engine.families.memory_plan import Around
 
-        self._store = self._store or profile_store(self._session, self._session.settings)
         try:
-            around = Around(models.streamed.resident(), self._work_of(models, coming, self._store, cancel))
+            rehearsal = self._rehearsal
+            if rehearsal is None:  # once: most of a plan's time goes into what it keeps
+                card = device_card(models, budgets_of(self._session.settings))
+                rehearsal = self._rehearsal = new_rehearsal(self._session, card)
+            around = Around(models.streamed.resident(), self._work_of(rehearsal, coming, cancel))
             made = follow_plan(
-                self._session, now.graph, outputs=now.outputs, user=now.user, cancel=cancel, store=self._store,
-                around=around, with_kept=True, outside=False,
+                self._session, now.graph, rehearsal=rehearsal, around=around,
+                outputs=now.outputs, user=now.user, cancel=cancel, with_kept=True, outside=False,
             )  # fmt: skip
         except (GraphError, TooSmall):
             raise
@@ -128,9 +130,8 @@ class PlannedRuns:
 
     def _work_of(
         self,
-        models: StreamingResidency,
+        rehearsal: Rehearsal,
         coming: Callable[[], Wanted] | None,
-        store: ProfileStore,
         cancel: CancelToken | None,
     ) -> Sequence[NotedCall | UnknownWork]:
         """Return what the next run will ask of models: nothing where that is not known, or packs would have to tell."""
@@ -140,11 +141,11 @@ class PlannedRuns:
             then, types = coming(), self._session.registry.types
             if not all(types[node.type].lasting for node in then.graph.nodes.values()):
                 return ()
-            card = device_card(models, budgets_of(self._session.settings))
-            return rehearsed(
-                self._session, then.graph, card, store, outputs=then.outputs, user=then.user, cancel=cancel,
-                with_kept=True,
-            ).calls  # fmt: skip
+            rehearse_graph(
+                self._session, then.graph, rehearsal,
+                outputs=then.outputs, user=then.user, cancel=cancel, with_kept=True,
+            )  # fmt: skip
+            return rehearsal.calls
         except Exception as error:  # noqa: BLE001 (its own run will tell)
             _log.debug("what runs next is not known: %s", error)
             return ()
@@ -161,18 +162,18 @@ def follow_plan(
     session: Session,
     graph: Graph,
     *,
+    rehearsal: Rehearsal | None = None,
+    around: Around | None = None,
     outputs: Sequence[str] | None = None,
     user: str | None = None,
     cancel: CancelToken | None = None,
-    store: ProfileStore | None = None,
-    around: Around | None = None,
     with_kept: bool = False,
     outside: bool = True,
 ) -> MemoryPlan | None:
     """Let a device that is streamed to keep to a plan of the whole graph; returns it, None for other devices.
 
     Raises `TooSmall` where the budgets cannot hold even one block beside what a node needs, and as
-    `engine.jobs.plans.rehearsed` does, whose parameters these are.
+    `engine.jobs.plans.rehearse_graph` does, whose parameters these are.
     """
     from engine.families.memory_plan import plan_memory
 
@@ -181,14 +182,13 @@ def follow_plan(
         return None
     budgets = budgets_of(session.settings)
     card = device_card(models, budgets)
-    store = store or profile_store(session, session.settings)
-    rehearsal = rehearsed(
-        session, graph, card, store,
-        outputs=outputs, user=user, cancel=cancel, with_kept=with_kept, outside=outside,
+    rehearsal = rehearsal or new_rehearsal(session, card)
+    rehearse_graph(
+        session, graph, rehearsal, outputs=outputs, user=user, cancel=cancel, with_kept=with_kept, outside=outside
     )  # fmt: skip
     # Without a budget of RAM its owner has one of its own.
     held = budgets if budgets.ram_bytes is not None else dataclasses.replace(budgets, ram_bytes=models.budget_bytes)
-    made = plan_memory(rehearsal, card, store, models.block_bytes, held, session.measured, around)
+    made = plan_memory(rehearsal, card, rehearsal.store, models.block_bytes, held, session.measured, around)
     check_budgets(made, budgets, session.settings.device)
     if made.ram is not None:
         models.settle({key: made.ram.held.get(key) for use in made.ram.uses for key in use})

@@ -3,8 +3,9 @@
     main thread      makes plans
     control thread   reads what the server says; ends the process when the server is gone
 
-Both directions are lines of JSON. Packs are not loaded here: what they do beside computing nobody knows, and plans are
-made at every change of a workflow.
+Both directions are lines of JSON. Packs are loaded when a workflow first asks for a node that is not built in, as the
+worker loads them: what was not approved is not imported. Plans are made at every change of a workflow, so nodes of
+packs that wait for something or write are not run for one.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from typing import IO, Any, Final
 
 from engine.errors import Cancelled, SafelightError
 from engine.execution.cancel import CancelToken
+from engine.families.rehearsal import Rehearsal
+from engine.families.unknown_nodes import ReachesOut
 from engine.graph.api_prompt import graph_from_api
-from engine.jobs.plans import chosen_card, plan_graph, plan_record, profile_store
+from engine.graph.model import Graph
+from engine.jobs.plans import chosen_card, new_rehearsal, plan_graph, plan_record
 from engine.jobs.process_tree import refuse_huge_allocations
 from engine.jobs.records import plain, settings_from
 from engine.memory.budgets import budgets_of
@@ -53,13 +57,15 @@ class Planner:
         import torch
 
         torch.set_num_threads(1)
-        settings = dataclasses.replace(settings_from(setup["settings"]), device="cpu", disable_all_custom_nodes=True)
-        settings = dataclasses.replace(settings, whitelist_custom_nodes=())
+        self._settings = settings = dataclasses.replace(settings_from(setup["settings"]), device="cpu")
         module, _, attribute = setup["session"].partition(":")
-        self._session = getattr(importlib.import_module(module), attribute)(settings)
+        self._make_session = getattr(importlib.import_module(module), attribute)
+        native = dataclasses.replace(settings, disable_all_custom_nodes=True, whitelist_custom_nodes=())
+        self._session = self._make_session(native)
+        self._has_packs = False
         if settings.max_ram_bytes is not None:
             refuse_huge_allocations(settings.max_ram_bytes)
-        self._store = profile_store(self._session, settings)
+        self._rehearsals: dict[Card, Rehearsal] = {}
         self._asked: queue.SimpleQueue[tuple[Mapping[str, Any], CancelToken]] = queue.SimpleQueue()
         self._tokens: dict[int, CancelToken] = {}
 
@@ -88,8 +94,10 @@ class Planner:
         try:
             token.check()
             graph = graph_from_api(message["prompt"])
-            known = self._session.registry.types
-            foreign = [id for id, node in graph.nodes.items() if node.type not in known]
+            foreign = self._foreign(graph)
+            if foreign and not self._has_packs:
+                self._session, self._has_packs = self._make_session(self._settings), True
+                foreign = self._foreign(graph)
             if foreign:
                 return {"foreign": foreign}
             card = card_of(message["card"])
@@ -97,15 +105,32 @@ class Planner:
                 card = budgets_of(self._session.settings).card(card)
             return {
                 "plan": plan_record(
-                    plan_graph(self._session, graph, card, user=message["user"], cancel=token, store=self._store), graph
+                    plan_graph(
+                        self._session, graph, card,
+                        rehearsal=self._rehearsal(card), user=message["user"], cancel=token, outside=False,
+                    ),
+                    graph,
                 )
-            }
+            }  # fmt: skip
+        except ReachesOut as error:
+            return {"foreign": [error.problem.node_id]}
         except Cancelled:
             return {"cancelled": True}
         except SafelightError as error:
             return {"problems": [plain(problem) for problem in error.problems]}
         except Exception as error:  # noqa: BLE001 (a node's fault; the next question may be another one)
             return {"fault": f"{type(error).__name__}: {str(error)[:300]}"}
+
+    def _rehearsal(self, card: Card) -> Rehearsal:
+        """Return a rehearsal for a card; that of the last one is kept."""
+        if card not in self._rehearsals:
+            self._rehearsals = {card: new_rehearsal(self._session, card)}
+        return self._rehearsals[card]
+
+    def _foreign(self, graph: Graph) -> list[str]:
+        """Return the nodes that are of no known type."""
+        known = self._session.registry.types
+        return [id for id, node in graph.nodes.items() if node.type not in known]
 
 
 def card_of(asked: Mapping[str, Any]) -> Card:

@@ -21,13 +21,12 @@ from engine.memory.budgets import budgets_of
 from engine.memory.cards import Card, card_named
 from engine.memory.making import DISK_SPEED
 from engine.session import Session
-from engine.settings import Settings, parse_bytes
+from engine.settings import parse_bytes
 
 if TYPE_CHECKING:
     from engine.families.memory_plan import MemoryPlan, NodeMemory
     from engine.families.ram_plan import RamChoice, RamPart
     from engine.families.rehearsal import Rehearsal
-    from engine.memory.profile import ProfileStore
 
 DEFAULT_CARD = "rtx4060"
 
@@ -56,48 +55,59 @@ def plan_graph(
     card: Card,
     block_bytes: int | None = None,
     *,
+    rehearsal: Rehearsal | None = None,
     user: str | None = None,
     cancel: CancelToken | None = None,
-    store: ProfileStore | None = None,
+    outside: bool = True,
 ) -> MemoryPlan:
     """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budgets of weights.
 
-    Raises as `rehearsed` does.
+    A `rehearsal` for the same card that was used before saves time. Raises as `rehearse_graph` does.
     """
     from engine.families.memory_plan import plan_memory
 
-    store = store or profile_store(session, session.settings)
-    rehearsal = rehearsed(session, graph, card, store, user=user, cancel=cancel)
+    rehearsal = rehearsal or new_rehearsal(session, card)
+    rehearse_graph(session, graph, rehearsal, user=user, cancel=cancel, outside=outside)
     budgets = budgets_of(session.settings)
-    return plan_memory(rehearsal, card, store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
+    return plan_memory(rehearsal, card, rehearsal.store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
 
 
-def rehearsed(
+def new_rehearsal(session: Session, card: Card) -> Rehearsal:
+    """Return a rehearsal for runs of a session on a card. Profiles are kept beside the stored results, or nowhere where
+    none are to be stored."""
+    from engine.families.rehearsal import Rehearsal
+    from engine.memory.measured import profile_directory
+    from engine.memory.profile import ProfileStore
+
+    settings = session.settings
+    store = ProfileStore(profile_directory(settings, session.folders.directories("user")[0]))
+    return Rehearsal(card, settings.dtype, store)
+
+
+def rehearse_graph(
     session: Session,
     graph: Graph,
-    card: Card,
-    store: ProfileStore,
+    rehearsal: Rehearsal,
     *,
     outputs: Sequence[str] | None = None,
     user: str | None = None,
     cancel: CancelToken | None = None,
     with_kept: bool = False,
     outside: bool = True,
-) -> Rehearsal:
-    """Rehearse a graph with the files of `user`: return what its nodes ask of models on the way to `outputs`.
+) -> None:
+    """Rehearse a graph with the files of `user`: `rehearsal` has what its nodes ask of models on the way to `outputs`.
 
     With `with_kept` the results that the session keeps are found as a run finds them, and what made them is not asked
     for again. Without `outside` no node of a pack is run that may act beyond the workflow (`ReachesOut`). Raises
     `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong input.
     """
-    from engine.families.rehearsal import Rehearsal
     from engine.families.unknown_nodes import noting_unknown
 
     problems = session.problems(graph, outputs, user)
     if problems:
         raise GraphError(problems)
     started = [""]
-    rehearsal = Rehearsal(card, session.settings.dtype, store, lambda: _current() or started[0])
+    rehearsal.begin(lambda: _current() or started[0])
     registry = noting_unknown(session.registry, rehearsal, session.measured, outside=outside)
 
     def listen(event: Event) -> None:
@@ -118,7 +128,6 @@ def rehearsed(
         raise error if isinstance(error, InputError) else _no_rehearsal(error) from error
     if made.cancelled or (cancel is not None and cancel.cancelled):
         raise Cancelled()
-    return rehearsal
 
 
 def _current() -> str | None:
@@ -137,14 +146,6 @@ def _no_rehearsal(error: SafelightError) -> InputError:
         hint=problem.hint,
     )
     return told if problem.node_id is None else told.at(problem.node_id, problem.node_title)  # type: ignore[return-value]
-
-
-def profile_store(session: Session, settings: Settings) -> ProfileStore:
-    """Return where profiles are kept: beside the stored results, or nowhere where none are to be stored."""
-    from engine.memory.measured import profile_directory
-    from engine.memory.profile import ProfileStore
-
-    return ProfileStore(profile_directory(settings, session.folders.directories("user")[0]))
 
 
 def plan_record(made: MemoryPlan, graph: Graph) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What work was measured to take, kept on disk: the next plan believes it more than a prediction.
 
-One small file for each thing measured, beside the profiles. Several processes may use one directory; a file that is
-damaged is as good as none, and a disk that is full costs no run anything.
+One small file for each thing measured, in a folder beside the profiles. Several processes may use one directory; a file
+that is damaged is as good as none, and a disk that is full costs no run anything.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any, Final
 
 from engine.settings import Settings
 
-__all__ = ["Measured", "MeasuredStore", "profile_directory"]
+__all__ = ["Measured", "MeasuredStore", "measured_directory", "profile_directory"]
 
 SUFFIX: Final = ".measured.json"
 PROFILES: Final = "profiles"
+MEASURED: Final = "measured"
 
 
 def profile_directory(settings: Settings, user_directory: Path) -> Path | None:
@@ -28,6 +29,12 @@ def profile_directory(settings: Settings, user_directory: Path) -> Path | None:
     if not settings.disk_cache_bytes:
         return None
     return (settings.cache_directory or user_directory / "cache") / PROFILES
+
+
+def measured_directory(settings: Settings, user_directory: Path) -> Path | None:
+    """Return where it is kept what work was measured to take; its time tells when anything was last."""
+    profiles = profile_directory(settings, user_directory)
+    return None if profiles is None else profiles / MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,9 @@ class MeasuredStore:
         self._known: dict[str, Measured] = {}
 
     def get(self, facts: Mapping[str, Any]) -> Measured | None:
-        """Return what was last measured under `facts` (plain data), None where nothing was."""
+        """Return what was last measured under `facts` (plain data), by whichever process; None where nothing was."""
         key = _key(facts)
-        if key not in self._known and (found := self._read(key)) is not None:
+        if (found := self._read(key)) is not None:
             self._known[key] = found
         return self._known.get(key)
 

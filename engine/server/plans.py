@@ -11,8 +11,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import os
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,6 +24,7 @@ from engine.graph.api_prompt import graph_to_api
 from engine.graph.model import Graph
 from engine.graph.node_types import FolderChoices
 from engine.jobs.records import settings_record
+from engine.memory.measured import measured_directory
 from engine.server.catalogue import Catalogue
 from engine.server.machine import devices
 from engine.server.prompts import Refusal, refusal
@@ -34,6 +37,10 @@ STOP_S: Final = 1.0
 IDLE_S: Final = 120.0
 MAX_WAITING: Final = 8
 KEPT: Final = 64
+FAILED_S: Final = 300.0
+"""So long it is believed that what failed would fail again: a process may have died by chance."""
+HIDDEN: Final = dict.fromkeys(("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"), "")
+"""The planner sees no card: what a pack would put there is the worker's."""
 LONGEST_LINE: Final = 64 << 20
 CARD_WORDS: Final = ("card", "vram", "link")
 _START: Final = "'safelight planner'; import sys; sys.path[:] = {path!r}; from engine.jobs.planner import main; main()"
@@ -59,13 +66,16 @@ class Planning:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._waiting = self._number = 0
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, Refusal | dict[str, Any]]] = OrderedDict()
+        """Answers, and until when they are believed."""
+        self._measured = measured_directory(settings, catalogue.session.folders.directories("user")[0])
         self._found: tuple[str, int] | bool | None = False
         self._ending: asyncio.TimerHandle | None = None
 
     async def answer(self, body: Mapping[str, Any], user: str | None) -> Refusal | dict[str, Any]:
         """Return the plan of what would be posted to ``/prompt``, as ``main.py plan --json`` prints it; ``{"planned":
-        False, "foreign": [ids]}`` where nodes of packs are in it, ``{"planned": False, "fault"}`` where a node failed.
+        False, "foreign": [ids]}`` where nodes are in it that are not run to plan, ``{"planned": False, "fault"}`` where
+        one failed.
 
         Raises `PlanTooSlow`, `Crowded`, and `asyncio.CancelledError` when whoever asked has gone.
         """
@@ -78,15 +88,16 @@ class Planning:
         prompt, files = read
         facts = json.dumps([prompt, files, card, user], sort_keys=True)
         key = hashlib.blake2b(facts.encode(), digest_size=20).hexdigest()
-        if key in self._kept:
+        until, made = self._kept.get(key, (0.0, None))
+        if made is not None and time.monotonic() < until:
             self._kept.move_to_end(key)
-            return self._kept[key]
-        told = await self._ask({"do": "plan", "prompt": prompt, "card": card, "user": user})
-        made = _answer(told)
-        if not isinstance(made, Refusal) and "fault" not in made:  # a fault may have been the process's alone
-            self._kept[key] = made
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            return made
+        made = _answer(await self._ask({"do": "plan", "prompt": prompt, "card": card, "user": user}))
+        failed = isinstance(made, Refusal) or "fault" in made
+        self._kept[key] = (time.monotonic() + FAILED_S if failed else math.inf, made)
+        self._kept.move_to_end(key)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
         return made
 
     async def _card(self, body: Mapping[str, Any]) -> Refusal | dict[str, Any]:
@@ -109,7 +120,13 @@ class Planning:
             error = refusal("prompt_outputs_failed_validation", "Not all outputs can be computed").error
             return Refusal(error, accepted.node_errors)
         assert accepted.graph is not None
-        return graph_to_api(accepted.graph), self._files(accepted.graph, user)
+        return graph_to_api(accepted.graph), [*self._files(accepted.graph, user), self._last_measured()]
+
+    def _last_measured(self) -> int | None:
+        """Return when a run last measured anything that plans are made of, in nanoseconds."""
+        with contextlib.suppress(OSError):
+            return None if self._measured is None else self._measured.stat().st_mtime_ns
+        return None
 
     def _files(self, graph: Graph, user: str | None) -> list[Any]:
         session, found = self._catalogue.session, []
@@ -189,6 +206,7 @@ class Planning:
             sys.executable, "-P", "-c", _START.format(path=path),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True, limit=LONGEST_LINE,
+            env={**os.environ, **HIDDEN},
         )  # fmt: skip
         assert made.stdin is not None
         made.stdin.write(json.dumps(self._setup).encode() + b"\n")

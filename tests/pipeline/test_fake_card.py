@@ -17,7 +17,7 @@ from tiny_checkpoint import make_base_directory, text_to_image
 
 from engine.errors import InputError
 from engine.families.owners import streaming_models
-from engine.jobs.following import follow_plan
+from engine.jobs.following import PlannedRuns, follow_plan
 from engine.memory.budgets import NO_BUDGETS, Budgets, budgets_of
 from engine.memory.cards import CONTEXT_BYTES
 from engine.memory.devices import probe_device
@@ -98,6 +98,27 @@ def test_a_plan_is_kept_to(root: Path, tmp_path: Path) -> None:
         assert made is not None
         total = made.smallest_bytes - CONTEXT_BYTES + MIB // 2  # next time as little as will do
     assert moved[1] > moved[0] > 0
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_runs_in_a_row_keep_to_their_plans(share: float, root: Path, tmp_path: Path) -> None:
+    """What the last run left on the card is computed with as it lies there."""
+    base = make_base_directory(tmp_path, root)
+    prompts = [text_to_image(Sampler__steps=2, Sampler__seed=seed) for seed in range(3)]
+    plain = session_in(base, tmp_path / "out")
+    whole = [drawn(plain, prompt) for prompt in prompts]
+    session = session_in(base, tmp_path / "out")
+    weights = sum(plain.services.models.gauges().models[name].ram for name in plain.services.models.gauges().models)
+    on_fake_card(session, 300 * MIB, "random", Budgets(weight_bytes=int(share * weights)))
+    session.settings = dataclasses.replace(session.settings, device="cuda", memory_bytes=int(share * weights))
+    runs, moved = PlannedRuns(session), []
+    for prompt, picture in zip(prompts, whole, strict=True):
+        result, plan = runs.run(session.load(prompt))
+        assert np.array_equal(np.asarray(result.images["Save"][0]), picture)
+        assert plan is not None and plan["replans"] == 0 and plan["reason"] is None
+        assert plan["moved_bytes"] == plan["planned_bytes"]
+        moved.append(plan["moved_bytes"])
+    assert moved[0] > max(moved[1:]) and (moved[1:] == [0, 0]) == (share == 1.0)
 
 
 def test_a_budget_of_weights_is_kept(root: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ class Served(Caller):
 
 @contextlib.asynccontextmanager
 async def served(
-    base: Path, middlewares: Any = (), parts: Parts = PARTS, device: str = "cpu", **options: Any
+    base: Path, middlewares: Any = (), parts: Parts = PARTS, given: Mapping[str, Any] | None = None, **options: Any
 ) -> AsyncIterator[Served]:
     for name in ("input", "output", "temp", "user", "models"):
         (base / name).mkdir(exist_ok=True)
-    settings = Settings(base, device=device)
+    settings = Settings(base, **{"device": "cpu", **(given or {})})
     chosen = dataclasses.replace(ServerOptions(port=0), **options)
     async with running(settings, chosen, middlewares, parts) as (state, app):
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)

@@ -69,7 +69,133 @@ def test_it_refuses_what_prompt_refuses_and_cards_that_are_none(serve: Any) -> N
     serve(journey, parts=REAL)
 
 
-def test_nodes_of_packs_are_named_and_not_run(serve: Any, base: Path) -> None:
+PACK = """
+import torch
+
+def log(text):
+    with open({log!r}, "a") as file:
+        file.write(text + "\\n")
+
+log("imported")
+
+class Polish:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "go"
+    CATEGORY = "test"
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {{"required": {{"image": ("IMAGE",), "model": ("MODEL",)}}}}
+    def go(self, image, model):
+        log("ran")
+        return (image * torch.ones(1 << 20).mean(),)
+
+class Ask(Polish):
+    async def go(self, image, model):
+        log("asked")
+        return (image,)
+
+class Fail(Polish):
+    def go(self, image, model):
+        log("failed")
+        raise ValueError("not today")
+
+class Leave(Polish):
+    def go(self, image, model):
+        import os
+        log("left")
+        os._exit(3)
+
+NODE_CLASS_MAPPINGS = {{"Polish": Polish, "Ask": Ask, "Fail": Fail, "Leave": Leave}}
+"""
+
+
+def polished(kind: str = "Polish") -> dict[str, Any]:
+    prompt = text_to_image(Sampler__steps=2)
+    prompt["30"] = {"class_type": kind, "inputs": {"image": ["8", 0], "model": ["4", 0]}}
+    prompt["9"]["inputs"]["images"] = ["30", 0]
+    return prompt
+
+
+@pytest.fixture
+def pack(base: Path) -> Path:
+    """A pack that writes down what it does, approved."""
+    (base / "custom_nodes").mkdir(exist_ok=True)
+    file = base / "custom_nodes" / "polish.py"
+    file.write_text(PACK.format(log=str(base / "log")))
+    assert main(["packs", "trust", "polish", "--base-directory", str(base)]) == 0
+    return file
+
+
+def logged(base: Path, word: str) -> int:
+    return (base / "log").read_text().split().count(word) if (base / "log").exists() else 0
+
+
+def test_nodes_of_packs_are_planned_as_on_the_command_line(
+    serve: Any, base: Path, pack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not known before its first run is measured by it, and the next plan knows."""
+    (base / "prompt.json").write_text(json.dumps(polished()))
+    monkeypatch.setenv("SAFELIGHT_DISK_CACHE_BYTES", str(1 << 30))
+    kept = {"disk_cache_bytes": 1 << 30, "cache_mode": "none"}  # results are not kept, what was measured is
+
+    def printed() -> Any:
+        capsys.readouterr()
+        options = ["--base-directory", str(base), "--json", "--vram", "8GiB", "--link", "12GB/s"]
+        assert main(["plan", str(base / "prompt.json"), *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    async def journey(caller: Any) -> None:
+        for basis in ("unknown", "measured"):
+            plan = await caller.post("/plan", {"prompt": polished(), **CARD})
+            assert {node["node"]: node["basis"] for node in plan["nodes"]}["30"] == basis
+            assert plan == await asyncio.to_thread(printed)
+            ran = logged(base, "ran")
+            assert await caller.post("/plan", {"prompt": polished(), **CARD}) == plan
+            assert logged(base, "ran") == ran
+            await ended(caller, (await caller.post("/prompt", {"prompt": polished()}))["prompt_id"])
+
+    serve(journey, parts=REAL, given=kept)
+
+
+def test_what_was_not_approved_is_not_imported_for_a_plan(serve: Any, base: Path, pack: Path) -> None:
+    """Also where it was changed after the server had read it."""
+
+    async def journey(caller: Any) -> None:
+        assert "nodes" in await caller.post("/plan", {"prompt": polished(), **CARD})
+        pack.write_text(pack.read_text().replace('"imported"', '"sneaked in"'))
+        caller.state.planning._end()  # as after two idle minutes
+        assert await caller.post("/plan", {"prompt": polished("Ask"), **CARD}) == {"planned": False, "foreign": ["30"]}
+        assert "nodes" in await caller.post("/plan", {"prompt": text_to_image(), **CARD})
+
+    serve(journey, parts=REAL)
+    assert logged(base, "imported") and not logged(base, "sneaked")
+
+
+def test_nodes_of_packs_that_wait_for_others_are_not_asked(serve: Any, base: Path, pack: Path) -> None:
+    async def journey(caller: Any) -> None:
+        assert await caller.post("/plan", {"prompt": polished("Ask"), **CARD}) == {"planned": False, "foreign": ["30"]}
+
+    serve(journey, parts=REAL)
+    assert not logged(base, "asked")
+
+
+def test_what_failed_is_not_tried_at_every_question(serve: Any, base: Path, pack: Path) -> None:
+    async def journey(caller: Any) -> None:
+        refused = [await caller.post("/plan", {"prompt": polished("Fail"), **CARD}, 400) for _ in range(3)]
+        assert "not today" in refused[0]["error"]["message"]
+        assert refused[1] == refused[2] == refused[0] and logged(base, "failed") == 1
+        told = [await caller.post("/plan", {"prompt": polished("Leave"), **CARD}) for _ in range(3)]
+        assert told == [{"planned": False, "fault": "the planner's process ended"}] * 3
+        assert logged(base, "left") == 2  # it is tried again, once: it may have been chance
+        kept = caller.state.planning._kept
+        kept.update({key: (0.0, answer) for key, (_, answer) in kept.items()})  # as after five minutes
+        await caller.post("/plan", {"prompt": polished("Fail"), **CARD}, 400)
+        assert logged(base, "failed") == 2
+
+    serve(journey, parts=REAL)
+
+
+def test_nodes_of_no_known_type_are_named(serve: Any, base: Path) -> None:
     """The nodes of this session are no native ones: what they would do is not known."""
 
     async def journey(caller: Any) -> None:
@@ -195,7 +321,7 @@ def test_jobs_on_a_device_that_is_streamed_to_keep_to_their_plans(serve: Any, ba
         async def journey(caller: Any, device: str = device, together: bool = together) -> None:
             made[device, together] = await drawn(caller, base, together)
 
-        serve(journey, parts=REAL, device=device)
+        serve(journey, parts=REAL, given={"device": device})
     whole, known, unknown = made.values()
     assert [one for one, _ in whole] == [one for one, _ in known] == [one for one, _ in unknown]
     assert all(plan is None for _, plan in whole)

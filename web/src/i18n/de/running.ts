@@ -8,7 +8,7 @@ export const running: Readonly<Record<string, string>> = {
   "estimate.fault": "Nicht bekannt: beim Durchspielen ist ein Knoten gescheitert",
   "estimate.fits": "Höchstens etwa {most}; passt in {card}",
   "estimate.fits.short": "{most} von {card}",
-  "estimate.foreign": "Nicht bekannt: was Knoten von Paketen brauchen, ist vorher nicht zu sehen",
+  "estimate.foreign": "Nicht bekannt: es enthält Knoten von Paketen, die nur ein Lauf aufrufen darf",
   "estimate.helps": "Es passt mit: {way}",
   "estimate.how": "Vorher ausgerechnet, nicht gemessen: der Workflow wird ohne die Gewichte seiner Modelle durchgespielt.",
   "estimate.large": "Braucht etwa {most}; eine Karte mit {card} ist zu klein",

@@ -80,7 +80,7 @@ const nothing = (): Estimate => ({ why: t("estimate.nothing", "No node here comp
 
 const whyNot = (told: Unplanned): string =>
   told.foreign
-    ? t("estimate.foreign", "Not known: what nodes of packs take is not seen beforehand")
+    ? t("estimate.foreign", "Not known: it has nodes of packs that nothing but a run may call")
     : t("estimate.fault", "Not known: a node failed as its run was rehearsed");
 
 /** What a refusal means for what is shown; a question that was taken back changes nothing. */
