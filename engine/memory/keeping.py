@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from engine.memory.phases import Timeline
@@ -23,9 +24,14 @@ Keeps = bytearray
 """1 at each access whose block stays until its next use."""
 
 
-def keep_by_next_use(timeline: Timeline, room: int = 0) -> Keeps:
-    """Return what to keep so that the fewest bytes are loaded while `room` bytes stay free for loads under way."""
+def keep_by_next_use(timeline: Timeline, room: int | Sequence[int] = 0) -> Keeps:
+    """Return what to keep so that the fewest bytes are loaded while `room` bytes stay free for loads under way.
+
+    `room` is one for all, or one for each phase.
+    """
+    rooms = [room] * len(timeline.phases) if isinstance(room, int) else room
     order, sizes, following, limits = timeline.order, timeline.sizes, timeline.following, timeline.limits
+    phase_of = timeline.phase_of
     count = len(order)
     kept = bytearray(count)
     is_here = bytearray(len(sizes))
@@ -36,7 +42,7 @@ def keep_by_next_use(timeline: Timeline, room: int = 0) -> Keeps:
         size = sizes[block]
         if not is_here[block]:
             held += size
-        most = limits[at] - room
+        most = limits[at] - rooms[phase_of[at]]
         while held > most and furthest and -furthest[0][0] > at:
             begin = heapq.heappop(furthest)[1]
             kept[begin] = 0

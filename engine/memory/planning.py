@@ -7,6 +7,7 @@ future, so that a plan is never worse than that.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import mul
@@ -23,10 +24,16 @@ Policy = Literal["next use", "recency"]
 
 ROOMS: Final = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 3 / 8)
 """Tried as room for loads under way, as shares of the smallest limit."""
+SWEEP_ROOMS: Final = (1 / 64, 1 / 32, 1 / 16)
+OTHER_ROOMS: Final = (1 / 4, 3 / 8)
+"""Tried where phases sweep over more than the device holds: there each byte of room is a byte to load in every sweep,
+so they get less than phases between them, in which the next network's weights come."""
+FEW_ACCESSES: Final = 15_000
 MANY_ACCESSES: Final = 60_000
 MOST_ACCESSES: Final = 400_000
-"""Timelines longer than the first are planned with one size of room, longer than the second by recency alone: planning
-is to take a second or a hundredth of the run at most. 50 jobs have some 30,000."""
+"""Timelines longer than the first are planned with the same room in all phases, longer than the second with one size of
+room, longer than the third by recency alone: planning is to take a second or a hundredth of the run at most. 50 jobs
+have some 30,000."""
 ONE_ROOM: Final = (1 / 8,)
 EQUALLY_FAST: Final = 2e-3
 """Ways whose waiting differs by no more than this share of the computing are told apart by the bytes they move: at a
@@ -45,7 +52,8 @@ class Misfit:
 class ResidencyPlan:
     """What to keep and load. ``kept[i]`` is 1 where the block of access i stays; `policy` says which way won.
 
-    `chosen` is what the policy keeps; `kept` adds blocks whose next load could begin when they would be dropped.
+    `chosen` is what the policy keeps; `kept` adds blocks whose next load could begin when they would be dropped. `room`
+    is left for loads under way, `sweep_room` in phases that sweep over more than the device holds.
     """
 
     timeline: Timeline
@@ -53,6 +61,7 @@ class ResidencyPlan:
     kept: bytes
     loads: tuple[Load, ...]
     room: int
+    sweep_room: int
     policy: Policy
     outcome: Outcome
 
@@ -74,8 +83,11 @@ def make_plan(phases: Sequence[Phase], capacity: int | Sequence[int], link: Link
     found = [way for way in (_judged(timeline, link, *way) for way in _ways(timeline)) if way is not None]
     fastest = min(way.stall for way in found) + EQUALLY_FAST * timeline.compute_seconds
     best = min((way for way in found if way.stall <= fastest), key=lambda way: (way.loaded, way.stall))
+    parted = [way for way in (_judged(timeline, link, *way) for way in _parted_ways(timeline)) if way is not None]
+    better = [way for way in parted if way.stall <= best.stall and way.loaded < best.loaded]
+    best = min(better, key=lambda way: (way.loaded, way.stall), default=best)
     outcome = simulate(timeline, best.loads, link)
-    return ResidencyPlan(timeline, best.chosen, best.kept, best.loads, best.room, best.policy, outcome)
+    return ResidencyPlan(timeline, best.chosen, best.kept, best.loads, best.room, best.sweep_room, best.policy, outcome)
 
 
 def whole_plan(plan: ResidencyPlan, capacity: int | Sequence[int], link: Link) -> ResidencyPlan:
@@ -86,11 +98,11 @@ def whole_plan(plan: ResidencyPlan, capacity: int | Sequence[int], link: Link) -
     depth = WATERMARK_DEPTH if plan.policy == "recency" else None
     made = schedule_loads(timeline, kept, depth)
     if made is None:  # sweeps between the first and the last differ among themselves, which blocks of odd sizes can do
-        kept = bytes(keep_by_next_use(timeline, plan.room))
+        kept = bytes(keep_by_next_use(timeline, _rooms(timeline, plan.room, plan.sweep_room)))
         made = schedule_loads(timeline, kept)
     assert made is not None
     outcome = simulate(timeline, made.loads, link)
-    return ResidencyPlan(timeline, kept, made.kept, made.loads, plan.room, plan.policy, outcome)
+    return ResidencyPlan(timeline, kept, made.kept, made.loads, plan.room, plan.sweep_room, plan.policy, outcome)
 
 
 def _spread(plan: ResidencyPlan) -> Iterator[int]:
@@ -116,14 +128,42 @@ def _misfit(phases: Sequence[Phase], capacity: int | Sequence[int]) -> Misfit | 
     return Misfit(number, phases[number].activation_bytes + phases[number].largest_block)
 
 
-def _ways(timeline: Timeline) -> Iterator[tuple[bytearray, int, Policy]]:
-    """Yield (what is kept, room for loads, policy)."""
+Way = tuple[bytearray, int, int, Policy]
+"""What is kept, room for loads, room for them in sweeps, policy."""
+
+
+def _ways(timeline: Timeline) -> Iterator[Way]:
+    """Yield ways with the same room in all phases."""
     smallest = min(timeline.limits, default=0)
     count = len(timeline)
     for share in ROOMS if count <= MANY_ACCESSES else ONE_ROOM if count <= MOST_ACCESSES else ():
         room = int(smallest * share)
-        yield _settled(timeline, keep_by_next_use(timeline, room)), room, "next use"
-    yield keep_by_recency(timeline), 0, "recency"
+        yield _settled(timeline, keep_by_next_use(timeline, room)), room, room, "next use"
+    yield keep_by_recency(timeline), 0, 0, "recency"
+
+
+def _parted_ways(timeline: Timeline) -> Iterator[Way]:
+    """Yield ways with less room in sweeps than in other phases, where there are both."""
+    smallest = min(timeline.limits, default=0)
+    if len(timeline) > FEW_ACCESSES or not any(_sweeps(timeline)) or all(_sweeps(timeline)):
+        return
+    for other, sweep in itertools.product(OTHER_ROOMS, SWEEP_ROOMS):
+        room, sweep_room = int(smallest * other), int(smallest * sweep)
+        kept = keep_by_next_use(timeline, _rooms(timeline, room, sweep_room))
+        yield _settled(timeline, kept), room, sweep_room, "next use"
+
+
+def _rooms(timeline: Timeline, room: int, sweep_room: int) -> list[int]:
+    """Return the room for loads under way in each phase."""
+    return [sweep_room if sweeps else room for sweeps in _sweeps(timeline)]
+
+
+def _sweeps(timeline: Timeline) -> list[bool]:
+    """Say for each phase whether it sweeps several times over more than the device holds."""
+    limits = dict(zip(timeline.phase_of, timeline.limits, strict=True))
+    return [
+        phase.repeats > 1 and phase.weight_bytes > limits.get(number, 0) for number, phase in enumerate(timeline.phases)
+    ]
 
 
 def _settled(timeline: Timeline, kept: bytearray) -> bytearray:
@@ -143,13 +183,14 @@ class _Way:
     chosen: bytes
     kept: bytes
     room: int
+    sweep_room: int
     policy: Policy
     loads: tuple[Load, ...]
     stall: float
     loaded: int
 
 
-def _judged(timeline: Timeline, link: Link, kept: bytearray, room: int, policy: Policy) -> _Way | None:
+def _judged(timeline: Timeline, link: Link, kept: bytearray, room: int, sweep_room: int, policy: Policy) -> _Way | None:
     made = schedule_loads(timeline, kept, WATERMARK_DEPTH if policy == "recency" else None)
     if made is None:
         return None
@@ -160,6 +201,7 @@ def _judged(timeline: Timeline, link: Link, kept: bytearray, room: int, policy: 
         bytes(kept),
         made.kept,
         room,
+        sweep_room,
         policy,
         loads,
         stall,

@@ -107,7 +107,8 @@ class StreamingResidency(Residency):
         with self._reserve(sum(cost.nbytes for cost in costs.values()) if held is None else held.nbytes):
             module = self._partly.build(recipe, self.home, dtype, names - there.keys())
             module.load_state_dict(there, strict=False, assign=True)
-        self.moved_bytes -= sum(weight.numel() * weight.element_size() for weight in there.values())
+        with self._lock:  # the whole module is going to be counted
+            self.moved_bytes -= sum(weight.numel() * weight.element_size() for weight in there.values())
         return module.requires_grad_(False)
 
     def _take_left(self, key: str) -> Mapping[str, Tensor]:

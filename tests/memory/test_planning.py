@@ -92,6 +92,20 @@ def test_never_slower_than_simpler_ways(work: list[Phase], spare: int) -> None:
     assert plan == make_plan(work, capacity, LINK)  # deterministic
 
 
+@settings(max_examples=60, deadline=None)
+@given(phases(), st.integers(0, 60))
+def test_more_ways_are_taken_only_where_they_are_better(work: list[Phase], spare: int) -> None:
+    capacity = smallest_capacity(work) + spare
+    made = make_plan(work, capacity, LINK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "FEW_ACCESSES", -1)
+        plain = make_plan(work, capacity, LINK)
+    assert isinstance(made, ResidencyPlan) and isinstance(plain, ResidencyPlan)
+    assert made.outcome.loaded_bytes <= plain.outcome.loaded_bytes
+    if made.room != made.sweep_room:
+        assert made.outcome.stall_seconds <= plain.outcome.stall_seconds + 1e-9
+
+
 def least_recently_used(work: Sequence[Phase], capacity: int) -> int:
     """Return the bytes that whole models loaded on demand move, the one used longest ago giving way."""
     here: OrderedDict[str, int] = OrderedDict()

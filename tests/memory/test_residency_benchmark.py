@@ -26,3 +26,12 @@ def test_our_row_is_best(root: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
         {"W2L": (module.alternating(6, "sdxl b1", 4), 8), "2": (module.flux("fp8", "fp8", 1, 6), 8)}
     )
     assert "| K |" in capsys.readouterr().out
+
+
+def test_less_room_in_sweeps_than_between_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLUX passes through the card in each sweep, T5 comes between: fewer bytes than C, G, I, and no longer waits."""
+    module = benchmark(root, monkeypatch)
+    cells = module.compare(module.flux("fp8", "fp8", 3, 4), 8 * module.GIB - module.GIB * 55 // 100)
+    for row in "CGI":
+        assert cells["K"].loaded < cells[row].loaded
+        assert all(mine < other + 0.05 for mine, other in zip(cells["K"].stalls, cells[row].stalls, strict=True))

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoint import make_base_directory, text_to_image
+from tiny_checkpoint import make_base_directory, text_to_image, write_tiny_checkpoint
 from tiny_families import TinyFamily, write_tiny_family
 from torch import Tensor
 
 from engine.diffusion.latents import empty_latent
 from engine.diffusion.sampling import KSamplerSettings
 from engine.errors import WeightError
-from engine.families.building import build_module, parameter_shapes
+from engine.families.building import build_module, measure_module, parameter_shapes
 from engine.families.lora import add_lora
 from engine.families.pipeline import Guidance, decode_latent, encode_prompt, load_checkpoint, make_models, sample_latent
-from engine.memory.devices import DtypeName
+from engine.memory.devices import DeviceInfo, DtypeName
 from engine.memory.residency import Residency
 from engine.session import Session
 from engine.settings import Settings
@@ -350,3 +350,23 @@ def test_the_reference_case(random_sd15: Path, random_lora: Path, reference: Pat
     assert error < 1e-4, f"relative error {error:.1e}"
     pixels = (decode_latent(models, vae, latent).numpy() * 255.0).clip(0, 255).astype(np.uint8)
     assert np.abs(pixels.astype(int) - picture.astype(int)).max() <= 1
+
+
+def test_what_a_patch_is_made_from_does_not_end_the_plan(base: Path, tmp_path: Path) -> None:
+    """The unpatched network is read beside those that were expected; what is needed next still stays."""
+    one = file_ref(base / "models/loras/one.safetensors")
+    recipes = []
+    for seed in (0, 1, 2):
+        write_tiny_checkpoint(tmp_path / f"{seed}.safetensors", seed)
+        recipes.append(load_checkpoint(file_ref(tmp_path / f"{seed}.safetensors"))[0])
+    next_one, patched, other = recipes[0], recipes[1].with_patch(Patch(one, 1.0)), recipes[2]
+    size = measure_module(other, DeviceInfo("cpu", "cpu", 0), torch.float32)
+    models = make_models("cpu", "float32", budget_bytes=int(3.05 * size))
+    order = [next_one, patched, other, next_one]
+    models.expect([(recipe.weights_key,) for recipe in order])
+    moved = []
+    for recipe in order:
+        with models.use(recipe):
+            moved.append(models.moved_bytes)
+    assert moved[1] - moved[0] > size  # the unpatched one is there, too
+    assert moved[3] == moved[2]

@@ -5,28 +5,35 @@ is the same to the bit.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from fake_cuda import FakeCuda, FakeStreams
 from test_fake_card import drawn, on_fake_card, session_in
+from test_lora import write_lora
 from test_simulated_device import whole_workflow
-from tiny_checkpoint import make_base_directory, write_tiny_checkpoint
+from tiny_checkpoint import WIDTH, make_base_directory, write_tiny_checkpoint
 
 from engine.errors import InputError, WeightError
-from engine.families.building import build_module, measure_module
+from engine.families.building import build_module, measure_module, weight_costs
 from engine.families.memory_plan import MemoryPlan
-from engine.families.owners import make_models
+from engine.families.owners import make_models, streaming_models
 from engine.families.pipeline import load_checkpoint
 from engine.jobs.following import follow_plan
 from engine.jobs.plans import plan_record
 from engine.memory.blocks import Block
 from engine.memory.budgets import Budgets, budgets_of
+from engine.memory.cards import CONTEXT_BYTES
+from engine.memory.devices import FORCED, DtypeName, probe_device
+from engine.memory.making import held_of
 from engine.memory.streaming_residency import StreamingResidency
 from engine.session import Session
-from engine.weights.recipe import ModelRecipe, file_ref
+from engine.weights.recipe import ModelRecipe, Patch, file_ref
 
 MIB = 1 << 20
 
@@ -181,3 +188,47 @@ def test_what_is_left_and_a_file_that_is_gone(pair: list[ModelRecipe]) -> None:
         assert all(torch.equal(weight, whole[name]) for name, weight in module.state_dict().items())
     models.drop_unused()
     assert models.resident_bytes == 0
+
+
+@pytest.mark.parametrize("kind", ["sim", "card"])
+def test_the_same_bits_for_every_decision(kind: str, pair: list[ModelRecipe], tmp_path: Path) -> None:
+    """Whatever is held, in any number format, with a LoRA or without, on a device that holds little."""
+    unet = pair[0]
+    write_lora(tmp_path / "one.safetensors", load_checkpoint(unet.file)[:2], 1)
+    patched = unet.with_patch(Patch(file_ref(tmp_path / "one.safetensors"), 0.6))
+    chance = random.Random(5)
+    for dtype, recipe in itertools.product(("float32", "bfloat16"), (unet, patched)):
+        wanted = FORCED[dtype]
+        costs = weight_costs(recipe, probe_device("cpu"), wanted)
+        whole = denoised(build_module(recipe, probe_device("cpu"), wanted), wanted)
+        assert costs is not None
+        for share in (0.0, 0.3, 0.8, 1.0):
+            held = held_of(costs, [name for name in costs if chance.random() < share])
+            models = streaming(kind, cast(DtypeName, dtype))
+            models.settle({recipe.weights_key: held})
+            with models.use(recipe) as module:
+                assert torch.equal(denoised(module, wanted), whole)
+                assert models.resident_bytes == held.nbytes
+            assert (models.streamed.made_bytes > 0) == (share < 1)
+
+
+def denoised(network: torch.nn.Module, dtype: torch.dtype) -> torch.Tensor:
+    """Call a U-Net twice."""
+    generator = torch.Generator().manual_seed(7)
+    x = torch.randn(2, 4, 16, 16, generator=generator).to(dtype)
+    context = torch.randn(2, 77, WIDTH, generator=generator).to(dtype)
+    with torch.inference_mode():
+        for step in range(2):
+            x = x - 0.1 * network(x, torch.full((2,), 900.0 - step), context)
+    return x
+
+
+def streaming(kind: str, dtype: DtypeName) -> StreamingResidency:
+    """Return the owner of weights for a device of 3 MiB, which cannot hold the U-Net in float32."""
+    if kind == "sim":
+        made = make_models(f"sim:{3 * MIB}", dtype, budgets=Budgets(ram_bytes=1 << 30))
+    else:
+        info = dataclasses.replace(probe_device("cpu"), total_bytes=3 * MIB + CONTEXT_BYTES)
+        made = streaming_models(info, FakeStreams(FakeCuda(3 * MIB, "random")), dtype, Budgets(ram_bytes=1 << 30))
+    assert isinstance(made, StreamingResidency)
+    return made
