@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
 import { film } from "./pictures.mjs";
-import { dropFile, openPage, PYTHON, ROOT, shoot, startBrowser, startServer } from "./server.mjs";
+import { dropFile, PYTHON, ROOT, shoot } from "./server.mjs";
 
 // A node of a pack, as those that write films are: it names its files in its own way.
 const PACK = `class ShowFile:
@@ -30,31 +31,23 @@ frames = [Image.new("RGB", (256, 256), f"hsl({n * 36}, 80%, 50%)") for n in rang
 frames[0].save(sys.argv[1], save_all=True, append_images=frames[1:], duration=80, loop=0)
 `;
 
-let server, browser;
-before(async () => {
-  server = await startServer({
-    prepare(folder) {
-      mkdirSync(join(folder, "custom_nodes/films"), { recursive: true });
-      writeFileSync(join(folder, "custom_nodes/films/__init__.py"), PACK);
-      for (const name of ["models", "workflows"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-      execFileSync(PYTHON, ["main.py", "packs", "trust", "films", "--base-directory", folder], { cwd: ROOT, stdio: "pipe" });
-      execFileSync(PYTHON, ["-c", TURNING, join(folder, "output/turning.webp")], { stdio: "pipe" });
-      writeFileSync(join(folder, "output/broken.mp4"), "this is no film");
-    },
-    args: (folder) => ["--base-directory", folder],
-  });
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
+const { server, visit } = await journey({
+  prepare(folder) {
+    mkdirSync(join(folder, "custom_nodes/films"), { recursive: true });
+    writeFileSync(join(folder, "custom_nodes/films/__init__.py"), PACK);
+    for (const name of ["models", "workflows"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    execFileSync(PYTHON, ["main.py", "packs", "trust", "films", "--base-directory", folder], { cwd: ROOT, stdio: "pipe" });
+    execFileSync(PYTHON, ["-c", TURNING, join(folder, "output/turning.webp")], { stdio: "pipe" });
+    writeFileSync(join(folder, "output/broken.mp4"), "this is no film");
+  },
+  args: (folder) => ["--base-directory", folder],
 });
 
 const show = (id, x, name) => ({ id, type: "ShowFile", pos: [x, 0], size: [280, 340], inputs: [], outputs: [], widgets_values: [name] });
 const WORKFLOW = { version: 0.4, last_node_id: 3, last_link_id: 0, links: [], nodes: [show(1, 0, "film.webm"), show(2, 320, "turning.webp"), show(3, 640, "broken.mp4")] };
 
 test("a film plays in its node while it is seen, and stands where nothing is to move", async () => {
-  const { page, context, problems } = await openPage(browser, server.url);
+  const { page, context, problems } = await visit();
   await page.getByRole("button", { name: "Graph", exact: true }).waitFor();
   writeFileSync(join(server.folder, "output/film.webm"), Buffer.from(await film(page, 256)));
   await dropFile(page, "films.json", JSON.stringify(WORKFLOW), "application/json");

@@ -2,18 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { dropFile, openPage, shoot, startBrowser, startServer } from "./server.mjs";
+import { test } from "node:test";
+import { journey } from "./journey.mjs";
+import { dropFile, shoot } from "./server.mjs";
 
-let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { server, visit } = await journey();
 
 const image = (name, link = null) => ({ name, type: "IMAGE", link });
 const node = (id, type, x, y, inputs, outputs, widgets_values = []) => ({ id, type, pos: [x, y], size: [220, 120], inputs, outputs, widgets_values });
@@ -40,7 +33,7 @@ const WORKFLOW = {
 };
 
 async function openGraph(theme = "dark") {
-  const opened = await openPage(browser, server.url, { theme });
+  const opened = await visit({ theme });
   const { page } = opened;
   await page.getByRole("button", { name: "Graph", exact: true }).waitFor();
   await dropFile(page, "wires.json", JSON.stringify(WORKFLOW), "application/json");
