@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.families.rehearsal import Rehearsal
     from engine.memory.activations import ActivationMeter
 
-__all__ = ["ReachesOut", "measuring_unknown", "node_facts", "noting_unknown"]
+__all__ = ["NotRehearsed", "measuring_unknown", "node_facts", "noting_unknown"]
 
 DEPTH: Final = 3
 """How far into a value (a guider, a ControlNet, a list) recipes are looked for."""
@@ -36,16 +36,16 @@ def node_facts(node_type: NodeType) -> dict[str, Any]:
     return {"node": node_type.id, "version": node_type.version}
 
 
-class ReachesOut(InputError):
-    """Say that a node of a pack waits for something or writes, so that it is not run to see what it would take."""
+class NotRehearsed(InputError):
+    """Say that a node of a pack is not run to see what it would take: nobody knows what else it does."""
 
 
 def noting_unknown(
-    registry: Registry, rehearsal: Rehearsal, measured: MeasuredStore, *, outside: bool = True
+    registry: Registry, rehearsal: Rehearsal, measured: MeasuredStore, *, packs: bool = True
 ) -> Registry:
     """Return a registry for a rehearsal, whose nodes of packs note the models that they are given.
 
-    Without `outside` those that are awaited (others are asked and paid, as a rule) or write raise `ReachesOut`.
+    Without `packs` they raise `NotRehearsed`: what is paid, written or counted happens when somebody asks for it.
     """
     from engine.families.rehearsal import UnknownWork
 
@@ -53,11 +53,8 @@ def noting_unknown(
         run = _function_of(node_type)
 
         def noted(*context: Any, **inputs: Any) -> Any:
-            if not outside and (node_type.awaits or node_type.output_node):
-                raise ReachesOut(
-                    "a node of a pack that waits for something or writes is run by runs alone, not to plan them",
-                    got=node_type.id,
-                )
+            if not packs:
+                raise NotRehearsed("a node of a pack is run by runs alone, not to plan them", got=node_type.id)
             found = measured.get(node_facts(node_type))
             recipes = tuple({recipe.weights_key: recipe for recipe in _recipes(inputs)}.values())
             if recipes or found is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import GraphError, InputError, SafelightError
 from engine.execution.cancel import CancelToken
 from engine.execution.events import Event, Listener, NodeFailed, NodeFinished, NodeRetried, NodeStarted, broadcast
+from engine.families.unknown_nodes import NotRehearsed
 from engine.graph.model import Graph
 from engine.jobs.plans import new_rehearsal, rehearse_graph
 from engine.memory.budgets import Budgets, budgets_of
@@ -115,7 +116,7 @@ class PlannedRuns:
             around = Around(models.streamed.resident(), self._work_of(rehearsal, coming, cancel))
             made = follow_plan(
                 self._session, now.graph, rehearsal=rehearsal, around=around,
-                outputs=now.outputs, user=now.user, cancel=cancel, with_kept=True, outside=False,
+                outputs=now.outputs, user=now.user, cancel=cancel, with_kept=True, packs=False,
             )  # fmt: skip
         except (GraphError, TooSmall):
             raise
@@ -124,7 +125,8 @@ class PlannedRuns:
             models.expect(())
             models.streamed.follow(None)
             if cancel is None or not cancel.cancelled:
-                _log.warning("what was used last stays on the device, for want of a plan: %s", reason)
+                level = logging.DEBUG if isinstance(error, NotRehearsed) else logging.WARNING
+                _log.log(level, "what was used last stays on the device, for want of a plan: %s", reason)
             return None, reason
         return made, None if made is None or made.fits else "it fits in smaller parts alone"
 
@@ -168,7 +170,7 @@ def follow_plan(
     user: str | None = None,
     cancel: CancelToken | None = None,
     with_kept: bool = False,
-    outside: bool = True,
+    packs: bool = True,
 ) -> MemoryPlan | None:
     """Let a device that is streamed to keep to a plan of the whole graph; returns it, None for other devices.
 
@@ -184,7 +186,7 @@ def follow_plan(
     card = device_card(models, budgets)
     rehearsal = rehearsal or new_rehearsal(session, card)
     rehearse_graph(
-        session, graph, rehearsal, outputs=outputs, user=user, cancel=cancel, with_kept=with_kept, outside=outside
+        session, graph, rehearsal, outputs=outputs, user=user, cancel=cancel, with_kept=with_kept, packs=packs
     )  # fmt: skip
     # Without a budget of RAM its owner has one of its own.
     held = budgets if budgets.ram_bytes is not None else dataclasses.replace(budgets, ram_bytes=models.budget_bytes)

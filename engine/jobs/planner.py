@@ -24,7 +24,7 @@ from typing import IO, Any, Final
 from engine.errors import Cancelled, SafelightError
 from engine.execution.cancel import CancelToken
 from engine.families.rehearsal import Rehearsal
-from engine.families.unknown_nodes import ReachesOut
+from engine.families.unknown_nodes import NotRehearsed
 from engine.graph.api_prompt import graph_from_api
 from engine.graph.model import Graph
 from engine.jobs.plans import chosen_card, new_rehearsal, plan_graph, plan_record
@@ -107,13 +107,13 @@ class Planner:
                 "plan": plan_record(
                     plan_graph(
                         self._session, graph, card,
-                        rehearsal=self._rehearsal(card), user=message["user"], cancel=token, outside=False,
+                        rehearsal=self._rehearsal(card), user=message["user"], cancel=token, packs=message["packs"],
                     ),
                     graph,
                 )
             }  # fmt: skip
-        except ReachesOut as error:
-            return {"foreign": [error.problem.node_id]}
+        except NotRehearsed as error:
+            return {"packs": [error.problem.node_id]}
         except Cancelled:
             return {"cancelled": True}
         except SafelightError as error:

@@ -58,7 +58,7 @@ def plan_graph(
     rehearsal: Rehearsal | None = None,
     user: str | None = None,
     cancel: CancelToken | None = None,
-    outside: bool = True,
+    packs: bool = True,
 ) -> MemoryPlan:
     """Rehearse a graph with the files of `user` and plan what it asks for, within the session's budgets of weights.
 
@@ -67,7 +67,7 @@ def plan_graph(
     from engine.families.memory_plan import plan_memory
 
     rehearsal = rehearsal or new_rehearsal(session, card)
-    rehearse_graph(session, graph, rehearsal, user=user, cancel=cancel, outside=outside)
+    rehearse_graph(session, graph, rehearsal, user=user, cancel=cancel, packs=packs)
     budgets = budgets_of(session.settings)
     return plan_memory(rehearsal, card, rehearsal.store, block_bytes or SMALLEST_BLOCK, budgets, session.measured)
 
@@ -93,12 +93,12 @@ def rehearse_graph(
     user: str | None = None,
     cancel: CancelToken | None = None,
     with_kept: bool = False,
-    outside: bool = True,
+    packs: bool = True,
 ) -> None:
     """Rehearse a graph with the files of `user`: `rehearsal` has what its nodes ask of models on the way to `outputs`.
 
     With `with_kept` the results that the session keeps are found as a run finds them, and what made them is not asked
-    for again. Without `outside` no node of a pack is run that may act beyond the workflow (`ReachesOut`). Raises
+    for again. Without `packs` no node of a pack is run (`NotRehearsed`). Raises
     `Cancelled` soon after `cancel` is set, `GraphError` where it cannot run, and what a node raises for wrong input.
     """
     from engine.families.unknown_nodes import noting_unknown
@@ -108,7 +108,7 @@ def rehearse_graph(
         raise GraphError(problems)
     started = [""]
     rehearsal.begin(lambda: _current() or started[0])
-    registry = noting_unknown(session.registry, rehearsal, session.measured, outside=outside)
+    registry = noting_unknown(session.registry, rehearsal, session.measured, packs=packs)
 
     def listen(event: Event) -> None:
         if isinstance(event, NodeStarted):

@@ -74,8 +74,8 @@ class Planning:
 
     async def answer(self, body: Mapping[str, Any], user: str | None) -> Refusal | dict[str, Any]:
         """Return the plan of what would be posted to ``/prompt``, as ``main.py plan --json`` prints it; ``{"planned":
-        False, "foreign": [ids]}`` where nodes are in it that are not run to plan, ``{"planned": False, "fault"}`` where
-        one failed.
+        False, "foreign": [ids]}`` where nodes of no known type are in it, ``"packs": [ids]`` where nodes of packs would
+        have to be run for it and `body` does not say ``"packs": true``, ``"fault"`` where one failed.
 
         Raises `PlanTooSlow`, `Crowded`, and `asyncio.CancelledError` when whoever asked has gone.
         """
@@ -86,13 +86,14 @@ class Planning:
         if isinstance(read, Refusal):
             return read
         prompt, files = read
-        facts = json.dumps([prompt, files, card, user], sort_keys=True)
+        asked = {"prompt": prompt, "card": card, "user": user, "packs": body.get("packs") is True}
+        facts = json.dumps([asked, files], sort_keys=True)
         key = hashlib.blake2b(facts.encode(), digest_size=20).hexdigest()
         until, made = self._kept.get(key, (0.0, None))
         if made is not None and time.monotonic() < until:
             self._kept.move_to_end(key)
             return made
-        made = _answer(await self._ask({"do": "plan", "prompt": prompt, "card": card, "user": user}))
+        made = _answer(await self._ask({"do": "plan", **asked}))
         failed = isinstance(made, Refusal) or "fault" in made
         self._kept[key] = (time.monotonic() + FAILED_S if failed else math.inf, made)
         self._kept.move_to_end(key)
@@ -236,7 +237,7 @@ def _answer(told: Mapping[str, Any]) -> Refusal | dict[str, Any]:
         first = told["problems"][0]
         details = "\n".join(str(one["message"]) for one in told["problems"][:20])
         return refusal("no_plan", str(first["message"]), details, problems=told["problems"][:100])
-    return {"planned": False, **{name: told[name] for name in ("foreign", "fault") if name in told}}
+    return {"planned": False, **{name: told[name] for name in ("foreign", "packs", "fault") if name in told}}
 
 
 def first_card(device: str) -> tuple[str, int] | None:

@@ -14,26 +14,18 @@ from job_desk import Desk, Heard
 from tiny_checkpoint import make_base_directory, text_to_image, write_tiny_checkpoint
 from tiny_families import write_tiny_family
 
+from engine.families import memory_plan
+from engine.jobs.following import PlannedRuns
 from engine.jobs.options import SupervisorOptions
 from engine.jobs.previews import PreviewOptions
 from engine.jobs.records import JobReport, JobRequest
 from engine.jobs.supervisor import Supervisor
+from engine.session import Session
 from engine.settings import Settings
 
 SMALL = "sim:6MiB"
 LARGE = "sim:1GiB"
 NAMES = ("tiny.safetensors", "other.safetensors")
-MOODY = """
-from engine.families.rehearsal import Rehearsal
-from engine.graph.declare import Image, node
-
-@node("Moody", category="test")
-def moody(context, *, image: Image) -> Image:
-    "Fail when it is rehearsed."
-    if isinstance(context.models, Rehearsal):
-        raise ValueError("no rehearsals")
-    return image
-"""
 OUTSIDE = """
 class AskElsewhere:
     RETURN_TYPES = ("IMAGE",)
@@ -45,17 +37,19 @@ class AskElsewhere:
     async def go(self, image):
         return write(image)
 
-class WriteAndGive(AskElsewhere):
-    OUTPUT_NODE = True
+class Write(AskElsewhere):
     def go(self, image):
         return write(image)
+
+class WriteAndGive(Write):
+    OUTPUT_NODE = True
 
 def write(image):
     with open({log!r}, "a") as file:
         file.write("x")
     return (image,)
 
-NODE_CLASS_MAPPINGS = {{"AskElsewhere": AskElsewhere, "WriteAndGive": WriteAndGive}}
+NODE_CLASS_MAPPINGS = {{"AskElsewhere": AskElsewhere, "Write": Write, "WriteAndGive": WriteAndGive}}
 """
 
 
@@ -142,21 +136,22 @@ def test_what_is_cached_is_not_planned(make_desk: Any) -> None:
     assert 0 < kept_to(encoded) < whole  # of what is not asked for nothing is planned
 
 
-def test_a_job_that_cannot_be_planned_runs_all_the_same(make_desk: Any, base: Path) -> None:
-    (base / "custom_nodes").mkdir(exist_ok=True)
-    (base / "custom_nodes" / "moody.py").write_text(MOODY)
-    prompt = text_to_image(Sampler__steps=2)
-    prompt["30"] = {"class_type": "Moody", "inputs": {"image": ["8", 0]}}
-    prompt["9"]["inputs"]["images"] = ["30", 0]
-    desk, heard = make_desk(SMALL, cache_mode="none", trust_packs=True), Heard()
-    kept_to(done(desk, text_to_image(Sampler__steps=2)))
-    report = desk.submit(prompt, heard).result(120)
-    assert report.state == "done", report.problems
-    assert report.plan is not None and "no rehearsals" in report.plan["reason"]
-    assert report.plan["policy"] == "recency" and report.plan["planned_bytes"] is None
-    assert report.plan["moved_bytes"] > 0 and report.plan["replans"] == 0
-    assert not any(node["rungs"] for node in report.nodes.values())
-    assert any("no rehearsals" in text for _, text in heard.lines())
+def test_a_run_that_cannot_be_planned_goes_on_all_the_same(
+    base: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = Session(Settings(base, output_directory=base / "out", device=SMALL, cache_mode="none"))
+    runs, graph = PlannedRuns(session), session.load(text_to_image(Sampler__steps=2))
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ValueError("no plans today")
+
+    monkeypatch.setattr(memory_plan, "plan_memory", fails)
+    result, plan = runs.run(graph)
+    assert not result.made.errors
+    assert plan is not None and "no plans today" in plan["reason"]
+    assert plan["policy"] == "recency" and plan["planned_bytes"] is None
+    assert plan["moved_bytes"] > 0 and plan["replans"] == 0
+    assert any("no plans today" in record.getMessage() for record in caplog.records)
 
 
 def test_a_budget_that_is_too_small_is_refused_before_anything_runs(make_desk: Any) -> None:
@@ -225,12 +220,12 @@ def test_what_comes_next_may_be_anything(make_desk: Any) -> None:
         kept_to(done(desk, text_to_image(Sampler__steps=1), coming=JobRequest("next", document)))
 
 
-def test_nodes_that_act_elsewhere_are_not_run_to_plan(make_desk: Any, base: Path) -> None:
-    """What waits for others or writes is run once; what it gives is not known before, so there is no plan."""
+def test_nodes_of_packs_are_not_run_to_plan(make_desk: Any, base: Path) -> None:
+    """They run once; what they give is not known before, so there is no plan."""
     (base / "custom_nodes").mkdir(exist_ok=True)
     (base / "custom_nodes" / "outside.py").write_text(OUTSIDE.format(log=str(base / "log")))
     desk = make_desk(SMALL, cache_mode="none", trust_packs=True)
-    for kind in ("AskElsewhere", "WriteAndGive"):
+    for kind in ("AskElsewhere", "Write", "WriteAndGive"):
         prompt = text_to_image(Sampler__steps=1)
         prompt["30"] = {"class_type": kind, "inputs": {"image": ["8", 0]}}
         prompt["9"]["inputs"]["images"] = ["30", 0]

@@ -146,11 +146,11 @@ def test_nodes_of_packs_are_planned_as_on_the_command_line(
 
     async def journey(caller: Any) -> None:
         for basis in ("unknown", "measured"):
-            plan = await caller.post("/plan", {"prompt": polished(), **CARD})
+            plan = await caller.post("/plan", {"prompt": polished(), "packs": True, **CARD})
             assert {node["node"]: node["basis"] for node in plan["nodes"]}["30"] == basis
             assert plan == await asyncio.to_thread(printed)
             ran = logged(base, "ran")
-            assert await caller.post("/plan", {"prompt": polished(), **CARD}) == plan
+            assert await caller.post("/plan", {"prompt": polished(), "packs": True, **CARD}) == plan
             assert logged(base, "ran") == ran
             await ended(caller, (await caller.post("/prompt", {"prompt": polished()}))["prompt_id"])
 
@@ -161,7 +161,7 @@ def test_what_was_not_approved_is_not_imported_for_a_plan(serve: Any, base: Path
     """Also where it was changed after the server had read it."""
 
     async def journey(caller: Any) -> None:
-        assert "nodes" in await caller.post("/plan", {"prompt": polished(), **CARD})
+        assert "nodes" in await caller.post("/plan", {"prompt": polished(), "packs": True, **CARD})
         pack.write_text(pack.read_text().replace('"imported"', '"sneaked in"'))
         caller.state.planning._end()  # as after two idle minutes
         assert await caller.post("/plan", {"prompt": polished("Ask"), **CARD}) == {"planned": False, "foreign": ["30"]}
@@ -171,25 +171,37 @@ def test_what_was_not_approved_is_not_imported_for_a_plan(serve: Any, base: Path
     assert logged(base, "imported") and not logged(base, "sneaked")
 
 
-def test_nodes_of_packs_that_wait_for_others_are_not_asked(serve: Any, base: Path, pack: Path) -> None:
+@pytest.mark.parametrize("kind", ["Polish", "Ask"])
+def test_nodes_of_packs_are_not_run_for_a_plan_unless_somebody_says_so(
+    serve: Any, base: Path, pack: Path, kind: str
+) -> None:
+    """The editor asks after every change; what a node of a pack writes or pays is for runs."""
+    told = {"Polish": "ran", "Ask": "asked"}[kind]
+
     async def journey(caller: Any) -> None:
-        assert await caller.post("/plan", {"prompt": polished("Ask"), **CARD}) == {"planned": False, "foreign": ["30"]}
+        answer = {"planned": False, "packs": ["30"]}
+        assert await caller.post("/plan", {"prompt": polished(kind), **CARD}) == answer
+        assert logged(base, "imported") and not logged(base, told)
+        assert "nodes" in await caller.post("/plan", {"prompt": polished(kind), "packs": True, **CARD})
+        assert logged(base, told) == 1
+        assert await caller.post("/plan", {"prompt": polished(kind), **CARD}) == answer
 
     serve(journey, parts=REAL)
-    assert not logged(base, "asked")
 
 
 def test_what_failed_is_not_tried_at_every_question(serve: Any, base: Path, pack: Path) -> None:
     async def journey(caller: Any) -> None:
-        refused = [await caller.post("/plan", {"prompt": polished("Fail"), **CARD}, 400) for _ in range(3)]
+        refused = [
+            await caller.post("/plan", {"prompt": polished("Fail"), "packs": True, **CARD}, 400) for _ in range(3)
+        ]
         assert "not today" in refused[0]["error"]["message"]
         assert refused[1] == refused[2] == refused[0] and logged(base, "failed") == 1
-        told = [await caller.post("/plan", {"prompt": polished("Leave"), **CARD}) for _ in range(3)]
+        told = [await caller.post("/plan", {"prompt": polished("Leave"), "packs": True, **CARD}) for _ in range(3)]
         assert told == [{"planned": False, "fault": "the planner's process ended"}] * 3
         assert logged(base, "left") == 2  # it is tried again, once: it may have been chance
         kept = caller.state.planning._kept
         kept.update({key: (0.0, answer) for key, (_, answer) in kept.items()})  # as after five minutes
-        await caller.post("/plan", {"prompt": polished("Fail"), **CARD}, 400)
+        await caller.post("/plan", {"prompt": polished("Fail"), "packs": True, **CARD}, 400)
         assert logged(base, "failed") == 2
 
     serve(journey, parts=REAL)

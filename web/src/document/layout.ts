@@ -4,7 +4,7 @@
  * Longest-path layers, order within them by the mean place of neighbours (four sweeps), then a packing from the top.
  */
 import { linkIndex } from "./adjacency";
-import type { Graph, GraphNode, NodeId } from "./types";
+import type { Graph, GraphNode, NodeId, NodeSpec, Specs } from "./types";
 
 export interface Placed {
   readonly id: NodeId;
@@ -17,21 +17,26 @@ const GAP_Y = 32;
 /** Taller columns are broken in two, so that four hundred prompts do not make a tower. */
 const MAX_HEIGHT = 12_000;
 
-/** How high a node without a height of its own is taken to be. */
-export function likelyHeight(node: GraphNode): number {
+/** How high a node without a height of its own is taken to be; `spec` says which of its fields are large. */
+export function likelyHeight(node: GraphNode, spec?: NodeSpec): number {
   if (node.collapsed === true) return 32;
   if (node.height !== null) return node.height;
-  const texts = Object.values(node.values).filter((value) => typeof value === "string" && value.length > 40).length;
+  const fields = spec?.inputs.filter((input) => Object.hasOwn(node.values, input.name));
+  const texts = fields
+    ? fields.filter((input) => input.multiline === true).length
+    : Object.values(node.values).filter((value) => typeof value === "string" && value.length > 40).length;
+  const pictures = fields?.filter((input) => input.options["image_upload"] === true).length ?? 0;
   return (
     44 +
     24 * Math.max(node.inputs.filter((slot) => slot.widget === undefined).length, node.outputs.length) +
-    28 * Object.keys(node.values).length +
-    70 * texts
+    30 * Object.keys(node.values).length +
+    70 * texts +
+    170 * pictures
   );
 }
 
 /** Places for these nodes (all when left out), with the upper left corner where theirs is now. */
-export function layout(graph: Graph, ids: Iterable<NodeId> = graph.nodes.keys()): readonly Placed[] {
+export function layout(graph: Graph, ids: Iterable<NodeId> = graph.nodes.keys(), specs?: Specs): readonly Placed[] {
   const chosen = new Set([...ids].filter((id) => graph.nodes.has(id)));
   if (chosen.size === 0) return [];
   const index = linkIndex(graph.links);
@@ -69,7 +74,7 @@ export function layout(graph: Graph, ids: Iterable<NodeId> = graph.nodes.keys())
       for (const [row, id] of column.entries()) place.set(id, row);
     }
   }
-  return packed(graph, chosen, columns, before);
+  return packed(graph, chosen, columns, before, (node) => likelyHeight(node, specs?.get(node.type)));
 }
 
 function layered(
@@ -114,18 +119,19 @@ function packed(
   chosen: ReadonlySet<NodeId>,
   columns: readonly NodeId[][],
   before: ReadonlyMap<NodeId, NodeId[]>,
+  heightOf: (node: GraphNode) => number,
 ): readonly Placed[] {
   const nodes = [...chosen].map((id) => graph.nodes.get(id)!);
   let x = nodes.reduce((least, node) => Math.min(least, node.x), Infinity);
   const top = nodes.reduce((least, node) => Math.min(least, node.y), Infinity);
   const middle = new Map<NodeId, number>();
   const placed: Placed[] = [];
-  for (const column of columns.flatMap((one) => broken(graph, one))) {
+  for (const column of columns.flatMap((one) => broken(graph, one, heightOf))) {
     let free = top;
     let widest = 0;
     for (const id of column) {
       const node = graph.nodes.get(id)!;
-      const height = likelyHeight(node);
+      const height = heightOf(node);
       const wanted = mean(before.get(id)!, middle);
       const y = Math.max(free, wanted === undefined ? free : Math.round(wanted - height / 2));
       placed.push({ id, x, y });
@@ -138,11 +144,11 @@ function packed(
   return placed;
 }
 
-function broken(graph: Graph, column: readonly NodeId[]): NodeId[][] {
+function broken(graph: Graph, column: readonly NodeId[], heightOf: (node: GraphNode) => number): NodeId[][] {
   const parts: NodeId[][] = [[]];
   let height = 0;
   for (const id of column) {
-    const own = likelyHeight(graph.nodes.get(id)!) + GAP_Y;
+    const own = heightOf(graph.nodes.get(id)!) + GAP_Y;
     if (height + own > MAX_HEIGHT && height > 0) {
       parts.push([]);
       height = 0;

@@ -1,10 +1,36 @@
 /** What a run would take of a card, said beside Run before it. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { journey, serious } from "./journey.mjs";
-import { shoot } from "./server.mjs";
+import { dropFile, PYTHON, ROOT, shoot } from "./server.mjs";
 
-const { visit } = await journey();
+const PACK = `class Polish:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+    CATEGORY = "polish"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"image": ("IMAGE",)}}
+
+    def run(self, image):
+        return (image,)
+
+
+NODE_CLASS_MAPPINGS = {"Polish": Polish}
+`;
+const { visit } = await journey({
+  prepare(folder) {
+    mkdirSync(join(folder, "custom_nodes/polish"), { recursive: true });
+    writeFileSync(join(folder, "custom_nodes/polish/__init__.py"), PACK);
+    for (const name of ["models", "workflows"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    execFileSync(PYTHON, ["main.py", "packs", "trust", "polish", "--base-directory", folder], { cwd: ROOT, stdio: "pipe" });
+  },
+  args: (folder) => ["--base-directory", folder],
+});
 
 test("what the planner says stands beside Run, node by node, in red where it does not fit; nothing is asked while typing", async () => {
   const { page, context, problems } = await visit();
@@ -83,6 +109,31 @@ test("the status bar tells what memory is taken now, and lets go of what is kept
   await shoot(page, "memory-gauges-light");
   await page.keyboard.press("Escape");
   assert.equal(await gauges.count(), 0);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("nodes of packs run for an estimate where somebody says so, and not before", async () => {
+  const { page, context, problems } = await visit();
+  const prompt = JSON.parse(readFileSync(join(ROOT, "workflows/text_to_image_api.json"), "utf8"));
+  const [, saved] = Object.entries(prompt).find(([, node]) => node.class_type === "SaveImage");
+  prompt.polish = { class_type: "Polish", inputs: { image: saved.inputs.images } };
+  saved.inputs.images = ["polish", 0];
+  await page.getByRole("button", { name: "Make the picture" }).waitFor();
+  await dropFile(page, "polished.json", JSON.stringify(prompt), "application/json");
+  await page.locator(".tab").nth(1).waitFor();
+  const chip = page.locator(".estimate");
+  await chip.getByText(/nodes of packs would have to run/).waitFor({ state: "attached", timeout: 60_000 });
+  await chip.click();
+  const sheet = page.getByRole("dialog", { name: "Memory of a run" });
+  const anyway = sheet.getByRole("button", { name: "Run them, without models, for an estimate" });
+  await anyway.waitFor();
+  await page.waitForTimeout(300);
+  await shoot(page, "memory-packs");
+  assert.deepEqual(await serious(page), []);
+  await anyway.click();
+  await chip.getByText(/GB of \d GB/).waitFor({ timeout: 60_000 });
+  assert.equal(await anyway.count(), 0);
   assert.deepEqual(problems, []);
   await context.close();
 });

@@ -41,7 +41,7 @@ export function readApi(data: JsonObject, specs: Specs): Workflow {
     }
   }
   const graph: Graph = { id: ROOT, name: "", nodes, links, groups: new Map(), inputs: [], outputs: [] };
-  for (const { id, x, y } of layout(graph)) nodes.set(id, { ...nodes.get(id)!, x, y });
+  for (const { id, x, y } of layout(graph, nodes.keys(), specs)) nodes.set(id, { ...nodes.get(id)!, x, y });
   return { graphs: new Map([[ROOT, graph]]), form: [], extra: { form: "api" } };
 }
 

@@ -16,6 +16,9 @@ export default function EstimateSheet({ tab, estimate, words }: { readonly tab: 
       <p className={plan && !plan.fits ? "wrong" : ""}>
         <b>{words}</b>
       </p>
+      {"anyway" in estimate && (
+        <button className="button" onClick={estimate.anyway}>{t("estimate.anyway", "Run them, without models, for an estimate")}</button>
+      )}
       {plan && <Facts plan={plan} />}
       {plan && <Nodes tab={tab} plan={plan} />}
       <CardChoice />

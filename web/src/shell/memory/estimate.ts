@@ -12,9 +12,10 @@ import type { MemoryPlan } from "./figures";
 interface Unplanned {
   readonly planned: false;
   readonly foreign?: readonly NodeId[];
+  readonly packs?: readonly NodeId[];
 }
-/** A plan, or why there is none; `old` while a newer one is being made. */
-export type Estimate = { readonly plan: MemoryPlan; readonly old?: boolean } | { readonly why: string };
+/** A plan, or why there is none; `old` while a newer one is being made, `anyway` asks for one that runs nodes of packs. */
+export type Estimate = { readonly plan: MemoryPlan; readonly old?: boolean } | { readonly why: string; readonly anyway?: () => void };
 
 /** Sizes of cards that can be planned for; "" is the card that is here. */
 export const CARDS = ["", "4GiB", "6GiB", "8GiB", "12GiB", "16GiB", "24GiB"] as const;
@@ -38,13 +39,13 @@ export function followMemory(tab: Tab): () => void {
   let last = "";
   // Something changed since a plan was asked for: while a run goes on nothing is asked, so it is asked after it.
   let owed = true;
-  const question = async (): Promise<void> => {
+  const question = async (packs = false): Promise<void> => {
     const types = specs.get();
     const { phase } = tab.run.summary.get();
     if (types === undefined || active.get() !== tab || phase === "queued" || phase === "running") return;
     const vram = preference("vram").get();
     const prompt = promptOf(tab.document.workflow, types);
-    const text = exactText(tab.document.workflow, { prompt, ...(vram === "" ? {} : { vram }) });
+    const text = exactText(tab.document.workflow, { prompt, ...(vram === "" ? {} : { vram }), ...(packs && { packs }) });
     owed = false;
     if (text === last) return;
     if (!makesSomething(prompt, types)) {
@@ -56,12 +57,13 @@ export function followMemory(tab: Tab): () => void {
     if (before && "plan" in before) estimate.set({ ...before, old: true });
     const told = await ask<MemoryPlan | Unplanned>("POST /plan", { body: new Blob([text], { type: "application/json" }) as never, signal: asked.signal });
     last = text;
-    estimate.set("planned" in told ? { why: whyNot(told) } : told.nodes.length === 0 ? nothing() : { plan: told });
+    if ("planned" in told) estimate.set({ why: whyNot(told), ...(told.packs && { anyway: () => plan(0, true) }) });
+    else estimate.set(told.nodes.length === 0 ? nothing() : { plan: told });
   };
-  const plan = (after: number): void => {
+  const plan = (after: number, packs = false): void => {
     clearTimeout(planned);
     asked?.abort();
-    planned = setTimeout(() => void question().catch((error: unknown) => estimate.set(refused(error) ?? estimate.get())), after);
+    planned = setTimeout(() => void question(packs).catch((error: unknown) => estimate.set(refused(error) ?? estimate.get())), after);
   };
   const soon = (): void => {
     owed = true;
@@ -80,7 +82,9 @@ const nothing = (): Estimate => ({ why: t("estimate.nothing", "No node here comp
 
 const whyNot = (told: Unplanned): string =>
   told.foreign
-    ? t("estimate.foreign", "Not known: it has nodes of packs that nothing but a run may call")
+    ? t("estimate.foreign", "Not known: it has nodes of no known type")
+    : told.packs
+    ? t("estimate.packs", "Not known: nodes of packs would have to run for it")
     : t("estimate.fault", "Not known: a node failed as its run was rehearsed");
 
 /** What a refusal means for what is shown; a question that was taken back changes nothing. */
