@@ -80,7 +80,10 @@ test("broken JSON says where, and the form is made of chosen inputs", async () =
   assert.equal(await page.locator(".tab").count(), 1);
 
   await page.getByRole("button", { name: "Graph", exact: true }).click();
+  await node(page, "KSampler").waitFor();
+  await page.waitForTimeout(400); // the view comes to rest
   await node(page, "KSampler").locator("text=KSampler").click({ button: "right" });
+  await page.getByRole("menuitem", { name: "In the form: sampler_name" }).waitFor();
   await shoot(page, "node-menu");
   await page.getByRole("menuitem", { name: "In the form: sampler_name" }).click();
   await page.getByRole("button", { name: "Form", exact: true }).click();
