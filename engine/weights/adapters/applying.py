@@ -29,7 +29,7 @@ __all__ = [
     "write_patched",
 ]
 
-CACHED_ELEMENTS: Final = 1 << 19
+CACHED_ELEMENTS: Final = 1 << 20
 CHANNELS_LAST: Final = (0, 2, 3, 1)
 
 Adapter = LowRank | Difference
