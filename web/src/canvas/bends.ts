@@ -97,3 +97,14 @@ export function sproutAt(stage: Stage, at: Point): Target | undefined {
   if (sprout === undefined || Math.hypot(at.x - sprout.at.x, at.y - sprout.at.y) > SPROUT_REACH * Math.max(1, 0.8 / stage.camera.zoom)) return undefined;
   return { kind: "sprout", link: sprout.link, bend: sprout.bend };
 }
+
+/** From one tag of a portal to the node at the other. */
+export function throughPortal(stage: Stage, id: LinkId, x: number): void {
+  const { links } = stage.scene;
+  const i = links.index.get(id) ?? -1;
+  const link = links.records[i];
+  if (link?.portal === undefined) return;
+  const atStart = Math.abs(x - (links.x1[i] ?? 0)) < Math.abs(x - (links.x2[i] ?? 0));
+  const place = stage.scene.box(atStart ? link.to : link.from);
+  if (place !== undefined) stage.camera.centreOn(place.x + place.width / 2, place.y + place.height / 2);
+}

@@ -4,7 +4,7 @@ import { dragPort } from "./borderPorts";
 import { isBorder } from "./edit";
 import { EdgePull } from "./edgePull";
 import { click, pan, type Gesture, type GestureContext } from "./gesture";
-import { addBend, branchAt, dragBend, removeBend, showSprout, sproutAt, type Branch } from "./bends";
+import { addBend, branchAt, dragBend, removeBend, showSprout, sproutAt, throughPortal, type Branch } from "./bends";
 import { dragLink, unlink } from "./gestureLinks";
 import { dragSelection, marquee, resizeGroup, resizeNode } from "./gestureNodes";
 import { hit, linksAt, portPoint, portRef, type PortRef, type Target } from "./hit";
@@ -340,24 +340,12 @@ export class Pointer {
       if (node !== undefined && stage.specs.isSubgraph(node) && target.kind === "body") return actions.onOpenSubgraph(node.type, node.id);
       if (target.kind === "title" && !actions.readOnly && !isBorder(target.id)) return stage.ui.set({ renaming: target.id });
     }
-    if (target.kind === "marker") return this.throughPortal(target.link, at.x);
+    if (target.kind === "marker") return throughPortal(stage, target.link, at.x);
     if (actions.readOnly) return;
     if (target.kind === "port" && isBorder(target.port.node)) stage.ui.set({ renamingPort: target.port });
     else if (target.kind === "link") addBend(stage, target.link, target.segment, at);
     else if (target.kind === "groupTitle") stage.ui.set({ renamingGroup: target.id });
     else if (target.kind === "empty") actions.onOpenSearch(at, { x: event.clientX, y: event.clientY });
-  }
-
-  /** From one tag of a portal to the node at the other. */
-  private throughPortal(id: LinkId, x: number): void {
-    const { stage } = this;
-    const { links } = stage.scene;
-    const i = links.index.get(id) ?? -1;
-    const link = links.records[i];
-    if (link?.portal === undefined) return;
-    const atStart = Math.abs(x - (links.x1[i] ?? 0)) < Math.abs(x - (links.x2[i] ?? 0));
-    const place = stage.scene.box(atStart ? link.to : link.from);
-    if (place !== undefined) stage.camera.centreOn(place.x + place.width / 2, place.y + place.height / 2);
   }
 
   private menu(event: MouseEvent): void {
