@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import FluxTransformer2DModel
 from tiny_checkpoint import text_to_image
 from tiny_families import lone_unet, write_tiny_family
 
@@ -41,31 +42,54 @@ def calls(network: UNet, batch: int = 2) -> torch.Tensor:
     return x
 
 
-def streamed_calls(network: UNet, total: int, transfers: Transfers = "random", failing: Any = ()) -> tuple[Any, Any]:
+def transformer() -> FluxTransformer2DModel:
+    """Return a small diffusion transformer: blocks of two streams and of one, modulated by time and guidance."""
+    torch.manual_seed(5)
+    made = FluxTransformer2DModel(
+        in_channels=16, num_layers=3, num_single_layers=6, attention_head_dim=16, num_attention_heads=4,
+        joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=(4, 6, 6), guidance_embeds=True,
+    )  # fmt: skip
+    return made.eval().requires_grad_(False)
+
+
+def transformer_calls(network: FluxTransformer2DModel) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(7)
+    x, context, pooled = (torch.randn(2, *size, generator=generator) for size in ((64, 16), (12, 32), (32,)))
+    with torch.inference_mode():
+        for step in range(3):
+            time = torch.full((2,), 0.9 - step / 10)
+            rest = (torch.zeros(64, 3), torch.zeros(12, 3), torch.full((2,), 3.5))
+            x = x - 0.1 * network(x, context, pooled, time, *rest, return_dict=False)[0]
+    return x
+
+
+def streamed_calls(
+    network: Any, total: int, transfers: Transfers = "random", failing: Any = (), call: Any = calls
+) -> tuple[Any, Any]:
     device = SimDevice(total, transfers, failing=failing)
     weights = StreamedWeights(device)
     weights.add("net", blocks_of_module("net", network, 32 << 10))
     with weights.computing("net", network.state_dict()):
-        made = calls(network)
+        made = call(network)
     assert device.ledger.peak <= total
     weights.drop_all()
     assert device.ledger.live == 0
     return made, weights
 
 
-@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
-def test_networks_at_every_budget(family: str) -> None:
-    network = lone_unet(family)
-    whole = calls(network)
+@pytest.mark.parametrize("shape", ["sd1", "sd2", "sdxl", "transformer"])
+def test_networks_at_every_budget(shape: str) -> None:
+    network, call = (transformer(), transformer_calls) if shape == "transformer" else (lone_unet(shape), calls)
+    whole = call(network)
     weight_bytes = sum(one.numel() * one.element_size() for one in network.state_dict().values())
-    made, weights = streamed_calls(network, 1 << 30)
+    made, weights = streamed_calls(network, 1 << 30, call=call)
     assert torch.equal(made, whole)
     assert weights.device.loaded_bytes == weight_bytes  # once, and never again
     largest = max(block.nbytes for block in blocks_of_module("net", network, 32 << 10))
     for share in SHARES:
         total = weights.most_made + max(int(share * weight_bytes), largest)
         for transfers in ("early", "late", "random") if share == 0.25 else ("random",):
-            made, again = streamed_calls(network, total, transfers)
+            made, again = streamed_calls(network, total, transfers, call=call)
             assert torch.equal(made, whole)
             if share == 0.25:
                 assert again.device.loaded_bytes > weight_bytes
